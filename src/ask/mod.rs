@@ -1,0 +1,79 @@
+//! Request → Answer: the one door to every feature.
+//!
+//! The command line prints an [`Answer`], the console draws the same one; so all that the console shows
+//! is also a command. Overview, topics, groups and dead-letter topics are pictures of the sampler
+//! ([`crate::observe`]); everything else is a request.
+
+pub mod desk;
+
+use std::sync::Arc;
+
+pub use desk::Desk;
+
+use crate::context::{Progress, Sink};
+use crate::event::Record;
+use crate::letters::document::{FailuresAnswer, FailuresRequest, LettersAnswer, LettersRequest};
+use crate::records::document::{GetAnswer, GetRequest, TailAnswer, TailRequest};
+use crate::redrive::document::{PlanAnswer, PlanRequest, RunAnswer, RunRequest, RunsAnswer};
+
+/// What can be asked.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// Dead letters grouped by failure.
+    Failures(FailuresRequest),
+    /// Dead letters, decoded.
+    Letters(LettersRequest),
+    /// Records of topics; they go to the sink.
+    Tail(TailRequest),
+    /// One record.
+    Get(GetRequest),
+    /// A redrive plan with its preflight; writes nothing to the broker.
+    Plan(PlanRequest),
+    /// Executes a plan.
+    Run(RunRequest),
+    /// The runs, from the audit.
+    Runs,
+}
+
+/// What is answered.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// To [`Request::Failures`].
+    Failures(Arc<FailuresAnswer>),
+    /// To [`Request::Letters`].
+    Letters(Arc<LettersAnswer>),
+    /// To [`Request::Tail`].
+    Tail(Arc<TailAnswer>),
+    /// To [`Request::Get`].
+    Get(Arc<GetAnswer>),
+    /// To [`Request::Plan`].
+    Plan(Arc<PlanAnswer>),
+    /// To [`Request::Run`].
+    Run(Arc<RunAnswer>),
+    /// To [`Request::Runs`].
+    Runs(Arc<RunsAnswer>),
+}
+
+/// What a request tells before its answer.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// How far it is; only the latest counts.
+    Progress(Progress),
+    /// Records of a tail, in order.
+    Records(Vec<Record>),
+    /// How far a run is; only the latest counts.
+    Run(Box<RunAnswer>),
+}
+
+/// Takes events as a [`Sink`].
+pub struct EventSink<F: Fn(Event) + Send + Sync>(pub F);
+
+impl<F: Fn(Event) + Send + Sync> Sink for EventSink<F> {
+    fn progress(&self, progress: Progress) {
+        (self.0)(Event::Progress(progress));
+    }
+
+    fn records(&self, records: Vec<Record>) {
+        (self.0)(Event::Records(records));
+    }
+}

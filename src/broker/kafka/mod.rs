@@ -1,0 +1,1 @@
+//! The Kafka adapter: the port on librdkafka.

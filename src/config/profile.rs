@@ -1,0 +1,188 @@
+//! One profile: how to connect to a cluster, and how careful to be there.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::secret::Secret;
+
+/// The transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Protocol {
+    /// No TLS, no authentication.
+    #[default]
+    Plaintext,
+    /// TLS.
+    Ssl,
+    /// SASL without TLS.
+    SaslPlaintext,
+    /// SASL over TLS.
+    SaslSsl,
+}
+
+/// TLS settings.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Tls {
+    /// PEM file of the CA; `None` for the system's store.
+    pub ca: Option<PathBuf>,
+    /// PEM file of the client's certificate.
+    pub certificate: Option<PathBuf>,
+    /// PEM file of the client's key.
+    pub key: Option<PathBuf>,
+    /// Password of the client's key.
+    pub key_password: Option<Secret>,
+    /// Whether the broker's name must match its certificate.
+    pub skip_hostname_check: bool,
+}
+
+/// How to authenticate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sasl {
+    /// PLAIN.
+    Plain {
+        /// User.
+        username: String,
+        /// Password.
+        password: Secret,
+    },
+    /// SCRAM-SHA-256 or -512.
+    Scram {
+        /// 256 or 512.
+        bits: u16,
+        /// User.
+        username: String,
+        /// Password.
+        password: Secret,
+    },
+    /// OAUTHBEARER with client credentials (RFC 6749, section 4.4).
+    OAuthBearer {
+        /// Token endpoint, an http or https URL.
+        token_url: String,
+        /// Client id.
+        client_id: String,
+        /// Client secret.
+        client_secret: Secret,
+        /// Scope.
+        scope: Option<String>,
+        /// PEM file of the CA of the token endpoint.
+        ca: Option<PathBuf>,
+        /// SASL extensions (KIP-342).
+        extensions: BTreeMap<String, String>,
+    },
+}
+
+/// How to reach a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// `host:port` of bootstrap brokers.
+    pub brokers: Vec<String>,
+    /// Transport.
+    pub protocol: Protocol,
+    /// TLS.
+    pub tls: Tls,
+    /// Authentication.
+    pub sasl: Option<Sasl>,
+    /// librdkafka properties passed through; they win over all others.
+    pub properties: BTreeMap<String, Secret>,
+    /// How long the first contact may take.
+    pub timeout: Duration,
+}
+
+/// How dead-letter topics are found.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct DeadLetters {
+    /// Name patterns (`*` matches anything) in addition to the built-in ones.
+    pub patterns: Vec<String>,
+    /// Topics that are dead-letter topics although nothing shows it.
+    pub adopt: Vec<String>,
+    /// Topics that are none although something looks like it.
+    pub ignore: Vec<String>,
+    /// Home-grown formats.
+    pub formats: Vec<LetterFormat>,
+}
+
+/// A home-grown dead-letter format: where it keeps what. A field is a header's name, or a JSON path into
+/// the value that begins with `$.`.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct LetterFormat {
+    /// Name.
+    pub name: String,
+    /// Field (`origin_topic`, `origin_partition`, `origin_offset`, `group`, `error_class`, `message`,
+    /// `stack_trace`, `attempts`, `failed_at`, `original_value`) to its place.
+    pub fields: BTreeMap<String, String>,
+    /// Headers to strip on a redrive, `*` at the end matches a prefix.
+    pub strip: Vec<String>,
+}
+
+/// How often is sampled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refresh {
+    /// What is on the screen.
+    pub visible: Duration,
+    /// The rest.
+    pub background: Duration,
+}
+
+impl Default for Refresh {
+    fn default() -> Self {
+        Self { visible: Duration::from_secs(2), background: Duration::from_secs(10) }
+    }
+}
+
+/// A schema registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SchemaRegistry {
+    /// Base URL.
+    pub url: String,
+    /// User of basic authentication.
+    pub username: Option<String>,
+    /// Password of basic authentication.
+    pub password: Option<Secret>,
+}
+
+/// One profile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// Name.
+    pub name: String,
+    /// Connection.
+    pub connection: Connection,
+    /// Nothing is ever written.
+    pub read_only: bool,
+    /// Every write asks for a typed count, and the header shows a reversed block.
+    pub protected: bool,
+    /// Colour of the profile's name: one of the 16 ANSI names.
+    pub colour: Option<String>,
+    /// Dead letters.
+    pub dead_letters: DeadLetters,
+    /// Sampling.
+    pub refresh: Refresh,
+    /// Schema registry.
+    pub schema_registry: Option<SchemaRegistry>,
+    /// Prometheus endpoints of the applications.
+    pub metrics: Vec<String>,
+}
+
+impl Profile {
+    /// A profile with defaults for `brokers`.
+    pub fn new(name: impl Into<String>, brokers: Vec<String>) -> Self {
+        Self {
+            name: name.into(),
+            connection: Connection {
+                brokers,
+                protocol: Protocol::default(),
+                tls: Tls::default(),
+                sasl: None,
+                properties: BTreeMap::new(),
+                timeout: Duration::from_secs(10),
+            },
+            read_only: false,
+            protected: false,
+            colour: None,
+            dead_letters: DeadLetters::default(),
+            refresh: Refresh::default(),
+            schema_registry: None,
+            metrics: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! What every feature is given: the ports, the clock, the profile, who acts, and where progress goes.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::broker::Broker;
+use crate::config::profile::Profile;
+use crate::event::Record;
+use crate::text::Clock;
+
+/// The context of a request. Cloning is cheap.
+#[derive(Clone)]
+pub struct Cx {
+    /// The broker.
+    pub broker: Arc<dyn Broker>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The profile in force.
+    pub profile: Arc<Profile>,
+    /// Who acts.
+    pub operator: Arc<Operator>,
+}
+
+/// Who acts: a self-declared name, and what the system knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Operator {
+    /// Self-declared (`--operator`, default `$USER@host`).
+    pub name: String,
+    /// The operating system's user.
+    pub os_user: String,
+    /// The host.
+    pub host: String,
+}
+
+/// How far a long work is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// What is being done, for example `reading payments-dlt`.
+    pub what: String,
+    /// Units done.
+    pub done: u64,
+    /// Units in all, where known.
+    pub total: Option<u64>,
+    /// Bytes read.
+    pub bytes: u64,
+    /// What it waits for, where it waits.
+    pub waiting: Option<String>,
+}
+
+/// Takes what a request tells before its answer. Called from the request's task; must not block for long.
+pub trait Sink: Send + Sync {
+    /// Progress; only the latest counts.
+    fn progress(&self, progress: Progress);
+    /// Records found by a tail, in order; never dropped by the caller.
+    fn records(&self, records: Vec<Record>);
+}
+
+/// Takes nothing.
+pub struct Silent;
+
+impl Sink for Silent {
+    fn progress(&self, _: Progress) {}
+    fn records(&self, _: Vec<Record>) {}
+}

@@ -1,0 +1,1 @@
+//! The table of dead-letter formats: data, not branches; one place to add one.

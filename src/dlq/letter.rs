@@ -1,0 +1,60 @@
+//! One dead letter, decoded: where it came from, why it failed, and what is not known.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::event::Record;
+use crate::text::Timestamp;
+
+/// Where a record failed. What the letter does not say is `None`, never a guess.
+#[derive(Clone, Debug, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Origin {
+    /// Topic.
+    pub topic: Option<Arc<str>>,
+    /// Partition.
+    pub partition: Option<i32>,
+    /// Offset.
+    pub offset: Option<i64>,
+    /// The origin record's timestamp.
+    pub timestamp: Option<Timestamp>,
+    /// The consumer group that failed.
+    pub group: Option<Arc<str>>,
+}
+
+/// A dead letter, decoded by the format that wrote it.
+#[derive(Clone, Debug)]
+pub struct Letter {
+    /// The record as it lies in the dead-letter topic.
+    pub record: Record,
+    /// The format's name, for example `spring-kafka`; `None` where none was recognised.
+    pub format: Option<&'static str>,
+    /// The first place where the record failed.
+    pub root: Origin,
+    /// The latest hop before this letter, where it differs from `root`.
+    pub previous: Option<Origin>,
+    /// How often it was dead-lettered, where the letter says so (1 for the first time).
+    pub hops: Option<u32>,
+    /// The outermost exception class as the framework names it.
+    pub error_class: Option<String>,
+    /// The end of the chain of causes.
+    pub root_cause_class: Option<String>,
+    /// The framework's message.
+    pub message: Option<String>,
+    /// The stack trace.
+    pub stack_trace: Option<String>,
+    /// Delivery attempts before it was given up.
+    pub attempts: Option<u32>,
+    /// When it was given up, where the letter says so.
+    pub failed_at: Option<Timestamp>,
+    /// The original key, where the framework kept it elsewhere than in the record's key.
+    pub original_key: Option<Option<Bytes>>,
+    /// The original value, where the framework wrapped it.
+    pub original_value: Option<Option<Bytes>>,
+    /// Whether the letter only points to its record and carries none of it (KIP-1191 without a copy).
+    pub pointer: bool,
+    /// What could not be read, and why; for the eye.
+    pub notes: Vec<String>,
+    /// The failure that it belongs to.
+    pub failure: super::failure::Failure,
+}

@@ -1,0 +1,8 @@
+//! What a dead letter is: formats, failures, groups of failures. Pure: no broker, no terminal.
+
+pub mod failure;
+pub mod formats;
+pub mod groups;
+pub mod letter;
+
+pub use letter::{Letter, Origin};

@@ -1,0 +1,1 @@
+//! Payload decoding: bytes to a value for the eye and for filters.

@@ -1,0 +1,1 @@
+//! The event inside a record: id, type, version, time and relations, by ordered candidates.

@@ -1,0 +1,163 @@
+//! One record as the broker gave it; bytes are not interpreted here.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+
+use crate::text::Timestamp;
+
+/// Where a record is.
+///
+/// `offset` is the record's place in the order of its partition, whatever the broker calls it (Kafka's
+/// offset, JetStream's sequence). A broker that leases records instead of keeping a log numbers them in
+/// the order of delivery and keeps its receipt in [`Record::lease`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// Topic (stream, queue).
+    pub topic: Arc<str>,
+    /// Partition (shard); 0 where the broker has none.
+    pub partition: i32,
+    /// Place in the partition's order.
+    pub offset: i64,
+}
+
+impl Position {
+    /// Makes a position.
+    pub fn new(topic: impl Into<Arc<str>>, partition: i32, offset: i64) -> Self {
+        Self { topic: topic.into(), partition, offset }
+    }
+}
+
+impl fmt::Display for Position {
+    /// `orders[3] @ 48211`; the topic's name is as the broker gave it: sanitise before showing.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}[{}] @ {}", self.topic, self.partition, self.offset)
+    }
+}
+
+/// Who set a record's timestamp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeKind {
+    /// The producer (Kafka's `CreateTime`).
+    Create,
+    /// The broker, on append (Kafka's `LogAppendTime`).
+    LogAppend,
+}
+
+/// A record's timestamp and who set it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordTime {
+    /// Who set it.
+    pub kind: TimeKind,
+    /// The time.
+    pub at: Timestamp,
+}
+
+/// Headers in order, duplicates kept; a name is bytes, and a null value is not an empty one.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Headers(pub Vec<(Bytes, Option<Bytes>)>);
+
+impl Headers {
+    /// All values of the headers named `name`, in order; `None` is a null value.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl DoubleEndedIterator<Item = Option<&'a Bytes>> {
+        self.0.iter().filter(move |(n, _)| n.as_ref() == name.as_bytes()).map(|(_, v)| v.as_ref())
+    }
+
+    /// The value of the last header named `name` that is not null.
+    pub fn last<'a>(&'a self, name: &'a str) -> Option<&'a Bytes> {
+        self.all(name).rev().flatten().next()
+    }
+
+    /// The value of the first header named `name` that is not null.
+    pub fn first<'a>(&'a self, name: &'a str) -> Option<&'a Bytes> {
+        self.all(name).flatten().next()
+    }
+
+    /// Adds a header at the end.
+    pub fn push(&mut self, name: impl Into<Bytes>, value: Option<Bytes>) {
+        self.0.push((name.into(), value));
+    }
+
+    /// The number of headers.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The headers in order.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&Bytes, Option<&Bytes>)> {
+        self.0.iter().map(|(n, v)| (n, v.as_ref()))
+    }
+}
+
+/// One record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Where it is.
+    pub at: Position,
+    /// Its timestamp; `None` where the broker keeps none.
+    pub time: Option<RecordTime>,
+    /// Key; null is not empty.
+    pub key: Option<Bytes>,
+    /// Value; null is a tombstone, not empty.
+    pub value: Option<Bytes>,
+    /// Headers.
+    pub headers: Headers,
+    /// The receipt under which a lease-based broker handed it out; `None` on a log.
+    pub lease: Option<Arc<str>>,
+}
+
+impl Record {
+    /// Size in bytes of key, value and headers: what budgets count.
+    pub fn size(&self) -> usize {
+        let headers: usize = self.headers.iter().map(|(n, v)| n.len() + v.map_or(0, Bytes::len)).sum();
+        self.key.as_ref().map_or(0, Bytes::len) + self.value.as_ref().map_or(0, Bytes::len) + headers
+    }
+
+    /// The timestamp alone.
+    pub fn timestamp(&self) -> Option<Timestamp> {
+        self.time.map(|t| t.at)
+    }
+
+    /// SHA-256 over the header count (u64 big-endian), then key, value and each header's name and value,
+    /// each as one byte of presence, the length as u64 big-endian, and the bytes. No timestamp, no position.
+    pub fn digest(&self) -> Digest {
+        let mut sha = Sha256::new();
+        sha.update((self.headers.len() as u64).to_be_bytes());
+        let mut part = |bytes: Option<&Bytes>| {
+            sha.update([u8::from(bytes.is_some())]);
+            let bytes = bytes.map_or(&[][..], Bytes::as_ref);
+            sha.update((bytes.len() as u64).to_be_bytes());
+            sha.update(bytes);
+        };
+        part(self.key.as_ref());
+        part(self.value.as_ref());
+        for (name, value) in self.headers.iter() {
+            part(Some(name));
+            part(value);
+        }
+        Digest(sha.finalize().into())
+    }
+}
+
+/// SHA-256 of a record's bytes, as [`Record::digest`] makes it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest(pub [u8; 32]);
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Digest({self})")
+    }
+}

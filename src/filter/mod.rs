@@ -1,0 +1,43 @@
+//! Which records are meant: partitions, range, key, bytes, jq; the same everywhere a set of records is meant.
+
+use bytes::Bytes;
+
+use crate::text::Timestamp;
+
+/// An edge of a range, before it is resolved to offsets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Edge {
+    /// The start of the log.
+    Beginning,
+    /// The end of the log as it was when the command began.
+    End,
+    /// The last n records of each partition.
+    Last(u64),
+    /// An offset, the same in each partition selected.
+    Offset(i64),
+    /// The first record at or after this time.
+    Time(Timestamp),
+}
+
+/// A selection of records.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Selection {
+    /// Partitions; empty for all.
+    pub partitions: Vec<i32>,
+    /// Where it begins; `None` for the command's default.
+    pub from: Option<Edge>,
+    /// Where it ends (exclusive); `None` for the end as it was.
+    pub to: Option<Edge>,
+    /// Exact key.
+    pub key: Option<Bytes>,
+    /// Read all partitions although the key names one.
+    pub all_partitions: bool,
+    /// Bytes that key, value or a header value must contain, before decoding.
+    pub contains: Option<Bytes>,
+    /// jq condition over the record's document.
+    pub filter: Option<String>,
+    /// Stop after so many matches.
+    pub limit: Option<u64>,
+    /// See aborted and open transactions too.
+    pub uncommitted: bool,
+}

@@ -1,0 +1,1 @@
+//! The fold of ledger rows into the state of every letter.

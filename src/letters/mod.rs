@@ -1,0 +1,3 @@
+//! Dead letters on the broker: which topics hold them, reading and grouping them, following the ledger.
+
+pub mod document;

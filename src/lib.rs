@@ -1,0 +1,32 @@
+//! `redrive`: the terminal operations console for event streams.
+//!
+//! | layer | modules | may use |
+//! |---|---|---|
+//! | 0 | [`text`] | std |
+//! | 1 | [`event`] | 0 |
+//! | 2 | [`filter`], [`dlq`], [`ledger`], [`config`] | 0-1 |
+//! | 3 | [`broker`] (the port), [`context`] | 0-2 |
+//! | 4a | [`observe`], [`letters`], [`records`], [`redrive`] | 0-3; not each other, but `redrive` uses `letters` |
+//! | 4b | `broker::kafka`, `broker::memory` | 0-1, `config`, the port |
+//! | 5 | [`ask`] | 0-4a |
+//! | 6 | [`cli`], [`tui`] | 0-5, not each other |
+//! | 7 | [`wire`], `main` | all |
+//!
+//! `tests/architecture.rs` holds the table to be true.
+
+pub mod ask;
+pub mod broker;
+pub mod cli;
+pub mod config;
+pub mod context;
+pub mod dlq;
+pub mod event;
+pub mod filter;
+pub mod ledger;
+pub mod letters;
+pub mod observe;
+pub mod records;
+pub mod redrive;
+pub mod text;
+pub mod tui;
+pub mod wire;

@@ -1,0 +1,64 @@
+//! What `tail` and `get` are asked and answer.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::broker::Name;
+use crate::event::{Position, Record};
+use crate::filter::Selection;
+
+/// What `tail` is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TailRequest {
+    /// Topics.
+    pub topics: Vec<Name>,
+    /// Which records.
+    pub selection: Selection,
+    /// Go on with new records.
+    pub follow: bool,
+}
+
+/// How a tail ended; the records went to the sink.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct TailAnswer {
+    /// Records read.
+    pub read: u64,
+    /// Records that matched.
+    pub matched: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Whether the whole range was read.
+    pub complete: bool,
+    /// Why not, where not.
+    pub incomplete_reason: Option<String>,
+    /// Records on which the condition failed with an error.
+    pub filter_errors: u64,
+    /// `read_committed` or `read_uncommitted`.
+    pub isolation: &'static str,
+    /// What was read: `topic`, `partition`, first offset, next offset.
+    pub ranges: Vec<(Name, i32, i64, i64)>,
+    /// For the eye: trimmed, failed partitions and the like.
+    pub notes: Vec<String>,
+}
+
+/// What `get` is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GetRequest {
+    /// The record.
+    pub at: Position,
+}
+
+/// What lies at a position.
+#[derive(Clone, Debug)]
+pub enum GetAnswer {
+    /// The record.
+    Found(Arc<Record>),
+    /// An offset of the log without a record that a committed reader can see, and why.
+    Nothing {
+        /// `transaction_marker`, `aborted`, `compacted`, `expired`, `beyond_end`, `uncommitted`.
+        why: &'static str,
+        /// In words.
+        text: String,
+    },
+}

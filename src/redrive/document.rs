@@ -1,0 +1,215 @@
+//! The documents of `plan`, `run` and `runs`, and what they are asked.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::letters::document::LettersRequest;
+use crate::text::Timestamp;
+
+/// Where dead letters go.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Into {
+    /// Each to the topic where it failed first.
+    #[default]
+    Origin,
+    /// To this topic.
+    Topic(String),
+}
+
+/// What `plan` is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanRequest {
+    /// Which letters.
+    pub letters: LettersRequest,
+    /// Exactly these positions (partition, offset), instead of all that fit.
+    pub only: Option<Vec<(i32, i64)>>,
+    /// Where to.
+    pub into: Into,
+    /// Records a second; `None` for no limit.
+    pub rate: Option<u32>,
+    /// Headers to strip in addition.
+    pub strip_headers: Vec<String>,
+    /// Headers to add.
+    pub add_headers: Vec<(String, String)>,
+    /// Keep the letters' timestamps.
+    pub keep_timestamps: bool,
+    /// Rules to force.
+    pub force: Vec<String>,
+    /// Where to save the plan.
+    pub save: Option<PathBuf>,
+}
+
+/// One refusal, with the rule's name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Refusal {
+    /// Rule.
+    pub rule: &'static str,
+    /// Why.
+    pub why: String,
+    /// Letters that it concerns.
+    pub count: u64,
+}
+
+/// A count under a name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    /// Name: a failure's class, or an origin topic.
+    pub name: String,
+    /// Letters.
+    pub count: u64,
+}
+
+/// What the operator is told before a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Preflight {
+    /// Letters that will be written.
+    pub selected: u64,
+    /// Skipped: they have a terminal disposition.
+    pub already_handled: u64,
+    /// Skipped: the same failed record as another letter of the plan.
+    pub duplicates: u64,
+    /// Letters that were redriven before and failed again.
+    pub again: u64,
+    /// Gone by retention since they were listed.
+    pub expired: u64,
+    /// Records beyond the last stable offset.
+    pub beyond_last_stable: u64,
+    /// Letters without their record's bytes.
+    pub pointers: u64,
+    /// By failure.
+    pub by_failure: Vec<Tally>,
+    /// By target topic.
+    pub by_origin: Vec<Tally>,
+    /// Distinct keys.
+    pub keys: u64,
+    /// Consumer groups with commits on the targets: they will see the events again ("at least").
+    pub groups_that_will_see_them: Vec<Arc<str>>,
+    /// Rules that refuse.
+    pub refusals: Vec<Refusal>,
+    /// What to think about.
+    pub warnings: Vec<String>,
+}
+
+/// The answer of `plan`: the plan, and what a run of it would do.
+#[derive(Clone, Debug, Serialize)]
+pub struct PlanAnswer {
+    /// Plan id.
+    pub id: String,
+    /// Cluster id.
+    pub cluster_id: String,
+    /// Dead-letter topic.
+    pub topic: Arc<str>,
+    /// Where to, for the eye: one topic, or `origin`.
+    pub into: Into,
+    /// The target topics.
+    pub targets: Vec<Arc<str>>,
+    /// Records a second; `None` for no limit.
+    pub rate: Option<u32>,
+    /// Letters selected.
+    pub records: u64,
+    /// `exactly_once` or `at_least_once_checked`.
+    pub guarantee: &'static str,
+    /// Why this guarantee.
+    pub guarantee_reason: String,
+    /// Headers that a run strips, and that it adds (for the eye).
+    pub headers: (Vec<String>, Vec<String>),
+    /// What was found.
+    pub preflight: Preflight,
+    /// The plan itself.
+    #[serde(skip)]
+    pub plan: Arc<super::plan::Plan>,
+}
+
+/// What `run` is asked.
+#[derive(Clone, Debug)]
+pub struct RunRequest {
+    /// The plan.
+    pub plan: Arc<super::plan::Plan>,
+    /// Why; goes into the audit.
+    pub reason: Option<String>,
+    /// Go on although another run of the topic seems to be under way.
+    pub take_over: bool,
+}
+
+/// The answer of `run`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct RunAnswer {
+    /// Run id.
+    pub run: String,
+    /// Plan id.
+    pub plan: String,
+    /// Dead-letter topic.
+    pub topic: Arc<str>,
+    /// Who.
+    pub operator: String,
+    /// When it began.
+    pub started: Timestamp,
+    /// How long it took.
+    pub seconds: f64,
+    /// `exactly_once` or `at_least_once_checked`.
+    pub guarantee: &'static str,
+    /// Letters of the plan.
+    pub planned: u64,
+    /// Written and committed.
+    pub redriven: u64,
+    /// Skipped: handled before.
+    pub already_handled: u64,
+    /// Skipped as duplicates.
+    pub duplicates: u64,
+    /// Gone by retention.
+    pub expired: u64,
+    /// Refused by the broker and parked.
+    pub parked: Vec<ParkedLetter>,
+    /// Not sent, because an earlier record of their key could not be.
+    pub held: u64,
+    /// Not done.
+    pub remaining: u64,
+    /// Of the redriven: the failing group's commit has passed the target; `None` where no group is known.
+    pub processed: Option<u64>,
+    /// Of the redriven: failed again.
+    pub came_back: u64,
+    /// Of the redriven: neither processed nor come back yet.
+    pub unconfirmed: u64,
+    /// Records written in transactions that were aborted.
+    pub aborted_records: u64,
+    /// `cancelled`, `fenced`, `error`; `None` when it ran to its end.
+    pub stopped: Option<&'static str>,
+    /// Why it stopped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped_reason: Option<String>,
+    /// Mean rate.
+    pub records_per_second: Option<f64>,
+    /// Whether nothing was written because nobody agreed.
+    pub dry_run: bool,
+}
+
+/// A letter that the broker refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ParkedLetter {
+    /// Partition in the dead-letter topic.
+    pub partition: i32,
+    /// Offset in the dead-letter topic.
+    pub offset: i64,
+    /// The broker's words.
+    pub why: String,
+}
+
+/// A run in the list: the run and its state.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RunRow {
+    /// The run.
+    #[serde(flatten)]
+    pub run: RunAnswer,
+    /// `running`, `waiting`, `done`, `stopped`, `abandoned`.
+    pub state: &'static str,
+}
+
+/// The answer of `runs list`.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunsAnswer {
+    /// Runs, the latest first.
+    pub runs: Vec<RunRow>,
+}

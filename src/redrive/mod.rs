@@ -1,0 +1,4 @@
+//! Redriving: plan, preflight, engine, runs.
+
+pub mod document;
+pub mod plan;

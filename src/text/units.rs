@@ -1,0 +1,1 @@
+//! Units for the eye: counts, bytes, rates and durations in few cells.
