@@ -10,4 +10,4 @@ pub mod width;
 
 pub use fault::{Fault, FaultKind};
 pub use sanitise::Safe;
-pub use time::{Clock, SystemClock, Timestamp};
+pub use time::{Clock, SystemClock, TimeFormat, TimeStyle, Timestamp};
