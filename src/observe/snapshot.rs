@@ -135,6 +135,9 @@ pub struct Latency {
     /// Resolution in milliseconds: commit interval + sample interval; printed beside the figures.
     #[serde(skip)]
     pub resolution: Option<f64>,
+    /// Of `samples`, those with an event time later than the time seen: clock skew, counted and not clamped.
+    #[serde(skip)]
+    pub skewed: u64,
 }
 
 /// One partition of a group: a row of `groups show`.
@@ -157,14 +160,17 @@ pub struct GroupPartitionRow {
     pub lag: Option<u64>,
     /// now − timestamp of the first record not consumed.
     pub lag_seconds: Option<f64>,
+    /// What `lag_seconds` rests on: `observed` (samples saw the log grow past it), `create_time` or
+    /// `log_append_time` (the record's own timestamp was read).
+    pub lag_seconds_basis: Option<&'static str>,
     /// Status.
     pub status: Status,
     /// Member id.
     pub member: Option<Arc<str>>,
     /// Its client id.
-    pub client_id: Option<String>,
+    pub client_id: Option<Arc<str>>,
     /// Its host.
-    pub host: Option<String>,
+    pub host: Option<Arc<str>>,
     /// Records lost to retention before they were consumed (committed below the start offset).
     #[serde(skip)]
     pub lost: u64,
@@ -196,6 +202,9 @@ pub struct GroupRow {
     pub consumed_per_second: Option<f64>,
     /// lag ÷ (consumed/s − produced/s); `None` when it falls behind, or is unknown.
     pub drain_seconds: Option<f64>,
+    /// Whether it consumes more slowly than is produced: the time to drain is "never".
+    #[serde(skip)]
+    pub falls_behind: bool,
     /// Worst status of its partitions.
     pub status: Status,
     /// End-to-end latency.
@@ -248,6 +257,9 @@ pub struct Place {
     pub topic: Option<Arc<str>>,
     /// Partition.
     pub partition: Option<i32>,
+    /// Offset of the record to look at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offset: Option<i64>,
     /// Group.
     pub group: Option<Arc<str>>,
 }
