@@ -1,1 +1,500 @@
 //! The rows of the ledger and their codec.
+//!
+//! Keys and values are JSON, so that an administrator can read them with any Kafka tool. A key's bytes are
+//! always the same for the same letter, because compaction compares bytes. A value says its version: a newer
+//! one is refused, never misread. Rule for additions: within a version a field may be added that an older
+//! program can safely ignore; anything else is a new version. Limits: a reader ignores fields that it does
+//! not know, and a row that it writes anew does not carry them over.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::{Disposition, FORMAT_VERSION};
+
+/// Why a row cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RowError {
+    /// A newer program wrote it.
+    Newer {
+        /// Its version.
+        version: u64,
+    },
+    /// It is not what the format says.
+    Damaged(String),
+}
+
+impl RowError {
+    /// The stable word for scripts: the name of the rule that refuses.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Newer { .. } => "ledger_newer",
+            Self::Damaged(_) => "ledger_damaged",
+        }
+    }
+}
+
+impl fmt::Display for RowError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Newer { version } => {
+                write!(f, "it is of format {version}, this program reads up to format {FORMAT_VERSION}")
+            }
+            Self::Damaged(why) => write!(f, "it is damaged: {why}"),
+        }
+    }
+}
+
+/// The key of a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Key<'a> {
+    /// The format of the ledger itself.
+    Header,
+    /// One dead letter: cluster id, id of the dead-letter topic, partition, offset.
+    Letter {
+        /// Cluster id.
+        cluster: Cow<'a, str>,
+        /// Topic id.
+        topic: Cow<'a, str>,
+        /// Partition.
+        partition: i32,
+        /// Offset.
+        offset: i64,
+    },
+    /// Who redrives a dead-letter topic: cluster id, topic id.
+    Owner {
+        /// Cluster id.
+        cluster: Cow<'a, str>,
+        /// Topic id.
+        topic: Cow<'a, str>,
+    },
+    /// Not a key of this format; somebody else wrote it.
+    Foreign,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyFields<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    format: Option<bool>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    cluster: Option<Cow<'a, str>>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    topic: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partition: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<bool>,
+}
+
+impl<'a> Key<'a> {
+    /// A letter's key.
+    pub fn letter(cluster: &'a str, topic: &'a str, partition: i32, offset: i64) -> Self {
+        Self::Letter { cluster: cluster.into(), topic: topic.into(), partition, offset }
+    }
+
+    /// An owner row's key.
+    pub fn owner(cluster: &'a str, topic: &'a str) -> Self {
+        Self::Owner { cluster: cluster.into(), topic: topic.into() }
+    }
+
+    /// The key's bytes: fixed order of fields, no white space.
+    pub fn encode(&self) -> Bytes {
+        let none = KeyFields {
+            format: None,
+            cluster: None,
+            topic: None,
+            partition: None,
+            offset: None,
+            owner: None,
+        };
+        let fields = match self {
+            Self::Header => KeyFields { format: Some(true), ..none },
+            Self::Letter { cluster, topic, partition, offset } => KeyFields {
+                cluster: Some(cluster.as_ref().into()),
+                topic: Some(topic.as_ref().into()),
+                partition: Some(*partition),
+                offset: Some(*offset),
+                ..none
+            },
+            Self::Owner { cluster, topic } => KeyFields {
+                cluster: Some(cluster.as_ref().into()),
+                topic: Some(topic.as_ref().into()),
+                owner: Some(true),
+                ..none
+            },
+            Self::Foreign => none,
+        };
+        encode(&fields)
+    }
+
+    /// Reads a key; what is not one of this format is [`Key::Foreign`].
+    pub fn decode(key: Option<&'a [u8]>) -> Self {
+        let fields = key.and_then(|k| serde_json::from_slice::<KeyFields<'a>>(k).ok());
+        match fields {
+            Some(KeyFields {
+                format: Some(true),
+                cluster: None,
+                topic: None,
+                partition: None,
+                offset: None,
+                owner: None,
+            }) => Self::Header,
+            Some(KeyFields {
+                format: None,
+                cluster: Some(cluster),
+                topic: Some(topic),
+                partition: Some(partition),
+                offset: Some(offset),
+                owner: None,
+            }) => Self::Letter { cluster, topic, partition, offset },
+            Some(KeyFields {
+                format: None,
+                cluster: Some(cluster),
+                topic: Some(topic),
+                partition: None,
+                offset: None,
+                owner: Some(true),
+            }) => Self::Owner { cluster, topic },
+            _ => Self::Foreign,
+        }
+    }
+}
+
+/// The header row: what the format means, for programs and people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeaderRow {
+    /// Version of the format.
+    pub v: u32,
+    /// How rows are keyed: always `letter`.
+    pub rows: String,
+    /// How many transactional ids write the rows of one dead-letter topic: always 1.
+    pub transactional_ids_per_topic: u32,
+    /// Program that wrote it.
+    pub program: String,
+}
+
+impl HeaderRow {
+    /// The header of the version that this program writes.
+    pub fn current(program: impl Into<String>) -> Self {
+        Self {
+            v: FORMAT_VERSION,
+            rows: "letter".into(),
+            transactional_ids_per_topic: 1,
+            program: program.into(),
+        }
+    }
+
+    /// The value's bytes.
+    pub fn encode(&self) -> Bytes {
+        encode(self)
+    }
+
+    /// Reads a header; a newer one is refused.
+    pub fn decode(value: Option<&[u8]>) -> Result<Self, RowError> {
+        let row: Self = decode(value, |row: &Self| row.v)?;
+        if row.rows != "letter" || row.transactional_ids_per_topic != 1 {
+            return Err(RowError::Damaged("its header contradicts its version".into()));
+        }
+        Ok(row)
+    }
+}
+
+/// A record's place at its target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetAt<'a> {
+    /// Topic.
+    #[serde(borrow)]
+    pub topic: Cow<'a, str>,
+    /// The topic's id; `None` where the broker has none.
+    pub topic_id: Option<String>,
+    /// Partition.
+    pub partition: i32,
+    /// Offset, from the delivery report.
+    pub offset: i64,
+}
+
+/// Where the record failed first; what the letter does not say is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootAt {
+    /// Topic.
+    pub topic: Option<String>,
+    /// Partition.
+    pub partition: Option<i32>,
+    /// Offset.
+    pub offset: Option<i64>,
+    /// Timestamp of the record, milliseconds since the epoch.
+    pub timestamp_ms: Option<i64>,
+}
+
+/// A disposition that a later one replaced, in short.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Earlier {
+    /// What was decided.
+    pub disposition: Disposition,
+    /// By which run or action.
+    pub run: String,
+    /// When, milliseconds since the epoch.
+    pub time_ms: i64,
+}
+
+/// The row of one letter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LetterRow<'a> {
+    /// Version of the row's format.
+    pub v: u32,
+    /// What was decided.
+    pub disposition: Disposition,
+    /// Id of the run or action that decided.
+    #[serde(borrow)]
+    pub run: Cow<'a, str>,
+    /// Who, self-declared.
+    #[serde(borrow)]
+    pub operator: Cow<'a, str>,
+    /// Why.
+    pub reason: Option<String>,
+    /// SHA-256 of the letter, in hex.
+    #[serde(borrow)]
+    pub sha256_before: Cow<'a, str>,
+    /// SHA-256 of the letter after an edit, in hex; `None` where nothing was edited.
+    pub sha256_after: Option<String>,
+    /// Where it was written; `None` where it was not.
+    #[serde(borrow)]
+    pub target: Option<TargetAt<'a>>,
+    /// Where the record failed first.
+    #[serde(default)]
+    pub root: RootAt,
+    /// The consumer group that failed.
+    pub group: Option<String>,
+    /// How often the record was redriven, this time included.
+    pub count: u32,
+    /// What was decided before, oldest first; bounded by the writer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Earlier>,
+    /// Program that wrote the row.
+    #[serde(borrow)]
+    pub program: Cow<'a, str>,
+    /// When, by the writer's clock, milliseconds since the epoch.
+    pub time_ms: i64,
+}
+
+impl<'a> LetterRow<'a> {
+    /// The value's bytes.
+    pub fn encode(&self) -> Bytes {
+        encode(self)
+    }
+
+    /// Reads a row; a newer one is refused, and so is one that says `redriven` but not where to.
+    pub fn decode(value: Option<&'a [u8]>) -> Result<Self, RowError> {
+        let row: Self = decode(value, |row: &Self| row.v)?;
+        if row.disposition == Disposition::Redriven && row.target.is_none() {
+            return Err(RowError::Damaged("redriven, but without a target".into()));
+        }
+        if row.disposition == Disposition::Pending {
+            return Err(RowError::Damaged("a row cannot say pending".into()));
+        }
+        Ok(row)
+    }
+}
+
+/// What an owner is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OwnerState {
+    /// Writing.
+    Running,
+    /// Waiting or paused between transactions.
+    Waiting,
+    /// Ended.
+    Done,
+}
+
+/// The owner row of a dead-letter topic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnerRow {
+    /// Version of the row's format.
+    pub v: u32,
+    /// Run id.
+    pub run: String,
+    /// Who, self-declared.
+    pub operator: String,
+    /// From which host.
+    pub host: String,
+    /// What it is doing.
+    pub state: OwnerState,
+    /// When, by the writer's clock; for the eye: its age is judged by the broker's time alone.
+    pub time_ms: i64,
+}
+
+impl OwnerRow {
+    /// The value's bytes.
+    pub fn encode(&self) -> Bytes {
+        encode(self)
+    }
+
+    /// Reads a row; a newer one is refused.
+    pub fn decode(value: Option<&[u8]>) -> Result<Self, RowError> {
+        decode(value, |row: &Self| row.v)
+    }
+}
+
+/// JSON without white space. The types of this module have no map with keys other than strings and no failing
+/// serialiser, so that nothing can fail here.
+pub(super) fn encode<T: Serialize>(value: &T) -> Bytes {
+    Bytes::from(serde_json::to_vec(value).unwrap_or_default())
+}
+
+/// Reads a versioned value. The version is looked at first where the rest does not fit, so that a newer
+/// format is told as such.
+pub(super) fn decode<'a, T: Deserialize<'a>>(
+    value: Option<&'a [u8]>,
+    version: impl Fn(&T) -> u32,
+) -> Result<T, RowError> {
+    #[derive(Deserialize)]
+    struct Version {
+        v: u64,
+    }
+    let Some(value) = value else { return Err(RowError::Damaged("its value is null".into())) };
+    match serde_json::from_slice::<T>(value) {
+        Ok(row) if version(&row) == FORMAT_VERSION => Ok(row),
+        Ok(row) if version(&row) > FORMAT_VERSION => {
+            Err(RowError::Newer { version: u64::from(version(&row)) })
+        }
+        Ok(_) => Err(RowError::Damaged("version 0 was never written".into())),
+        Err(why) => match serde_json::from_slice::<Version>(value) {
+            Ok(Version { v }) if v > u64::from(FORMAT_VERSION) => Err(RowError::Newer { version: v }),
+            _ => Err(RowError::Damaged(why.to_string())),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_bytes_of_keys_are_fixed() {
+        let text = |k: Key<'_>| String::from_utf8(k.encode().to_vec()).unwrap();
+        assert_eq!(text(Key::Header), r#"{"format":true}"#);
+        assert_eq!(
+            text(Key::letter("c", "t", 3, 9)),
+            r#"{"cluster":"c","topic":"t","partition":3,"offset":9}"#
+        );
+        assert_eq!(text(Key::owner("c", "t")), r#"{"cluster":"c","topic":"t","owner":true}"#);
+    }
+
+    #[test]
+    fn a_key_with_a_field_too_many_is_foreign() {
+        for key in [
+            &br#"{"cluster":"c","topic":"t","partition":3,"offset":9,"lane":1}"#[..],
+            br#"{"format":true,"owner":true}"#,
+            br#"{"format":false}"#,
+            b"orders",
+            b"",
+        ] {
+            assert_eq!(Key::decode(Some(key)), Key::Foreign);
+        }
+        assert_eq!(Key::decode(None), Key::Foreign);
+    }
+
+    #[test]
+    fn a_newer_row_is_refused_even_where_its_fields_still_fit() {
+        let mut row = sample();
+        row.v = 2;
+        let bytes = row.encode();
+        assert_eq!(LetterRow::decode(Some(&bytes)), Err(RowError::Newer { version: 2 }));
+        let other = br#"{"v":7,"disposition":["redriven"]}"#;
+        assert_eq!(LetterRow::decode(Some(other)), Err(RowError::Newer { version: 7 }));
+        assert_eq!(HeaderRow::decode(Some(br#"{"v":2}"#)), Err(RowError::Newer { version: 2 }));
+        assert_eq!(OwnerRow::decode(Some(br#"{"v":3}"#)), Err(RowError::Newer { version: 3 }));
+    }
+
+    #[test]
+    fn a_field_that_is_not_known_is_ignored() {
+        let mut json: serde_json::Value = serde_json::from_slice(&sample().encode()).unwrap();
+        json["mood"] = "good".into();
+        let bytes = serde_json::to_vec(&json).unwrap();
+        assert_eq!(LetterRow::decode(Some(&bytes)).unwrap(), sample());
+    }
+
+    #[test]
+    fn a_row_that_says_redriven_must_say_where_to() {
+        let mut row = sample();
+        row.target = None;
+        assert!(matches!(LetterRow::decode(Some(&row.encode())), Err(RowError::Damaged(_))));
+        assert!(matches!(LetterRow::decode(Some(b"{}")), Err(RowError::Damaged(_))));
+        assert!(matches!(LetterRow::decode(None), Err(RowError::Damaged(_))));
+    }
+
+    fn sample() -> LetterRow<'static> {
+        LetterRow {
+            v: FORMAT_VERSION,
+            disposition: Disposition::Redriven,
+            run: "r1".into(),
+            operator: "ada@desk".into(),
+            reason: Some("gateway is back".into()),
+            sha256_before: "00ff".into(),
+            sha256_after: None,
+            target: Some(TargetAt {
+                topic: "orders".into(),
+                topic_id: Some("T".into()),
+                partition: 2,
+                offset: 77,
+            }),
+            root: RootAt {
+                topic: Some("orders".into()),
+                partition: Some(2),
+                offset: Some(5),
+                timestamp_ms: Some(1),
+            },
+            group: Some("email".into()),
+            count: 1,
+            earlier: Vec::new(),
+            program: "redrive 0.1.0".into(),
+            time_ms: 3,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_letter_row_survives_its_codec(
+            run in ".*", operator in ".*", reason in proptest::option::of(".*"), topic in ".*",
+            partition in any::<i32>(), offset in any::<i64>(), count in any::<u32>(), time in any::<i64>(),
+            root in proptest::option::of((".*", any::<i32>(), any::<i64>())),
+        ) {
+            let row = LetterRow {
+                run: run.into(), operator: operator.into(), reason, count, time_ms: time,
+                target: Some(TargetAt { topic: topic.into(), topic_id: None, partition, offset }),
+                root: root.map(|(t, p, o)| RootAt { topic: Some(t), partition: Some(p), offset: Some(o), timestamp_ms: None })
+                    .unwrap_or_default(),
+                earlier: vec![Earlier { disposition: Disposition::Parked, run: "e".into(), time_ms: 1 }],
+                ..sample()
+            };
+            let bytes = row.encode();
+            prop_assert_eq!(LetterRow::decode(Some(&bytes)).unwrap(), row);
+        }
+
+        #[test]
+        fn a_key_survives_its_codec(cluster in ".*", topic in ".*", partition in any::<i32>(), offset in any::<i64>()) {
+            let key = Key::letter(&cluster, &topic, partition, offset);
+            let bytes = key.encode();
+            prop_assert_eq!(Key::decode(Some(&bytes)), key);
+            let key = Key::owner(&cluster, &topic);
+            let bytes = key.encode();
+            prop_assert_eq!(Key::decode(Some(&bytes)), key);
+        }
+
+        #[test]
+        fn no_bytes_make_the_codec_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Key::decode(Some(&bytes));
+            prop_assert!(LetterRow::decode(Some(&bytes)).is_err());
+            prop_assert!(OwnerRow::decode(Some(&bytes)).is_err());
+        }
+    }
+}

@@ -1,4 +1,8 @@
 //! The state machine of a dead letter's disposition.
+//!
+//! A redriven letter stays redriven: everything else an operator decides can be taken back by releasing it.
+//! Limits: the machine judges one step; that nobody else writes at the same moment is the work of the
+//! dead-letter topic's transactional id.
 
 use serde::{Deserialize, Serialize};
 
@@ -36,5 +40,46 @@ impl Disposition {
     /// Whether the letter is still open.
     pub fn is_pending(self) -> bool {
         matches!(self, Self::Pending | Self::Released)
+    }
+
+    /// Whether `next` may be written after `self`. `again` is the operator's forced rule of that name: it
+    /// alone lets a redriven letter be redriven once more.
+    pub fn may_become(self, next: Self, again: bool) -> bool {
+        match (self, next) {
+            (_, Self::Pending) => false,
+            (Self::Pending | Self::Released, next) => next != Self::Released,
+            (Self::Discarded | Self::Parked | Self::Duplicate, next) => next == Self::Released,
+            (Self::Redriven, next) => next == Self::Redriven && again,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Disposition::{self, Discarded, Duplicate, Parked, Pending, Redriven, Released};
+
+    const ALL: [Disposition; 6] = [Pending, Redriven, Discarded, Parked, Duplicate, Released];
+
+    #[test]
+    fn an_open_letter_may_be_decided_in_every_way() {
+        for open in [Pending, Released] {
+            let allowed: Vec<_> = ALL.into_iter().filter(|n| open.may_become(*n, false)).collect();
+            assert_eq!(allowed, [Redriven, Discarded, Parked, Duplicate]);
+        }
+    }
+
+    #[test]
+    fn what_was_set_aside_can_only_be_released() {
+        for aside in [Discarded, Parked, Duplicate] {
+            let allowed: Vec<_> = ALL.into_iter().filter(|n| aside.may_become(*n, true)).collect();
+            assert_eq!(allowed, [Released]);
+        }
+    }
+
+    #[test]
+    fn a_redriven_letter_is_redriven_again_only_by_force() {
+        assert!(ALL.into_iter().all(|n| !Redriven.may_become(n, false)));
+        let forced: Vec<_> = ALL.into_iter().filter(|n| Redriven.may_become(*n, true)).collect();
+        assert_eq!(forced, [Redriven]);
     }
 }
