@@ -4,6 +4,10 @@
 
 pub mod codec;
 pub mod envelope;
+mod fields;
+pub mod json;
 pub mod record;
+pub mod time;
+pub mod view;
 
 pub use record::{Digest, Headers, Position, Record, RecordTime, TimeKind};
