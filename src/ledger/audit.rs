@@ -25,8 +25,6 @@ pub enum Action {
     Batch,
     /// A run's end.
     End,
-    /// What became of a run's letters after its end.
-    Outcome,
 }
 
 /// Where and why a letter was parked.
@@ -115,12 +113,6 @@ pub struct AuditRecord {
     /// The same in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped_reason: Option<String>,
-    /// Redriven letters that the failing group has committed past, where that is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub processed: Option<u64>,
-    /// Redriven letters that failed again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub came_back: Option<u64>,
     /// Program that wrote it.
     pub program: String,
     /// When, milliseconds since the epoch, by the writer's clock.
@@ -161,8 +153,6 @@ impl AuditRecord {
             positions: BTreeMap::new(),
             stopped: None,
             stopped_reason: None,
-            processed: None,
-            came_back: None,
             program: String::new(),
             time_ms,
         }

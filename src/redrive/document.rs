@@ -175,6 +175,11 @@ pub struct RunAnswer {
     pub unconfirmed: u64,
     /// Records written in transactions that were aborted.
     pub aborted_records: u64,
+    /// Seconds spent waiting for the ledger behind other open transactions.
+    pub ledger_wait_seconds: f64,
+    /// What it waits for at the moment.
+    #[serde(skip)]
+    pub waiting: Option<String>,
     /// `cancelled`, `fenced`, `error`; `None` when it ran to its end.
     pub stopped: Option<&'static str>,
     /// Why it stopped.

@@ -1,5 +1,173 @@
-//! A redrive plan: exact letters with digests, the target, the options. Pure.
+//! A redrive plan: exact letters with digests, the targets, the options. Pure, but for its file.
+//!
+//! Running a plan does exactly what it says, or stops; so its lines name positions, digests and target
+//! partitions, and its header the ids of all topics. The lines are in the order in which they are sent. Limits:
+//! a plan is held in memory, at 56 bytes a letter.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::document::Into;
+use crate::event::Digest;
+use crate::text::{Fault, Timestamp};
+
+/// The version of the file format.
+pub const SCHEMA: u32 = 1;
+
+/// A topic and which one of that name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedTopic {
+    /// Name.
+    pub topic: Arc<str>,
+    /// Its id; `None` where the broker has no ids.
+    pub topic_id: Option<Arc<str>>,
+    /// Its number of partitions.
+    pub partitions: i32,
+}
+
+/// Where to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedTarget {
+    /// As it was asked for.
+    pub into: Into,
+    /// The topics that this means.
+    pub topics: Vec<PlannedTopic>,
+}
+
+/// What a plan is made of beside its letters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanHeader {
+    /// Version of the file format.
+    pub schema: u32,
+    /// Plan id.
+    pub id: String,
+    /// Cluster id.
+    pub cluster_id: Arc<str>,
+    /// The dead-letter topic.
+    pub source: PlannedTopic,
+    /// Where to.
+    pub target: PlannedTarget,
+    /// Records a second; `None` for no limit.
+    pub rate: Option<u32>,
+    /// Headers to strip in addition to those of the format.
+    pub strip_headers: Vec<String>,
+    /// Headers to add.
+    pub add_headers: Vec<(String, String)>,
+    /// Keep the letters' timestamps.
+    pub keep_timestamps: bool,
+    /// Rules that were forced.
+    pub force: Vec<String>,
+    /// Who made it, self-declared.
+    pub operator: String,
+    /// When, milliseconds since the epoch.
+    pub created_ms: i64,
+    /// Counts, for the eye.
+    pub counts: PlanCounts,
+}
+
+/// Counts of a plan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanCounts {
+    /// Letters in it.
+    pub records: u64,
+    /// Distinct keys.
+    pub keys: u64,
+}
+
+/// One letter of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlannedLetter {
+    /// Partition in the dead-letter topic.
+    pub partition: i32,
+    /// Offset in the dead-letter topic.
+    pub offset: i64,
+    /// Digest of the letter.
+    pub sha256: Digest,
+    /// Index of the target in [`PlannedTarget::topics`].
+    pub target: u32,
+    /// Partition of the target.
+    pub target_partition: i32,
+}
 
 /// A plan.
-#[derive(Clone, Debug)]
-pub struct Plan {}
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Everything but the letters.
+    pub header: PlanHeader,
+    /// The letters, in the order in which they are sent.
+    pub letters: Vec<PlannedLetter>,
+}
+
+impl Plan {
+    /// The target of one of its letters.
+    pub fn target(&self, letter: &PlannedLetter) -> Option<&PlannedTopic> {
+        self.header.target.topics.get(letter.target as usize)
+    }
+
+    /// Whether the rule was forced.
+    pub fn forces(&self, rule: &str) -> bool {
+        self.header.force.iter().any(|f| f == rule)
+    }
+
+    /// When it was made.
+    pub fn created(&self) -> Timestamp {
+        Timestamp(self.header.created_ms)
+    }
+
+    /// Whether its parts fit together: every letter once, every target known, partitions in range.
+    pub fn check(&self) -> Result<(), Fault> {
+        let mut seen: HashMap<i32, Vec<i64>> = HashMap::new();
+        for letter in &self.letters {
+            let at = || format!("letter {}/{}", letter.partition, letter.offset);
+            let Some(target) = self.target(letter) else {
+                return Err(damaged(format!("{} has no target", at())));
+            };
+            if letter.target_partition < 0 || letter.target_partition >= target.partitions {
+                return Err(damaged(format!(
+                    "{} goes to partition {} of {} partitions",
+                    at(),
+                    letter.target_partition,
+                    target.partitions
+                )));
+            }
+            if letter.offset < 0 || letter.partition < 0 || letter.partition >= self.header.source.partitions
+            {
+                return Err(damaged(format!("{} cannot be", at())));
+            }
+            seen.entry(letter.partition).or_default().push(letter.offset);
+        }
+        for (partition, mut offsets) in seen {
+            offsets.sort_unstable();
+            if let Some(twice) = offsets.windows(2).find(|w| w[0] == w[1]) {
+                return Err(damaged(format!("letter {partition}/{} is in it twice", twice[0])));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The refusal of a plan that is not as it was made.
+pub fn damaged(why: impl std::convert::Into<String>) -> Fault {
+    Fault::refused("plan_damaged", "the plan is not as it was made").why(why).hint("make a new plan")
+}
+
+/// A digest as 64 hex digits.
+pub(super) fn hex(digest: &Digest) -> String {
+    digest.to_string()
+}
+
+/// Reads 64 hex digits.
+pub(super) fn unhex(text: &str) -> Option<Digest> {
+    let bytes = text.as_bytes();
+    if bytes.len() != 64 {
+        return None;
+    }
+    let mut out = [0; 32];
+    for (to, pair) in out.iter_mut().zip(bytes.chunks_exact(2)) {
+        let digit = |b: u8| (b as char).to_digit(16);
+        *to = (digit(pair[0])? * 16 + digit(pair[1])?) as u8;
+    }
+    Some(Digest(out))
+}

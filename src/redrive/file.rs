@@ -1,0 +1,327 @@
+//! The file of a plan: JSON Lines, a header, one line a letter, a trailer with the digest of all before it.
+//!
+//! The file is made beside its place and then moved there, so that it is never half of a plan. It is for its
+//! owner's eyes only (mode 0600), because positions and topic names tell about events. A file that is there
+//! already is replaced if it is a plan, and refused if it is anything else: `plan --save f` may be repeated, but
+//! a slip does not cost a file. Limits: the trailer tells damage and careless edits; it is not a signature.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::plan::{Plan, PlanHeader, PlannedLetter, SCHEMA, damaged, hex, unhex};
+use crate::event::Digest;
+use crate::text::Fault;
+
+/// No line of a plan is longer; a file with one is not a plan.
+const LONGEST_LINE: u64 = 4 << 20;
+
+#[derive(Serialize, Deserialize)]
+struct Trailer {
+    records: u64,
+    sha256: String,
+}
+
+/// Passes bytes on and digests them.
+struct Digesting<W> {
+    to: W,
+    sha: Sha256,
+}
+
+impl<W: Write> Write for Digesting<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let n = self.to.write(bytes)?;
+        self.sha.update(&bytes[..n]);
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.to.flush()
+    }
+}
+
+impl Plan {
+    /// Writes the plan to a file. Replaces a plan that is there, refuses to replace anything else.
+    pub fn save(&self, path: &Path) -> Result<(), Fault> {
+        let failed = |e: std::io::Error| {
+            Fault::failed("io", format!("the plan could not be saved to {}", path.display()))
+                .why(e.to_string())
+        };
+        if fs::symlink_metadata(path).is_ok() && !is_plan(path) {
+            return Err(Fault::usage("file_exists", format!("{} exists", path.display()))
+                .why("it is not a plan, so it is not replaced")
+                .hint("give another name, or remove the file"));
+        }
+        let name = path.file_name().unwrap_or_default();
+        let mut beside = PathBuf::from(path);
+        beside.set_file_name(format!(".{}.{}", name.display(), self.header.id));
+        let written = self.write_to(&beside).and_then(|()| fs::rename(&beside, path));
+        written.map_err(|e| {
+            // The first error is what counts; a file left behind is hidden and harmless.
+            let _ = fs::remove_file(&beside);
+            failed(e)
+        })
+    }
+
+    fn write_to(&self, path: &Path) -> std::io::Result<()> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt as _;
+            options.mode(0o600);
+        }
+        let mut out = Digesting { to: BufWriter::new(options.open(path)?), sha: Sha256::new() };
+        self.write_lines(&mut out)?;
+        let sha256 = Digest(out.sha.finalize().into()).to_string();
+        let mut to = out.to;
+        serde_json::to_writer(&mut to, &Trailer { records: self.letters.len() as u64, sha256 })?;
+        to.write_all(b"\n")?;
+        to.flush()?;
+        to.get_ref().sync_all()
+    }
+
+    fn write_lines(&self, out: &mut impl Write) -> std::io::Result<()> {
+        serde_json::to_writer(&mut *out, &self.header)?;
+        out.write_all(b"\n")?;
+        for letter in &self.letters {
+            let topic = self.target(letter).map_or("", |t| &*t.topic);
+            let line = (letter.partition, letter.offset, hex(&letter.sha256), topic, letter.target_partition);
+            serde_json::to_writer(&mut *out, &line)?;
+            out.write_all(b"\n")?;
+        }
+        Ok(())
+    }
+
+    /// The letters as the lines of the file, for `plan -o jsonl`.
+    pub fn lines(&self) -> impl Iterator<Item = serde_json::Value> {
+        self.letters.iter().map(|letter| {
+            let topic = self.target(letter).map_or("", |t| &*t.topic);
+            serde_json::json!([
+                letter.partition,
+                letter.offset,
+                hex(&letter.sha256),
+                topic,
+                letter.target_partition
+            ])
+        })
+    }
+
+    /// Reads a plan. One that is truncated, edited, of another version or not a plan at all is refused as
+    /// `plan_damaged`, with the reason.
+    pub fn load(path: &Path) -> Result<Self, Fault> {
+        let failed = |e: std::io::Error| {
+            Fault::usage("io", format!("the plan {} could not be read", path.display())).why(e.to_string())
+        };
+        let mut input = BufReader::with_capacity(1 << 18, File::open(path).map_err(failed)?);
+        let mut sha = Sha256::new();
+        let mut line = Vec::new();
+        if !read_line(&mut input, &mut line).map_err(failed)? {
+            return Err(damaged("the file is empty, or has a line without an end"));
+        }
+        let header = header(&line)?;
+        sha.update(&line);
+        let mut letters = Vec::with_capacity(header.counts.records.min(1 << 20) as usize);
+        loop {
+            if !read_line(&mut input, &mut line).map_err(failed)? {
+                return Err(damaged("its end is missing"));
+            }
+            if line.first() == Some(&b'{') {
+                break;
+            }
+            letters.push(
+                letter(&line, &header)
+                    .ok_or_else(|| damaged(format!("line {} is not a letter of it", letters.len() + 2)))?,
+            );
+            sha.update(&line);
+        }
+        let trailer: Trailer =
+            serde_json::from_slice(&line).map_err(|e| damaged(format!("its last line is wrong: {e}")))?;
+        let rest = input.fill_buf().map_err(failed)?;
+        if !rest.is_empty() {
+            return Err(damaged("there is something after its end"));
+        }
+        if trailer.records != letters.len() as u64 || header.counts.records != trailer.records {
+            return Err(damaged(format!(
+                "it has {} letters, its header says {}, its end says {}",
+                letters.len(),
+                header.counts.records,
+                trailer.records
+            )));
+        }
+        if trailer.sha256 != Digest(sha.finalize().into()).to_string() {
+            return Err(damaged("it was changed after it was made"));
+        }
+        let plan = Self { header, letters };
+        plan.check()?;
+        Ok(plan)
+    }
+}
+
+/// Whether the file begins like a plan.
+fn is_plan(path: &Path) -> bool {
+    let mut line = Vec::new();
+    let read = File::open(path).and_then(|f| read_line(&mut BufReader::new(f), &mut line));
+    read.is_ok_and(|whole| whole)
+        && serde_json::from_slice::<serde_json::Value>(&line)
+            .is_ok_and(|v| v["schema"].is_u64() && v["source"]["topic"].is_string() && v["id"].is_string())
+}
+
+/// Reads a line with its end; `false` when there is no further line that ends.
+fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<bool> {
+    line.clear();
+    let mut bounded = std::io::Read::take(input, LONGEST_LINE);
+    bounded.read_until(b'\n', line)?;
+    Ok(line.last() == Some(&b'\n'))
+}
+
+fn header(line: &[u8]) -> Result<PlanHeader, Fault> {
+    let json: serde_json::Value = serde_json::from_slice(line)
+        .map_err(|_| damaged("its first line is not JSON: this is not a plan"))?;
+    match json["schema"].as_u64() {
+        Some(schema) if schema == u64::from(SCHEMA) => {}
+        Some(schema) => {
+            return Err(damaged(format!("it is of version {schema}, this program reads version {SCHEMA}")));
+        }
+        None => return Err(damaged("its first line has no version: this is not a plan")),
+    }
+    serde_json::from_value(json).map_err(|e| damaged(format!("its first line is wrong: {e}")))
+}
+
+fn letter(line: &[u8], header: &PlanHeader) -> Option<PlannedLetter> {
+    type Line<'a> = (i32, i64, &'a str, std::borrow::Cow<'a, str>, i32);
+    let (partition, offset, sha256, topic, target_partition): Line<'_> = serde_json::from_slice(line).ok()?;
+    let target = header.target.topics.iter().position(|t| *t.topic == *topic)? as u32;
+    Some(PlannedLetter { partition, offset, sha256: unhex(sha256)?, target, target_partition })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::document::Into;
+    use super::super::plan::{PlanCounts, PlannedTarget, PlannedTopic};
+    use super::*;
+
+    fn plan(letters: &[(i32, i64)]) -> Plan {
+        let topic = |name: &str, partitions| PlannedTopic {
+            topic: name.into(),
+            topic_id: Some(format!("id-{name}").into()),
+            partitions,
+        };
+        Plan {
+            header: PlanHeader {
+                schema: SCHEMA,
+                id: "p1".into(),
+                cluster_id: "c".into(),
+                source: topic("orders-dlt", 8),
+                target: PlannedTarget {
+                    into: Into::Origin,
+                    topics: vec![topic("a\"b", 3), topic("orders", 6)],
+                },
+                rate: None,
+                strip_headers: vec!["x".into()],
+                add_headers: vec![("a".into(), "b".into())],
+                keep_timestamps: false,
+                force: Vec::new(),
+                operator: "ada".into(),
+                created_ms: 5,
+                counts: PlanCounts { records: letters.len() as u64, keys: 0 },
+            },
+            letters: letters
+                .iter()
+                .map(|&(partition, offset)| PlannedLetter {
+                    partition,
+                    offset,
+                    sha256: Digest([offset as u8; 32]),
+                    target: (offset % 2) as u32,
+                    target_partition: partition % 3,
+                })
+                .collect(),
+        }
+    }
+
+    fn why(path: &Path) -> String {
+        let fault = Plan::load(path).unwrap_err();
+        assert_eq!(fault.code, "plan_damaged");
+        fault.why
+    }
+
+    #[test]
+    fn a_plan_is_read_as_it_was_saved_by_its_owner_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        let plan = plan(&[(0, 1), (2, 8), (1, 3)]);
+        plan.save(&path).unwrap();
+        assert_eq!(Plan::load(&path).unwrap(), plan);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        plan.save(&path).unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn only_a_plan_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("notes.txt");
+        fs::write(&path, "mine\n").unwrap();
+        assert_eq!(plan(&[]).save(&path).unwrap_err().code, "file_exists");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "mine\n");
+    }
+
+    #[test]
+    fn every_damage_is_refused_with_its_reason() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        plan(&[(0, 1), (2, 8), (1, 3)]).save(&path).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        let write = |text: String| {
+            fs::write(&path, text).unwrap();
+            why(&path)
+        };
+        assert!(write(text.replacen("[2,8,", "[2,9,", 1)).contains("changed"));
+        assert!(write(lines[..3].join("\n") + "\n").contains("end is missing"));
+        assert!(write(text.trim_end().to_owned()).contains("end is missing"));
+        assert!(write(text.replacen("\"schema\":1", "\"schema\":2", 1)).contains("version 2"));
+        assert!(write(text.clone() + "x\n").contains("after its end"));
+        assert!(write([lines[0], lines[1], lines[4], ""].join("\n")).contains("letters"));
+        assert!(write("hello\n".into()).contains("not a plan"));
+        assert!(write(String::new()).contains("empty"));
+        assert!(write(text.replacen("orders\",", "payments\",", 1)).contains("line"));
+    }
+
+    #[test]
+    fn a_letter_twice_or_an_impossible_partition_is_refused() {
+        assert!(plan(&[(0, 1), (0, 1)]).check().unwrap_err().why.contains("twice"));
+        let mut wrong = plan(&[(0, 1)]);
+        wrong.letters[0].target_partition = 6;
+        assert!(wrong.check().unwrap_err().why.contains("partition 6"));
+        assert!(plan(&[(8, 1)]).check().is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_single_changed_byte_of_a_plan_goes_unnoticed(at in 0usize..2000, byte in any::<u8>()) {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("f");
+            plan(&[(0, 1), (2, 8), (1, 3)]).save(&path).unwrap();
+            let mut bytes = fs::read(&path).unwrap();
+            let at = at % bytes.len();
+            prop_assume!(bytes[at] != byte);
+            bytes[at] = byte;
+            fs::write(&path, &bytes).unwrap();
+            // A changed trailer may still read the same (white space), the lines before it may not.
+            let trailer = bytes.len() - 1 - bytes.iter().rev().skip(1).position(|b| *b == b'\n').unwrap_or(0);
+            if at < trailer - 2 {
+                prop_assert!(Plan::load(&path).is_err());
+            }
+        }
+    }
+}
