@@ -6,6 +6,7 @@ pub mod codec;
 pub mod envelope;
 mod fields;
 pub mod json;
+pub mod murmur2;
 pub mod record;
 pub mod time;
 pub mod view;
