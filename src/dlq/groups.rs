@@ -28,7 +28,7 @@ pub struct DlqRow {
     /// Why it counts as one.
     pub found_by: FoundBy,
     /// Formats seen.
-    pub formats: Vec<&'static str>,
+    pub formats: Vec<Arc<str>>,
     /// Origin topics seen.
     pub sources: Vec<Arc<str>>,
     /// Consumer groups seen.

@@ -27,8 +27,9 @@ pub struct Origin {
 pub struct Letter {
     /// The record as it lies in the dead-letter topic.
     pub record: Record,
-    /// The format's name, for example `spring-kafka`; `None` where none was recognised.
-    pub format: Option<&'static str>,
+    /// The format's name, for example `spring-kafka`, or a home-grown one of the profile; `None` where none
+    /// was recognised.
+    pub format: Option<Arc<str>>,
     /// The first place where the record failed.
     pub root: Origin,
     /// The latest hop before this letter, where it differs from `root`.
@@ -39,7 +40,7 @@ pub struct Letter {
     pub error_class: Option<String>,
     /// The end of the chain of causes.
     pub root_cause_class: Option<String>,
-    /// The framework's message.
+    /// The message of the error that was thrown; what the framework put around it is taken off.
     pub message: Option<String>,
     /// The stack trace.
     pub stack_trace: Option<String>,
@@ -53,6 +54,8 @@ pub struct Letter {
     pub original_value: Option<Option<Bytes>>,
     /// Whether the letter only points to its record and carries none of it (KIP-1191 without a copy).
     pub pointer: bool,
+    /// What else the format says, by name (`connector`, `task`, `stage`, `cause_class`, …).
+    pub also: Vec<(&'static str, String)>,
     /// What could not be read, and why; for the eye.
     pub notes: Vec<String>,
     /// The failure that it belongs to.

@@ -4,5 +4,8 @@ pub mod failure;
 pub mod formats;
 pub mod groups;
 pub mod letter;
+pub mod message;
+pub mod names;
+pub mod trace;
 
 pub use letter::{Letter, Origin};

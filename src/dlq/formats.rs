@@ -1,1 +1,0 @@
-//! The table of dead-letter formats: data, not branches; one place to add one.
