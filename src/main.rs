@@ -1,3 +1,7 @@
-//! Parses, wires, runs, and maps an error to its exit code.
+//! Runs the command line, and ends with its exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(redrive::cli::main(std::env::args_os()))
+}

@@ -1,1 +1,110 @@
-//! The command line: one file a subcommand.
+//! The command line: the tree of commands, and one file a subcommand.
+//!
+//! To add a command: a file with its `Args` and its `run`, a variant of [`Command`], a line in
+//! [`Session::obey`]. What is not there is absent from the help.
+
+mod completions;
+mod config;
+pub mod exit;
+mod json;
+mod logs;
+mod man;
+mod operator;
+pub mod output;
+mod progress;
+pub mod selectors;
+mod session;
+mod start;
+mod table;
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
+
+pub use output::{Colour, Format};
+pub use session::Session;
+pub use start::main;
+
+/// The terminal operations console for event streams
+#[derive(Debug, Parser)]
+#[command(
+    name = "redrive",
+    version,
+    about,
+    long_about = "The terminal operations console for event streams: throughput, lag, dead letters, and redriving \
+                  them exactly once. Without a command it opens the console.",
+    max_term_width = 100,
+    propagate_version = false,
+    infer_subcommands = false,
+    after_help = EXIT_CODES
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done · 1 failed · 2 wrong usage or configuration · 3 found what --fail-on asked for ·
+4 refused by a safety rule, nothing was written · 5 done in part · 130 interrupted, state is safe";
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// The profile of the configuration to use
+    #[arg(long, global = true, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Brokers to connect to; alone it needs no profile, with --profile it replaces its brokers
+    #[arg(long, global = true, value_name = "HOST:PORT,…")]
+    pub brokers: Option<String>,
+    /// The configuration file (default: see `redrive config path`)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// A property for librdkafka; may be given several times
+    #[arg(short = 'X', global = true, value_name = "NAME=VALUE", value_parser = property, action = ArgAction::Append)]
+    pub properties: Vec<(String, String)>,
+    /// Never write, whatever the profile allows
+    #[arg(long, global = true)]
+    pub read_only: bool,
+    /// How data is written
+    #[arg(short, long, global = true, value_enum, value_name = "FORMAT", default_value = "table")]
+    pub output: Format,
+    /// When to use colour
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto")]
+    pub color: Colour,
+    /// Who acts, for the audit (default: $USER@host)
+    #[arg(long, global = true, value_name = "NAME")]
+    pub operator: Option<String>,
+    /// Log more (-v debug, -vv trace); only to a file
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// Where to log
+    #[arg(long, global = true, value_name = "FILE")]
+    pub log_file: Option<PathBuf>,
+}
+
+fn property(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.to_owned())),
+        _ => Err("name=value was expected".to_owned()),
+    }
+}
+
+/// All commands.
+#[derive(Clone, Debug, Subcommand)]
+enum Command {
+    /// Where the configuration is, what is in force, and whether it connects
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Print a completion script for a shell
+    Completions(completions::Args),
+    /// Print the manual page
+    Man(man::Args),
+}
+
+/// The tree of commands, for help, completions, the manual, and the tests that parse with it.
+pub fn tree() -> clap::Command {
+    Cli::command()
+}

@@ -1,4 +1,20 @@
 //! Configuration: profiles in TOML, layered with environment and options, secrets by reference.
+//!
+//! One table of keys ([`keys::KEYS`]) feeds the parser, the environment, `config show` and the check of
+//! `config.example.toml`, so that they cannot drift. Layers are defaults < file < environment < options, and
+//! every value knows where it came from.
 
+mod build;
+pub mod keys;
+pub mod layers;
+mod nearest;
+mod parse;
+pub mod place;
 pub mod profile;
+mod reference;
 pub mod secret;
+pub mod value;
+
+pub use layers::{Choice, Chosen, Configuration, Console, Options, Unchosen};
+pub use nearest::nearest;
+pub use place::Environment;

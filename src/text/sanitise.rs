@@ -84,6 +84,11 @@ impl From<&str> for Safe {
     }
 }
 
+/// Whether `c` may reach a terminal as it is.
+pub fn is_shown_as_itself(c: char) -> bool {
+    shown(c) == c
+}
+
 /// The glyph that stands for `c`: itself, or a picture of what it would have done.
 fn shown(c: char) -> char {
     match c {

@@ -1,0 +1,206 @@
+//! What every command is given: the output, the configuration, the clock, the way to stop.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::exit::{Done, Ended, Stop};
+use super::output::{Format, Output};
+use super::{Command, Global, completions, config, logs, man, operator};
+use crate::ask::{Answer, Desk, Event, Request};
+use crate::config::place::{Environment, log_file};
+use crate::config::{Choice, Chosen, Configuration, Options, Unchosen};
+use crate::context::Cx;
+use crate::text::{Clock, Fault};
+
+/// One command under way.
+pub struct Session<'a> {
+    pub(super) global: Global,
+    pub(super) output: &'a Output,
+    pub(super) clock: Arc<dyn Clock>,
+    /// Cancelled by the first interrupt.
+    pub(super) cancel: CancellationToken,
+    environment: Environment,
+}
+
+impl<'a> Session<'a> {
+    /// Begins a session.
+    pub(super) fn new(
+        global: Global,
+        environment: Environment,
+        output: &'a Output,
+        clock: Arc<dyn Clock>,
+        cancel: CancellationToken,
+    ) -> Result<Self, Stop> {
+        Ok(Self { global, output, clock, cancel, environment })
+    }
+
+    /// Does what was asked.
+    pub(super) async fn obey(&self, command: Option<Command>) -> Ended {
+        if matches!(self.output.format(), Format::Raw | Format::Hex) {
+            return Err(Fault::usage("usage", "the formats raw and hex are for tail only")
+                .hint("use -o table, json or jsonl")
+                .into());
+        }
+        match command {
+            // These say something of the program itself, and need no configuration.
+            Some(Command::Completions(args)) => completions::run(self, &args),
+            Some(Command::Man(args)) => man::run(self, &args),
+            Some(Command::Config(config::Command::Path)) => config::path(self),
+            None => self.console().await,
+            Some(command) => {
+                let log = self.global.log_file.clone().or_else(|| self.variable("REDRIVE_LOG_FILE"));
+                let _log = log.map(|path| logs::start(&path, self.global.verbose)).transpose()?;
+                self.until_interrupted(self.obey_on_a_cluster(command)).await
+            }
+        }
+    }
+
+    async fn obey_on_a_cluster(&self, command: Command) -> Ended {
+        match command {
+            Command::Config(command) => config::run(self, command).await,
+            Command::Completions(args) => completions::run(self, &args),
+            Command::Man(args) => man::run(self, &args),
+        }
+    }
+
+    async fn console(&self) -> Ended {
+        let configuration = self.configuration()?;
+        let chosen = self.chosen(&configuration).await?;
+        let _ = (chosen, log_file());
+        Err(Fault::failed("unwired", "the console is not there yet").into())
+    }
+
+    /// Cancels at the first interrupt and gives up waiting at the second.
+    async fn until_interrupted(&self, work: impl Future<Output = Ended>) -> Ended {
+        let mut work = std::pin::pin!(work);
+        tokio::select! {
+            ended = &mut work => return ended,
+            () = interrupt() => self.cancel.cancel(),
+        }
+        let ended = tokio::select! {
+            ended = &mut work => ended,
+            () = interrupt() => return Ok(Done::Interrupted),
+        };
+        match ended {
+            Err(Stop::Fault(fault)) if fault.kind == crate::text::FaultKind::Cancelled => {
+                Ok(Done::Interrupted)
+            }
+            Ok(Done::All | Done::Interrupted) => Ok(Done::Interrupted),
+            other => other,
+        }
+    }
+
+    /// The configuration with all its layers.
+    pub(super) fn configuration(&self) -> Result<Configuration, Fault> {
+        let options = Options {
+            profile: self.global.profile.clone(),
+            brokers: self.global.brokers.clone(),
+            file: self.global.config.clone(),
+            properties: self.global.properties.clone(),
+            read_only: self.global.read_only,
+        };
+        let configuration = Configuration::load(self.environment.clone(), options)?;
+        for (wrong, near) in configuration.mistyped_variables() {
+            self.output.note(&format!("warning: {wrong} is not known, did you mean {near}?"));
+        }
+        Ok(configuration)
+    }
+
+    /// The profile in force; asks which one where several are possible and somebody is there.
+    pub(super) async fn chosen(&self, configuration: &Configuration) -> Result<Chosen, Fault> {
+        let choice = match configuration.choose() {
+            Ok(choice) => choice,
+            Err(Unchosen::Several(names)) => Choice::Named(self.pick(names).await?),
+            Err(Unchosen::None) => return Err(nothing_configured(configuration)),
+        };
+        configuration.profile(&choice)
+    }
+
+    async fn pick(&self, names: Vec<String>) -> Result<String, Fault> {
+        let several = || {
+            Fault::usage("no_profile", "several profiles are configured, and none was chosen")
+                .why(format!("profiles: {}", names.join(", ")))
+                .hint("give --profile NAME, or set `default_profile`")
+        };
+        if !self.output.can_ask() {
+            return Err(several());
+        }
+        for (i, name) in names.iter().enumerate() {
+            self.output.note(&format!("{:>3}  {name}", i + 1));
+        }
+        let answer = self.output.ask("profile (number or name):", &self.cancel).await.unwrap_or_default();
+        let by_number = answer.parse::<usize>().ok().and_then(|n| names.get(n.checked_sub(1)?));
+        by_number.or_else(|| names.iter().find(|name| **name == answer)).cloned().ok_or_else(several)
+    }
+
+    /// Connects to the cluster of the profile in force.
+    pub(super) async fn connect(&self) -> Result<Cx, Fault> {
+        let configuration = self.configuration()?;
+        let chosen = self.chosen(&configuration).await?;
+        self.connect_to(chosen).await
+    }
+
+    /// Connects to a cluster.
+    pub(super) async fn connect_to(&self, chosen: Chosen) -> Result<Cx, Fault> {
+        let broker = crate::wire::connect(&chosen.profile, Arc::clone(&self.clock)).await?;
+        Ok(Cx {
+            broker,
+            clock: Arc::clone(&self.clock),
+            profile: Arc::new(chosen.profile),
+            operator: Arc::new(operator::operator(self.global.operator.as_deref(), &self.environment)),
+        })
+    }
+
+    /// Asks the desk, and draws its progress.
+    pub(super) async fn ask(&self, desk: &Desk, request: Request) -> Result<Answer, Stop> {
+        let tell = |event: Event| {
+            if let Event::Progress(progress) = event {
+                self.output.progress(&progress);
+            }
+        };
+        Ok(desk.answer(request, &tell, self.cancel.clone()).await?)
+    }
+
+    /// A variable of the environment that names a file.
+    pub(super) fn variable(&self, name: &str) -> Option<PathBuf> {
+        self.environment.get(name).filter(|text| !text.is_empty()).map(PathBuf::from)
+    }
+}
+
+/// A desk that answered another question than the one asked is a mistake of the program.
+pub(super) fn unexpected() -> Stop {
+    Fault::failed("internal", "the answer does not fit the question").into()
+}
+
+fn nothing_configured(configuration: &Configuration) -> Fault {
+    let place = configuration.place.as_ref().map_or_else(String::new, |p| p.display().to_string());
+    let why = if configuration.exists {
+        format!("{place} has no profiles")
+    } else {
+        format!("there is no configuration at {place}, and no --brokers")
+    };
+    Fault::usage("nothing_configured", "no cluster is configured")
+        .why(why)
+        .hint("give --brokers HOST:PORT, or write a profile there (config.example.toml shows all of it)")
+}
+
+/// Returns at an interrupt (ctrl-c) or a termination signal.
+async fn interrupt() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    // Where signals cannot be had, the system's own answer to ctrl-c remains.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
