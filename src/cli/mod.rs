@@ -5,13 +5,17 @@
 
 mod completions;
 mod config;
+mod dlq;
 pub mod exit;
 mod json;
 mod logs;
 mod man;
 mod operator;
 pub mod output;
+mod plan;
 mod progress;
+mod run;
+mod runs;
 pub mod selectors;
 mod session;
 mod start;
@@ -95,6 +99,16 @@ fn property(text: &str) -> Result<(String, String), String> {
 /// All commands.
 #[derive(Clone, Debug, Subcommand)]
 enum Command {
+    /// Dead-letter topics, their failures, their letters
+    #[command(subcommand)]
+    Dlq(dlq::Command),
+    /// Make a redrive plan and say what a run of it would do; writes nothing to the broker
+    Plan(Box<plan::Args>),
+    /// Execute a plan exactly
+    Run(run::Args),
+    /// What was redriven, by whom, and what became of it
+    #[command(subcommand)]
+    Runs(runs::Command),
     /// Where the configuration is, what is in force, and whether it connects
     #[command(subcommand)]
     Config(config::Command),

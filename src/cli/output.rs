@@ -14,7 +14,7 @@ use super::json;
 use super::progress::Meter;
 use super::table::{Form, Table};
 use crate::context::Progress;
-use crate::text::width::cut;
+use crate::text::width::{cut, left, width};
 use crate::text::{Clock, Fault, Safe};
 
 /// `-o`.
@@ -146,6 +146,18 @@ impl Output {
         Ok(())
     }
 
+    /// Writes a JSON document that has its schema among its own fields, indented or on one line as asked for.
+    pub fn whole<T: Serialize + ?Sized>(&self, document: &T) -> Result<(), Stop> {
+        if self.format == Format::Jsonl {
+            return self.lines([document]);
+        }
+        let mut out = self.data();
+        json::pretty(&mut *out, document)?;
+        out.write_all(b"\n")?;
+        out.flush()?;
+        Ok(())
+    }
+
     /// Writes one JSON document on one line.
     pub fn document_line<T: Serialize + ?Sized>(&self, body: &T) -> Result<(), Stop> {
         self.lines([Document { schema: SCHEMA, body }])
@@ -178,6 +190,15 @@ impl Output {
         out.write_all(line.as_bytes())?;
         out.write_all(b"\n")?;
         Ok(())
+    }
+
+    /// Writes names and values under each other; what has no value is left out.
+    pub(super) fn facts(&self, facts: &[(&str, String)]) -> Result<(), Stop> {
+        let wide = facts.iter().map(|(name, _)| width(name)).max().unwrap_or_default();
+        for (name, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {
+            self.line(&format!("{}  {value}", left(name, wide)))?;
+        }
+        self.flush()
     }
 
     /// Writes text of our own as it is: help, completions, a table laid out.

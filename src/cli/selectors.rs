@@ -4,6 +4,7 @@ use bytes::Bytes;
 use clap::{Args, ValueEnum};
 use jiff::civil;
 use jiff::tz::TimeZone;
+use serde::Serialize;
 
 use crate::filter::{Edge, Selection};
 use crate::text::{Fault, Timestamp, units};
@@ -90,8 +91,35 @@ impl Selectors {
     }
 }
 
-/// An edge as the answer prints it: a time resolved, in UTC.
-pub(super) fn edge_text(edge: &Edge) -> String {
+/// A selection as the answer prints it: times resolved, in UTC.
+#[derive(Debug, Serialize)]
+pub(super) struct Selected {
+    partitions: Vec<i32>,
+    from: Option<String>,
+    to: Option<String>,
+    isolation: &'static str,
+}
+
+impl Selected {
+    /// Of records.
+    pub(super) fn of(selection: &Selection) -> Self {
+        let isolation = if selection.uncommitted { "read_uncommitted" } else { "read_committed" };
+        Self {
+            partitions: selection.partitions.clone(),
+            from: selection.from.as_ref().map(edge_text),
+            to: selection.to.as_ref().map(edge_text),
+            isolation,
+        }
+    }
+
+    /// Of dead letters, which are always read committed.
+    pub(super) fn of_letters(selection: &Selection) -> Self {
+        Self { isolation: "read_committed", ..Self::of(selection) }
+    }
+}
+
+/// An edge as it may be given again.
+fn edge_text(edge: &Edge) -> String {
     match edge {
         Edge::Beginning => "beginning".to_owned(),
         Edge::End => "end".to_owned(),

@@ -7,11 +7,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::exit::{Done, Ended, Stop};
 use super::output::{Format, Output};
-use super::{Command, Global, completions, config, logs, man, operator};
+use super::{Command, Global, completions, config, dlq, logs, man, operator, plan, run, runs};
 use crate::ask::{Answer, Desk, Event, Request};
 use crate::config::place::{Environment, log_file};
 use crate::config::{Choice, Chosen, Configuration, Options, Unchosen};
-use crate::context::Cx;
+use crate::context::{Cx, Operator};
 use crate::text::{Clock, Fault};
 
 /// One command under way.
@@ -59,6 +59,10 @@ impl<'a> Session<'a> {
 
     async fn obey_on_a_cluster(&self, command: Command) -> Ended {
         match command {
+            Command::Dlq(command) => dlq::run(self, command).await,
+            Command::Plan(args) => plan::run(self, *args).await,
+            Command::Run(args) => run::run(self, args).await,
+            Command::Runs(command) => runs::run(self, command).await,
             Command::Config(command) => config::run(self, command).await,
             Command::Completions(args) => completions::run(self, &args),
             Command::Man(args) => man::run(self, &args),
@@ -149,8 +153,13 @@ impl<'a> Session<'a> {
             broker,
             clock: Arc::clone(&self.clock),
             profile: Arc::new(chosen.profile),
-            operator: Arc::new(operator::operator(self.global.operator.as_deref(), &self.environment)),
+            operator: Arc::new(self.operator()),
         })
+    }
+
+    /// Who acts.
+    pub(super) fn operator(&self) -> Operator {
+        operator::operator(self.global.operator.as_deref(), &self.environment)
     }
 
     /// Asks the desk, and draws its progress.

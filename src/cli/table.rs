@@ -217,7 +217,7 @@ mod tests {
             text,
             "TOPIC              LAG  STATUS\n\
              orders          48,211  stall\n\
-             a-topic-with…        0  ok\n"
+             a-topic-with-…       0  ok\n"
         );
     }
 

@@ -1,0 +1,196 @@
+//! `redrive plan`: a redrive plan with its preflight; writes nothing to the broker.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::exit::{Done, Ended, Stop};
+use super::output::Format;
+use super::selectors::Selectors;
+use super::table::{Cell, Table, Tone};
+use super::{Session, session};
+use crate::ask::{Answer, Desk, Request};
+use crate::ledger::Disposition;
+use crate::letters::document::LettersRequest;
+use crate::redrive::document::{Into as Target, PlanAnswer, PlanRequest, Preflight, Tally};
+use crate::redrive::plan::PlanHeader;
+use crate::text::units;
+
+/// Arguments.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Args {
+    /// The dead-letter topic
+    topic: String,
+    /// Only letters of this failure (an id of `dlq failures`)
+    #[arg(long, value_name = "ID")]
+    failure: Option<String>,
+    /// Exactly these letters, for example 0:42,3:17
+    #[arg(long, value_name = "PARTITION:OFFSET,…", value_delimiter = ',', value_parser = position)]
+    only: Vec<(i32, i64)>,
+    /// Where to: origin, the topic where each failed first, or topic:NAME
+    #[arg(long, value_name = "TARGET", default_value = "origin", value_parser = target)]
+    into: Target,
+    /// Records a second at most
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    rate: Option<u32>,
+    /// Keep the letters' timestamps; by default the records get new ones
+    #[arg(long)]
+    keep_timestamps: bool,
+    /// Strip this header too; a * at its end stands for anything
+    #[arg(long, value_name = "NAME")]
+    strip_header: Vec<String>,
+    /// Add this header
+    #[arg(long, value_name = "NAME=VALUE", value_parser = header)]
+    add_header: Vec<(String, String)>,
+    /// Go on although this rule refuses; it is kept in the audit
+    #[arg(long, value_name = "RULE")]
+    force: Vec<String>,
+    /// Save the plan, to be executed with `redrive run FILE`
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
+    #[command(flatten)]
+    selectors: Selectors,
+}
+
+fn position(text: &str) -> Result<(i32, i64), String> {
+    text.split_once(':')
+        .and_then(|(partition, offset)| Some((partition.trim().parse().ok()?, offset.trim().parse().ok()?)))
+        .filter(|(partition, offset)| *partition >= 0 && *offset >= 0)
+        .ok_or_else(|| "partition:offset was expected".to_owned())
+}
+
+fn target(text: &str) -> Result<Target, String> {
+    match text.strip_prefix("topic:") {
+        Some("") => Err("a name was expected after topic:".to_owned()),
+        Some(name) => Ok(Target::Topic(name.to_owned())),
+        None if text == "origin" => Ok(Target::Origin),
+        None => Err("origin or topic:NAME was expected".to_owned()),
+    }
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("name=value was expected".to_owned()),
+    }
+}
+
+#[derive(Serialize)]
+struct PlanDocument<'a> {
+    #[serde(flatten)]
+    header: &'a PlanHeader,
+    guarantee: &'a str,
+    guarantee_reason: &'a str,
+    preflight: &'a Preflight,
+}
+
+pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
+    let selection = args.selectors.selection(session.clock.now())?;
+    let save = args.save.clone();
+    let request = PlanRequest {
+        letters: LettersRequest {
+            topic: Arc::from(args.topic),
+            selection,
+            failure: args.failure.map(Arc::from),
+            state: Some(Disposition::Pending),
+        },
+        only: (!args.only.is_empty()).then_some(args.only),
+        into: args.into,
+        rate: args.rate,
+        strip_headers: args.strip_header,
+        add_headers: args.add_header,
+        keep_timestamps: args.keep_timestamps,
+        force: args.force,
+        save: args.save,
+    };
+    let desk = Desk::new(session.connect().await?);
+    let Answer::Plan(answer) = session.ask(&desk, Request::Plan(request)).await? else {
+        return Err(session::unexpected());
+    };
+    let document = PlanDocument {
+        header: &answer.plan.header,
+        guarantee: answer.guarantee,
+        guarantee_reason: &answer.guarantee_reason,
+        preflight: &answer.preflight,
+    };
+    match session.output.format() {
+        Format::Json => session.output.whole(&document)?,
+        Format::Jsonl => {
+            session.output.lines([&document])?;
+            session.output.lines(answer.plan.lines())?;
+        }
+        _ => show(session, &answer)?,
+    }
+    if let Some(file) = &save {
+        session.output.note(&format!("saved: execute it with `redrive run {}`", file.display()));
+    }
+    Ok(if answer.preflight.refusals.is_empty() { Done::All } else { Done::Refused })
+}
+
+/// The plan for the eye.
+fn show(session: &Session<'_>, answer: &PlanAnswer) -> Result<(), Stop> {
+    let out = session.output;
+    let p = &answer.preflight;
+    let some =
+        |n: u64, what: &str| if n == 0 { String::new() } else { format!("{} {what}", units::count(n)) };
+    let skipped: Vec<String> = [
+        some(p.already_handled, "already handled"),
+        some(p.duplicates, "duplicates"),
+        some(p.expired, "expired"),
+        some(p.pointers, "without their record"),
+        some(p.beyond_last_stable, "beyond the last stable offset"),
+    ]
+    .into_iter()
+    .filter(|text| !text.is_empty())
+    .collect();
+    let (stripped, added) = &answer.headers;
+    out.facts(&[
+        ("plan", answer.id.clone()),
+        ("from", answer.topic.to_string()),
+        ("into", answer.targets.join(", ")),
+        ("letters", format!("{}, of {} keys", units::count(answer.records), units::count(p.keys))),
+        ("skipped", skipped.join(", ")),
+        ("again", some(p.again, "were redriven before and failed again")),
+        ("guarantee", format!("{}: {}", answer.guarantee.replace('_', " "), answer.guarantee_reason)),
+        ("rate", answer.rate.map_or_else(String::new, |rate| format!("{rate}/s at most"))),
+        (
+            "seen by",
+            match p.groups_that_will_see_them.as_slice() {
+                [] => "no group with commits on the target".to_owned(),
+                groups => format!("{} (at least)", groups.join(", ")),
+            },
+        ),
+        ("strips", stripped.join(", ")),
+        ("adds", added.join(", ")),
+    ])?;
+    let tallies = |title: &'static str, tallies: &[Tally]| {
+        if tallies.is_empty() {
+            return Ok(());
+        }
+        let mut table = Table::new().figure("LETTERS").text(title);
+        for tally in tallies {
+            table.row([Cell::from(units::count(tally.count)), Cell::from(&tally.name)]);
+        }
+        out.text("\n")?;
+        out.table(&table)
+    };
+    tallies("FAILURE", &p.by_failure)?;
+    tallies("TARGET", &p.by_origin)?;
+    if !p.refusals.is_empty() {
+        let mut table = Table::new().word("REFUSED BY").figure("LETTERS").text("WHY");
+        for refusal in &p.refusals {
+            table.row([
+                Cell::toned(refusal.rule, Tone::Fail),
+                Cell::from(units::count(refusal.count)),
+                Cell::from(&refusal.why),
+            ]);
+        }
+        out.text("\n")?;
+        out.table(&table)?;
+    }
+    for warning in &p.warnings {
+        out.note(&format!("warning: {warning}"));
+    }
+    Ok(())
+}

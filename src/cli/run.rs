@@ -1,0 +1,283 @@
+//! `redrive run`: executes a plan exactly, after the operator agreed.
+//!
+//! Who agrees: `--yes`, or an answer at a terminal whose default is No. A protected profile, and a plan of more
+//! than 1,000 letters at a terminal, want the number typed: it is short, and proves that it was read. Where
+//! nobody can be asked nothing is written.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::exit::{Done, Ended, Stop};
+use super::output::Format;
+use super::table::{Cell, Table, Tone};
+use super::{Session, session};
+use crate::ask::{Answer, Desk, Event, Request};
+use crate::config::profile::Profile;
+use crate::context::Progress;
+use crate::redrive::document::{RunAnswer, RunRequest};
+use crate::redrive::plan::Plan;
+use crate::text::{Fault, units};
+
+/// More letters than this are agreed to by typing their number.
+const MANY: u64 = 1_000;
+
+/// Arguments.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Args {
+    /// A plan that `redrive plan --save FILE` made
+    file: PathBuf,
+    /// Do it without asking
+    #[arg(long)]
+    yes: bool,
+    /// Only say what would be done
+    #[arg(long, conflicts_with = "yes")]
+    dry_run: bool,
+    /// The number of letters, as a protected profile wants it beside --yes
+    #[arg(long, value_name = "N")]
+    count: Option<u64>,
+    /// Why; goes into the audit
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Take over although another run of the topic seems to be under way; that one is fenced
+    #[arg(long)]
+    take_over: bool,
+}
+
+/// What the operator said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said {
+    Yes,
+    No,
+    /// Nobody could be asked.
+    Nothing,
+}
+
+pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
+    let plan = Arc::new(Plan::load(&args.file)?);
+    let cx = session.connect().await?;
+    let profile = Arc::clone(&cx.profile);
+    let cluster = cx.broker.catalog().cluster().await.map_err(Fault::from)?;
+    if *cluster.id != *plan.header.cluster_id {
+        return Err(Fault::refused("wrong_cluster", "the plan was made on another cluster")
+            .why(format!(
+                "it is of cluster {}, profile {} is {}",
+                plan.header.cluster_id, profile.name, cluster.id
+            ))
+            .hint("choose the other profile, or make a new plan")
+            .into());
+    }
+    if args.dry_run {
+        return dry_run(session, &plan, Done::All);
+    }
+    if cx.broker.writer().is_none() {
+        return Err(Fault::refused("read_only", format!("profile {} is read-only", profile.name))
+            .hint("nothing can be written with this profile")
+            .into());
+    }
+    match agreed(session, &args, &plan, &profile).await? {
+        Said::Yes => {}
+        Said::No => {
+            session.output.note("nothing was written");
+            return Ok(Done::Refused);
+        }
+        Said::Nothing => {
+            session.output.note("nothing was written: nobody can be asked here; add --yes to do it");
+            return dry_run(session, &plan, Done::Refused);
+        }
+    }
+    let request = RunRequest { plan: Arc::clone(&plan), reason: args.reason, take_over: args.take_over };
+    let tell = |event: Event| match event {
+        Event::Progress(progress) => session.output.progress(&progress),
+        Event::Run(run) => session.output.progress(&progress_of(&run)),
+        Event::Records(_) => {}
+    };
+    let desk = Desk::new(cx);
+    let answer = desk.answer(Request::Run(request), &tell, session.cancel.clone()).await?;
+    let Answer::Run(answer) = answer else { return Err(session::unexpected()) };
+    tell_answer(session, &answer)?;
+    Ok(ended(&answer))
+}
+
+fn ended(answer: &RunAnswer) -> Done {
+    match answer.stopped {
+        Some("cancelled") => Done::Interrupted,
+        Some("error") if answer.redriven == 0 => Done::Failed,
+        Some(_) => Done::Part,
+        None if !answer.parked.is_empty() || answer.held > 0 || answer.expired > 0 => Done::Part,
+        None => Done::All,
+    }
+}
+
+fn dry_run(session: &Session<'_>, plan: &Plan, done: Done) -> Ended {
+    let records = plan.header.counts.records;
+    let answer = RunAnswer {
+        plan: plan.header.id.clone(),
+        topic: Arc::clone(&plan.header.source.topic),
+        operator: session.operator().name,
+        started: session.clock.now(),
+        planned: records,
+        remaining: records,
+        dry_run: true,
+        ..RunAnswer::default()
+    };
+    tell_answer(session, &answer)?;
+    Ok(done)
+}
+
+/// Says what will be done, on stderr, and asks.
+async fn agreed(session: &Session<'_>, args: &Args, plan: &Plan, profile: &Profile) -> Result<Said, Stop> {
+    let header = &plan.header;
+    let records = header.counts.records;
+    let typed = |given: u64| if given == records { Ok(Said::Yes) } else { Err(wrong_count(given, records)) };
+    if args.yes {
+        match (profile.protected, args.count) {
+            (_, Some(count)) => return Ok(typed(count)?),
+            (false, None) => return Ok(Said::Yes),
+            (true, None) if session.output.can_ask() => {}
+            (true, None) => {
+                return Err(Fault::refused("protected", format!("profile {} is protected", profile.name))
+                    .why("the number of letters was not typed")
+                    .hint(format!("add --count {records}"))
+                    .into());
+            }
+        }
+    }
+    if !session.output.can_ask() {
+        return Ok(Said::Nothing);
+    }
+    let topics: Vec<&str> = header.target.topics.iter().map(|t| &*t.topic).collect();
+    let lines = [
+        format!(
+            "redrive {} letters of {} into {}",
+            units::count(records),
+            header.source.topic,
+            topics.join(", ")
+        ),
+        format!(
+            "on {} (cluster {}){}",
+            profile.name,
+            header.cluster_id,
+            if profile.protected { ", which is PROTECTED" } else { "" }
+        ),
+        format!("plan {} by {}, {}", header.id, header.operator, plan.created()),
+        "this cannot be undone".to_owned(),
+    ];
+    for line in lines {
+        session.output.note(&line);
+    }
+    if !header.force.is_empty() {
+        session.output.note(&format!("forced: {}", header.force.join(", ")));
+    }
+    if profile.protected || records > MANY {
+        let question = format!("type the number of letters ({records}) to do it:");
+        let answer = session.output.ask(&question, &session.cancel).await.unwrap_or_default();
+        return match answer.replace(',', "").parse::<u64>() {
+            Ok(count) => Ok(typed(count)?),
+            Err(_) => Ok(Said::No),
+        };
+    }
+    let answer = session.output.ask("do it? [y/N]", &session.cancel).await.unwrap_or_default();
+    Ok(if matches!(answer.to_lowercase().as_str(), "y" | "yes") { Said::Yes } else { Said::No })
+}
+
+fn wrong_count(given: u64, records: u64) -> Fault {
+    Fault::refused("protected", "the number typed is not the number of letters")
+        .why(format!("{given} was typed, the plan has {records}"))
+        .hint("look at the plan again; nothing was written")
+}
+
+fn progress_of(run: &RunAnswer) -> Progress {
+    Progress {
+        what: format!("redriving {}", run.topic),
+        done: run.planned.saturating_sub(run.remaining),
+        total: Some(run.planned),
+        bytes: 0,
+        waiting: run.waiting.clone(),
+    }
+}
+
+fn tell_answer(session: &Session<'_>, answer: &RunAnswer) -> Result<(), Stop> {
+    let out = session.output;
+    match out.format() {
+        Format::Json => out.document(answer),
+        Format::Jsonl => out.document_line(answer),
+        _ => show(session, answer),
+    }
+}
+
+pub(super) fn show(session: &Session<'_>, answer: &RunAnswer) -> Result<(), Stop> {
+    let out = session.output;
+    let count = |n: u64| if n == 0 { String::new() } else { units::count(n) };
+    if answer.dry_run {
+        return out.facts(&[
+            ("dry run", "nothing was written".to_owned()),
+            ("plan", answer.plan.clone()),
+            ("from", answer.topic.to_string()),
+            ("letters", units::count(answer.planned)),
+        ]);
+    }
+    out.facts(&[
+        ("run", answer.run.clone()),
+        ("plan", answer.plan.clone()),
+        ("from", answer.topic.to_string()),
+        ("guarantee", answer.guarantee.replace('_', " ")),
+        ("redriven", format!("{} of {}", units::count(answer.redriven), units::count(answer.planned))),
+        ("processed", answer.processed.map_or_else(String::new, units::count)),
+        ("came back", count(answer.came_back)),
+        ("handled", count(answer.already_handled)),
+        ("duplicates", count(answer.duplicates)),
+        ("expired", count(answer.expired)),
+        ("parked", count(answer.parked.len() as u64)),
+        ("held", count(answer.held)),
+        ("remaining", count(answer.remaining)),
+        ("aborted", count(answer.aborted_records)),
+        (
+            "took",
+            format!(
+                "{:.1} s{}",
+                answer.seconds,
+                answer.records_per_second.map_or_else(String::new, |r| format!(", {}", units::rate(r)))
+            ),
+        ),
+        (
+            "stopped",
+            match (answer.stopped, &answer.stopped_reason) {
+                (Some(stopped), Some(reason)) => format!("{stopped}: {reason}"),
+                (Some(stopped), None) => stopped.to_owned(),
+                (None, _) => String::new(),
+            },
+        ),
+    ])?;
+    if answer.parked.is_empty() {
+        return Ok(());
+    }
+    let mut table = Table::new().figure("PARTITION").figure("OFFSET").text("PARKED BECAUSE");
+    for parked in &answer.parked {
+        table.row([
+            Cell::from(parked.partition.to_string()),
+            Cell::from(parked.offset.to_string()),
+            Cell::toned(&parked.why, Tone::Warn),
+        ]);
+    }
+    out.text("\n")?;
+    out.table(&table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::redrive::document::ParkedLetter;
+
+    #[test]
+    fn a_run_that_left_something_undone_is_done_in_part() {
+        let whole = RunAnswer { planned: 3, redriven: 3, ..RunAnswer::default() };
+        assert_eq!(ended(&whole), Done::All);
+        assert_eq!(ended(&RunAnswer { held: 1, ..whole.clone() }), Done::Part);
+        assert_eq!(ended(&RunAnswer { expired: 1, ..whole.clone() }), Done::Part);
+        let parked = vec![ParkedLetter { partition: 0, offset: 1, why: "too large".to_owned() }];
+        assert_eq!(ended(&RunAnswer { parked, ..whole.clone() }), Done::Part);
+        assert_eq!(ended(&RunAnswer { stopped: Some("fenced"), ..whole.clone() }), Done::Part);
+        assert_eq!(ended(&RunAnswer { stopped: Some("cancelled"), ..whole.clone() }), Done::Interrupted);
+        assert_eq!(ended(&RunAnswer { stopped: Some("error"), redriven: 0, ..whole }), Done::Failed);
+    }
+}
