@@ -60,7 +60,7 @@ impl Index {
         let topic = self.fresh(&request.topic, sink, cancel).await?;
         let now = self.cx().clock.now();
         if by_content(&request.selection) {
-            let picks = self.picks(&topic, &request.selection, None, None).0;
+            let picks = picks(&topic, &request.selection, None, None).0;
             let mut found: HashSet<(i32, i64)> = HashSet::new();
             self.matching(&topic, &picks, &request.selection, sink, cancel, &mut |record, _| {
                 found.insert((record.at.partition, record.at.offset));
@@ -95,7 +95,7 @@ impl Index {
     ) -> Result<LettersAnswer, Fault> {
         let topic = self.fresh(&request.topic, sink, cancel).await?;
         let selection = &request.selection;
-        let (mut picks, whole) = self.picks(&topic, selection, request.failure.as_deref(), request.state);
+        let (mut picks, whole) = picks(&topic, selection, request.failure.as_deref(), request.state);
         let limit = selection.limit.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
         let earliest = selection.from.is_some();
         let order = |p: &Pick| (p.time, p.partition, p.offset);
@@ -150,7 +150,7 @@ impl Index {
     ) -> Result<Walk, Fault> {
         let topic = self.fresh(&request.topic, sink, cancel).await?;
         let selection = &request.selection;
-        let (picks, whole) = self.picks(&topic, selection, request.failure.as_deref(), request.state);
+        let (picks, whole) = picks(&topic, selection, request.failure.as_deref(), request.state);
         let limit = selection.limit.unwrap_or(u64::MAX);
         let mut notes = self.notes(&topic, &picks).await;
         let mut walk = Walk { total: picks.len() as u64, ..Walk::default() };
@@ -214,19 +214,6 @@ impl Index {
         self.refresh(Some(std::slice::from_ref(name)), sink, cancel).await?;
         let topic = self.topics().into_iter().find(|t| t.name == *name);
         topic.ok_or_else(|| Fault::failed("unknown_topic", format!("there is no topic {name}")))
-    }
-
-    /// The letters that are meant, as far as the index tells, and whether the whole topic was read.
-    fn picks(
-        &self,
-        topic: &Topic,
-        selection: &Selection,
-        failure: Option<&str>,
-        state: Option<Disposition>,
-    ) -> (Vec<Pick>, bool) {
-        let topic = topic.lock();
-        let wanted = Wanted::new(&topic.fold, selection, failure, state);
-        (wanted.picks(&topic.fold), topic.complete())
     }
 
     /// Reads the picks (by partition and offset) and hands out those whose content fits, too.
@@ -302,6 +289,18 @@ impl Index {
             }
         }
     }
+}
+
+/// The letters that are meant, as far as the index tells, and whether the whole topic was read.
+fn picks(
+    topic: &Topic,
+    selection: &Selection,
+    failure: Option<&str>,
+    state: Option<Disposition>,
+) -> (Vec<Pick>, bool) {
+    let topic = topic.lock();
+    let wanted = Wanted::new(&topic.fold, selection, failure, state);
+    (wanted.picks(&topic.fold), topic.complete())
 }
 
 /// Keeps `limit` of what is sorted by time: the first, or the last.

@@ -25,8 +25,8 @@ pub(super) struct Pick {
 pub(super) struct Wanted {
     /// By partition: first offset, and the offset before which it ends.
     ranges: HashMap<i32, (i64, i64)>,
-    /// The failure's number; `Some(None)` for one that this topic has not.
-    failure: Option<Option<u32>>,
+    /// The failure's number.
+    failure: Option<u32>,
     state: Option<Disposition>,
     key: Option<u64>,
 }
@@ -39,7 +39,10 @@ impl Wanted {
         state: Option<Disposition>,
     ) -> Self {
         let chosen = |p: &i32| selection.partitions.is_empty() || selection.partitions.contains(p);
-        let ranges = fold.partitions().filter(chosen).map(|p| {
+        let number = failure.and_then(|id| fold.failure_by_id(id));
+        // A failure that this topic has not: no letter fits.
+        let known = failure.is_none() || number.is_some();
+        let ranges = fold.partitions().filter(|p| known && chosen(p)).map(|p| {
             let entries = fold.partition(p);
             let from = selection.from.as_ref().map_or(i64::MIN, |e| offset(e, entries));
             let to = selection.to.as_ref().map_or(i64::MAX, |e| offset(e, entries));
@@ -47,7 +50,7 @@ impl Wanted {
         });
         Self {
             ranges: ranges.collect(),
-            failure: failure.map(|id| fold.failure_by_id(id)),
+            failure: number,
             state,
             key: selection.key.as_ref().map(|k| fold.key_hash(k)),
         }
@@ -56,7 +59,7 @@ impl Wanted {
     /// Whether the entry is meant, as far as it tells.
     pub fn fits(&self, partition: i32, entry: &Entry) -> bool {
         self.ranges.get(&partition).is_some_and(|(from, to)| (*from..*to).contains(&entry.offset))
-            && self.failure.is_none_or(|f| f == Some(entry.failure))
+            && self.failure.is_none_or(|f| f == entry.failure)
             && self.state.is_none_or(|s| is_state(entry.state, s))
             && self.key.is_none_or(|k| k == entry.key)
     }
