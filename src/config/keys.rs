@@ -94,11 +94,7 @@ pub const KEYS: &[Key] = &[
     key("profiles.*.protected", Kind::Bool, "false"),
     key("profiles.*.colour", Kind::OneOf(COLOURS), ""),
     key("profiles.*.timeout", Kind::Duration, "10s"),
-    key(
-        "profiles.*.security.protocol",
-        Kind::OneOf(&["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"]),
-        "plaintext",
-    ),
+    key("profiles.*.security.protocol", Kind::OneOf(&["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"]), ""),
     key("profiles.*.security.ca", Kind::Path, ""),
     key("profiles.*.security.certificate", Kind::Path, ""),
     key("profiles.*.security.key", Kind::Path, ""),

@@ -17,8 +17,8 @@ use super::profile::Profile;
 use super::value::{Layer, Origin, Place, Raw, Step, Value};
 use crate::text::Fault;
 
-/// What the command line says.
-#[derive(Clone, Debug, Default)]
+/// What the command line says. Not `Debug`: a property may be a secret.
+#[derive(Clone, Default)]
 pub struct Options {
     /// `--profile`.
     pub profile: Option<String>,
@@ -70,8 +70,8 @@ pub struct Console {
     pub keys: BTreeMap<String, Vec<String>>,
 }
 
-/// The file, the environment and the options, read and checked.
-#[derive(Clone, Debug)]
+/// The file, the environment and the options, read and checked. Not `Debug`: the environment holds secrets.
+#[derive(Clone)]
 pub struct Configuration {
     /// Where the file is, or would be.
     pub place: Option<PathBuf>,
@@ -103,9 +103,10 @@ impl Configuration {
         options: Options,
     ) -> Result<Self, Fault> {
         let path = place.as_deref().unwrap_or(Path::new("config.toml"));
-        let all = text.map(|text| parse(text, path)).transpose()?.unwrap_or_default();
+        let (all, named) = text.map(|text| parse(text, path)).transpose()?.unwrap_or_default();
         let mut globals = Layer::new();
-        let mut profiles: BTreeMap<String, Layer> = BTreeMap::new();
+        let mut profiles: BTreeMap<String, Layer> =
+            named.into_iter().map(|name| (name, Layer::new())).collect();
         for (place, value) in all {
             match place.0.as_slice() {
                 [Step::Name(profiles_table), Step::Name(name), rest @ ..] if profiles_table == "profiles" => {
@@ -322,6 +323,11 @@ impl Configuration {
         let beside = self.place.as_deref().and_then(Path::parent);
         let profile = Builder { values: &values, environment: &self.environment, beside }.profile(name)?;
         add_defaults(&mut values, PROFILE);
+        // Its default follows from the mechanism and the certificates.
+        if !values.contains_key(&Place::of("security.protocol")) {
+            let protocol = Raw::Text(profile.connection.protocol.as_str().to_owned());
+            insert(&mut values, "security.protocol", protocol, Origin::Default);
+        }
         Ok(Chosen { profile, values })
     }
 }

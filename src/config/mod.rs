@@ -13,6 +13,8 @@ pub mod place;
 pub mod profile;
 mod reference;
 pub mod secret;
+#[cfg(test)]
+mod tests;
 pub mod value;
 
 pub use layers::{Choice, Chosen, Configuration, Console, Options, Unchosen};

@@ -12,21 +12,23 @@ use super::reference::has_reference;
 use super::value::{Layer, Origin, Place, Raw, Step, Value};
 use crate::text::Fault;
 
-/// Reads a whole file.
-pub(super) fn parse(text: &str, path: &Path) -> Result<Layer, Fault> {
-    let mut reading = Reading { text, path: Arc::new(path.to_owned()), layer: Layer::new() };
+/// Reads a whole file: its values, and the names of its profiles, also of those without any value.
+pub(super) fn parse(text: &str, path: &Path) -> Result<(Layer, Vec<String>), Fault> {
+    let mut reading =
+        Reading { text, path: Arc::new(path.to_owned()), layer: Layer::new(), profiles: Vec::new() };
     let root = DeTable::parse(text).map_err(|e| {
         let at = e.span().map_or(0, |span| span.start);
         reading.fault(at, e.message().lines().next().unwrap_or_default())
     })?;
     reading.table(&Place::default(), root.get_ref())?;
-    Ok(reading.layer)
+    Ok((reading.layer, reading.profiles))
 }
 
 struct Reading<'a> {
     text: &'a str,
     path: Arc<PathBuf>,
     layer: Layer,
+    profiles: Vec<String>,
 }
 
 impl Reading<'_> {
@@ -58,7 +60,14 @@ impl Reading<'_> {
             return Err(self.unknown(place, at));
         }
         match value.get_ref() {
-            DeValue::Table(table) if !next.contains(&"[]") => self.table(place, table),
+            DeValue::Table(table) if !next.contains(&"[]") => {
+                if let [Step::Name(root), Step::Name(name)] = place.0.as_slice()
+                    && root == "profiles"
+                {
+                    self.profiles.push(name.clone());
+                }
+                self.table(place, table)
+            }
             DeValue::Array(entries) if next.contains(&"[]") => {
                 for (i, entry) in entries.iter().enumerate() {
                     let place = place.then(Step::Index(i));
@@ -213,7 +222,7 @@ mod tests {
     #[test]
     fn brokers_may_stand_in_one_text_or_in_a_list() {
         for text in ["[profiles.a]\nbrokers = 'h:1, i:2'", "[profiles.a]\nbrokers = ['h:1', 'i:2']"] {
-            let layer = parse(text, Path::new("c.toml")).unwrap();
+            let (layer, _) = parse(text, Path::new("c.toml")).unwrap();
             assert_eq!(
                 layer.get(&Place::of("profiles.a.brokers")).unwrap().raw,
                 Raw::List(vec!["h:1".to_owned(), "i:2".to_owned()])
@@ -223,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_librdkafka_property_may_be_a_number_or_a_boolean() {
-        let layer =
+        let (layer, _) =
             parse("[profiles.a.properties]\n'socket.timeout.ms' = 1_000\n'log.queue' = true", Path::new("c"))
                 .unwrap();
         let raws: Vec<&Raw> = layer.values().map(|v| &v.raw).collect();

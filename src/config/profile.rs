@@ -20,6 +20,18 @@ pub enum Protocol {
     SaslSsl,
 }
 
+impl Protocol {
+    /// The word of the configuration, which is librdkafka's too.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Plaintext => "plaintext",
+            Self::Ssl => "ssl",
+            Self::SaslPlaintext => "sasl_plaintext",
+            Self::SaslSsl => "sasl_ssl",
+        }
+    }
+}
+
 /// TLS settings.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Tls {

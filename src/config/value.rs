@@ -121,8 +121,8 @@ pub enum Raw {
     List(Vec<String>),
 }
 
-/// One value.
-#[derive(Clone, Debug)]
+/// One value. `Debug` leaves out what was written: it may be a secret.
+#[derive(Clone)]
 pub struct Value {
     /// Its key.
     pub key: &'static Key,
@@ -130,6 +130,15 @@ pub struct Value {
     pub raw: Raw,
     /// Where.
     pub origin: Origin,
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Value")
+            .field("key", &self.key.pattern)
+            .field("origin", &self.origin)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Value {

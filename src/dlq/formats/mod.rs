@@ -26,8 +26,7 @@ use crate::dlq::letter::{Letter, Origin};
 use crate::dlq::trace::Trace;
 use crate::event::{Headers, Record};
 use crate::text::Timestamp;
-pub use origin::Hop;
-use origin::Hops;
+use origin::{Hop, Hops};
 use table::{Field, Format, Latest, Payload, Repeats, Rule, TABLE, Wrapping};
 
 /// Bytes of one header value that are looked at; a longer one is cut for reading (never for redriving).

@@ -1,0 +1,1 @@
+//! Against a real Kafka: the commands end to end, their JSON checked.

@@ -1,0 +1,118 @@
+//! Exit codes and streams: data on stdout, everything else on stderr.
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use crate::program::{Home, ended};
+
+#[test]
+fn help_and_version_are_data_and_end_with_0() {
+    let home = Home::new();
+    for arguments in [&["--help"][..], &["-h"], &["--version"], &["dlq", "--help"], &["help", "plan"]] {
+        let ended = home.run(arguments).code(0);
+        assert!(!ended.out.is_empty() && ended.err.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_usage_error_is_three_lines_on_stderr_and_ends_with_2() {
+    let ended = Home::new().run(&["plan", "orders-dlt", "--failrue", "x"]).code(2);
+    assert_eq!(ended.out, "");
+    let lines: Vec<&str> = ended.err.lines().collect();
+    assert_eq!(lines.len(), 3, "{}", ended.err);
+    assert!(lines[0].starts_with("error: ") && lines[0].contains("--failrue"), "{}", ended.err);
+    assert!(lines[1].starts_with("  why: usage: redrive plan"), "{}", ended.err);
+    assert_eq!(lines[2], " hint: did you mean `--failure`?");
+}
+
+#[test]
+fn a_usage_error_is_a_document_where_json_was_asked_for() {
+    for arguments in [&["-o", "json", "nonsense"][..], &["nonsense", "--output=json"], &["-ojsonl", "dlq"]] {
+        let ended = Home::new().run(arguments).code(2);
+        assert_eq!(ended.out, "");
+        assert_eq!(ended.error()["code"], "usage", "{}", ended.err);
+    }
+}
+
+#[test]
+fn a_word_from_outside_never_drives_the_terminal() {
+    let hostile = "\u{1b}]0;owned\u{7}\u{9b}2J";
+    for format in ["table", "json"] {
+        let ended = Home::new().run(&["-o", format, hostile]).code(2);
+        assert!(!ended.err.contains(['\u{1b}', '\u{7}', '\u{9b}']), "{:?}", ended.err);
+        let ended = Home::new().run(&["-o", format, "--profile", hostile, "config", "show"]).code(2);
+        assert!(!ended.err.contains(['\u{1b}', '\u{7}', '\u{9b}']), "{:?}", ended.err);
+    }
+}
+
+#[test]
+fn the_formats_of_tail_are_refused_elsewhere() {
+    let ended = Home::new().run(&["config", "show", "-o", "raw"]).code(2);
+    assert!(ended.err.contains("tail only"), "{}", ended.err);
+}
+
+#[test]
+fn a_wrong_selector_is_a_usage_error() {
+    let home = Home::new();
+    for (option, value) in
+        [("--from", "yesterday"), ("--partition", "3-1"), ("--key-base64", "%"), ("--to", "-15m")]
+    {
+        let ended = home.run(&["dlq", "failures", "orders-dlt", option, value]).code(2);
+        assert!(ended.err.contains(option), "{}", ended.err);
+    }
+}
+
+#[test]
+fn with_nothing_configured_the_error_says_what_to_do() {
+    let home = Home::new();
+    for arguments in [&[][..], &["dlq", "failures", "orders-dlt"]] {
+        let ended = home.run(arguments).code(2);
+        assert_eq!(ended.out, "");
+        assert!(ended.err.contains("no cluster is configured"), "{}", ended.err);
+        assert!(ended.err.contains("--brokers"), "{}", ended.err);
+        assert!(ended.err.contains(home.config_file().to_str().unwrap()), "{}", ended.err);
+    }
+}
+
+#[test]
+fn completions_are_there_for_every_shell() {
+    let home = Home::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let ended = home.run(&["completions", shell]).code(0);
+        assert!(ended.out.contains("redrive") && ended.err.is_empty(), "{shell}");
+    }
+}
+
+#[test]
+fn the_manual_has_a_page_for_each_command() {
+    let home = Home::new();
+    assert!(home.run(&["man"]).code(0).out.contains(".TH redrive 1"));
+    home.run(&["man", "--dir", "pages"]).code(0);
+    for page in ["redrive.1", "redrive-plan.1", "redrive-dlq-failures.1"] {
+        assert!(home.path().join("pages").join(page).exists(), "{page}");
+    }
+}
+
+#[test]
+fn a_closed_pipe_ends_quietly_with_0() {
+    // `yes | head` in small: the reader goes away after one line, long before all is written.
+    let home = Home::new();
+    let mut child =
+        home.command(&["completions", "zsh"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    let mut reader = BufReader::with_capacity(16, child.stdout.take().unwrap());
+    reader.read_line(&mut line).unwrap();
+    drop(reader);
+    let ended = ended(child.wait_with_output().unwrap()).code(0);
+    assert_eq!(ended.err, "");
+}
+
+#[test]
+fn a_plan_that_is_no_plan_is_refused_before_anything_is_connected() {
+    let home = Home::new();
+    std::fs::write(home.path().join("notes.txt"), "not a plan\n").unwrap();
+    let ended = home.run(&["-o", "json", "--brokers", "127.0.0.1:1", "run", "notes.txt"]);
+    assert_ne!(ended.code, 0);
+    assert_eq!(ended.error()["code"], "plan_damaged", "{}", ended.err);
+    home.run(&["--brokers", "127.0.0.1:1", "run", "nowhere.plan"]).code(2);
+}
