@@ -3,6 +3,7 @@
 //! `cargo bench --bench console`: start to first picture, key press to picture while 50,000 records a
 //! second arrive, and what the program costs while nothing happens. No figure is asserted: machines differ.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may end with a panic")]
 #![expect(
     clippy::disallowed_methods,
     clippy::print_stdout,

@@ -1,5 +1,7 @@
 //! Holds the layer table of `src/lib.rs` to be true, by reading the sources.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may end with a panic")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

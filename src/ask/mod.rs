@@ -5,10 +5,12 @@
 //! ([`crate::observe`]); everything else is a request.
 
 pub mod desk;
+pub mod extra;
 
 use std::sync::Arc;
 
-pub use desk::Desk;
+pub use desk::{Desk, Interest};
+pub use extra::{Extra, ExtraCommand};
 
 use crate::context::{Progress, Sink};
 use crate::event::Record;
@@ -66,9 +68,9 @@ pub enum Event {
 }
 
 /// Takes events as a [`Sink`].
-pub struct EventSink<F: Fn(Event) + Send + Sync>(pub F);
+pub struct EventSink<'a>(pub &'a (dyn Fn(Event) + Send + Sync));
 
-impl<F: Fn(Event) + Send + Sync> Sink for EventSink<F> {
+impl Sink for EventSink<'_> {
     fn progress(&self, progress: Progress) {
         (self.0)(Event::Progress(progress));
     }

@@ -86,7 +86,7 @@ pub(super) fn path(session: &Session<'_>) -> Ended {
     match (session.output.format(), &path) {
         (Format::Json, _) => session.output.document(&PathDocument { path: path.as_deref(), exists })?,
         (Format::Jsonl, _) => {
-            session.output.document_line(&PathDocument { path: path.as_deref(), exists })?
+            session.output.document_line(&PathDocument { path: path.as_deref(), exists })?;
         }
         (_, Some(path)) => session.output.line(&path.display().to_string())?,
         (_, None) => {

@@ -53,7 +53,7 @@ async fn failures(session: &Session<'_>, args: FailuresArgs) -> Ended {
     };
     match session.output.format() {
         Format::Json => {
-            session.output.document(&FailuresDocument { answer: &answer, selection: selected })?
+            session.output.document(&FailuresDocument { answer: &answer, selection: selected })?;
         }
         Format::Jsonl => session.output.lines(&answer.failures)?,
         _ => failures_table(session, &answer)?,

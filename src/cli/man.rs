@@ -15,20 +15,17 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(session: &Session<'_>, args: &Args) -> Ended {
-    match &args.dir {
-        Some(dir) => {
-            let failed = |e: std::io::Error| {
-                Fault::failed("output", format!("cannot write manual pages into {}", dir.display()))
-                    .why(e.to_string())
-            };
-            std::fs::create_dir_all(dir).map_err(failed)?;
-            clap_mangen::generate_to(tree(), dir).map_err(failed)?;
-        }
-        None => {
-            let mut page = Vec::new();
-            clap_mangen::Man::new(tree()).render(&mut page)?;
-            session.output.bytes(&page)?;
-        }
+    if let Some(dir) = &args.dir {
+        let failed = |e: std::io::Error| {
+            Fault::failed("output", format!("cannot write manual pages into {}", dir.display()))
+                .why(e.to_string())
+        };
+        std::fs::create_dir_all(dir).map_err(failed)?;
+        clap_mangen::generate_to(tree(), dir).map_err(failed)?;
+    } else {
+        let mut page = Vec::new();
+        clap_mangen::Man::new(tree()).render(&mut page)?;
+        session.output.bytes(&page)?;
     }
     Ok(Done::All)
 }

@@ -32,8 +32,8 @@ impl<'a> Session<'a> {
         output: &'a Output,
         clock: Arc<dyn Clock>,
         cancel: CancellationToken,
-    ) -> Result<Self, Stop> {
-        Ok(Self { global, output, clock, cancel, environment })
+    ) -> Self {
+        Self { global, output, clock, cancel, environment }
     }
 
     /// Does what was asked.

@@ -35,7 +35,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     };
     let cancel = CancellationToken::new();
     let ended = runtime.block_on(async {
-        let session = Session::new(cli.global, environment, &output, clock, cancel)?;
+        let session = Session::new(cli.global, environment, &output, clock, cancel);
         session.obey(cli.command).await
     });
     let ended = ended.and_then(|done| output.flush().map(|()| done));

@@ -64,11 +64,10 @@ impl Builder<'_> {
             Some("ssl") => Protocol::Ssl,
             Some("sasl_plaintext") => Protocol::SaslPlaintext,
             Some("sasl_ssl") => Protocol::SaslSsl,
-            Some(_) => Protocol::Plaintext,
             // A password never travels in the clear unless the profile says so.
             None if sasl.is_some() => Protocol::SaslSsl,
             None if wants_tls => Protocol::Ssl,
-            None => Protocol::Plaintext,
+            Some(_) | None => Protocol::Plaintext,
         };
         let uses_sasl = matches!(protocol, Protocol::SaslPlaintext | Protocol::SaslSsl);
         let passed = ["sasl.mechanism", "sasl.mechanisms"].iter().any(|name| properties.contains_key(*name));

@@ -142,9 +142,8 @@ pub(super) fn fits(pattern: &'static str, names: &[Option<&str>]) -> Option<Fit>
     let mut segments = pattern.split('.');
     for name in names {
         match (segments.next()?, name) {
-            ("[]", None) => {}
+            ("[]", None) | ("*", Some(_)) => {}
             ("[]", Some(_)) | (_, None) => return None,
-            ("*", Some(_)) => {}
             (known, Some(name)) if known == *name => {}
             _ => return None,
         }

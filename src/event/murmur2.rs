@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn a_negative_hash_still_names_a_partition() {
-        assert_eq!(partition(b"21", 6), Some((-973_932_308 & i32::MAX) % 6));
+        assert_eq!(partition(b"21", 6), Some((-973_932_308_i32 as u32 % (1 << 31)) as i32 % 6));
         assert_eq!(partition(b"21", 0), None);
     }
 }

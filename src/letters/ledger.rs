@@ -24,11 +24,17 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// After how long standing still is told.
 const TELL_AFTER: Duration = Duration::from_secs(1);
 
+/// The ledger's topic as it was found.
+struct Found {
+    id: Option<TopicId>,
+}
+
 /// Follows the ledger of a cluster.
 pub struct LedgerReader {
     cx: Cx,
     cluster: Option<Name>,
-    topic_id: Option<Option<TopicId>>,
+    /// The ledger's topic, once found; without an id where the broker has none.
+    found: Option<Found>,
     audit_checked: bool,
     position: i64,
     ledger: Option<Ledger>,
@@ -42,7 +48,7 @@ impl LedgerReader {
         Self {
             cx,
             cluster: None,
-            topic_id: None,
+            found: None,
             audit_checked: false,
             position: 0,
             ledger: None,
@@ -69,12 +75,12 @@ impl LedgerReader {
 
     /// Whether the ledger's topic existed at the last refresh.
     pub fn exists(&self) -> bool {
-        self.topic_id.is_some()
+        self.found.is_some()
     }
 
     /// The ledger's topic id, where it exists and the broker has ids.
     pub fn topic_id(&self) -> Option<&TopicId> {
-        self.topic_id.as_ref().and_then(Option::as_ref)
+        self.found.as_ref().and_then(|f| f.id.as_ref())
     }
 
     /// How long the last refresh stood still behind an open transaction.
@@ -139,9 +145,9 @@ impl LedgerReader {
             Some(Err(e)) => return Err(e.into()),
             None => None,
         };
-        if self.topic_id.as_ref() != Some(&topic_id) || self.ledger.is_none() {
+        if self.found.as_ref().is_none_or(|f| f.id != topic_id) || self.ledger.is_none() {
             self.audit_checked = false;
-            self.reset(Some(topic_id.clone()), cluster);
+            self.reset(Some(Found { id: topic_id.clone() }), cluster);
         }
         if has_audit && !self.audit_checked {
             let named = self.named_by_audit(cancel).await?;
@@ -155,8 +161,8 @@ impl LedgerReader {
         self.follow(sink, cancel).await
     }
 
-    fn reset(&mut self, topic_id: Option<Option<TopicId>>, cluster: Name) {
-        self.topic_id = topic_id;
+    fn reset(&mut self, found: Option<Found>, cluster: Name) {
+        self.found = found;
         self.position = 0;
         self.ledger = Some(Ledger::new(cluster));
     }

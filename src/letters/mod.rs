@@ -1,4 +1,17 @@
 //! Dead letters on the broker: which topics hold them, reading and grouping them, following the ledger.
 
+mod answer;
+pub mod discover;
 pub mod document;
+pub mod fold;
+pub mod index;
+pub mod json;
 pub mod ledger;
+pub mod outcome;
+mod read;
+mod select;
+mod topic;
+
+pub use answer::Walk;
+pub use index::Index;
+pub use json::letter_json;

@@ -140,8 +140,8 @@ impl Plan {
         }
         for (partition, mut offsets) in seen {
             offsets.sort_unstable();
-            if let Some(twice) = offsets.windows(2).find(|w| w[0] == w[1]) {
-                return Err(damaged(format!("letter {partition}/{} is in it twice", twice[0])));
+            if let Some([twice, ..]) = offsets.windows(2).find(|w| w[0] == w[1]) {
+                return Err(damaged(format!("letter {partition}/{twice} is in it twice")));
             }
         }
         Ok(())

@@ -1,5 +1,7 @@
 //! The real program at its command line: exit codes, streams, documents, configuration.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may end with a panic")]
+
 mod configuration;
 mod help;
 mod kafka;

@@ -1,5 +1,6 @@
 //! The program in a real terminal: what it shows, and that it leaves the terminal as it was.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may end with a panic")]
 #![expect(clippy::disallowed_methods, reason = "a test of a real program waits in real time")]
 
 mod pictures;

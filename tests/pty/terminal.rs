@@ -61,7 +61,7 @@ impl Terminal {
             Arc::new(Mutex::new(Seen { parser: vt100::Parser::new(rows, columns, 0), bytes: Vec::new() }));
         let shared = Arc::clone(&seen);
         thread::spawn(move || {
-            let mut buffer = [0; 65536];
+            let mut buffer = vec![0; 65536];
             while let Ok(n) = reader.read(&mut buffer) {
                 if n == 0 {
                     break;

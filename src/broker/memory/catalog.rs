@@ -111,7 +111,9 @@ impl Groups for Link {
         self.ask(Op::Committed, move |state| {
             groups
                 .iter()
-                .map(|name| Ok(state.groups.get(name).map(|g| g.committed()).unwrap_or_default()))
+                .map(|name| {
+                    Ok(state.groups.get(name).map(super::groups::GroupState::committed).unwrap_or_default())
+                })
                 .collect()
         })
     }

@@ -26,7 +26,8 @@ use crate::dlq::letter::{Letter, Origin};
 use crate::dlq::trace::Trace;
 use crate::event::{Headers, Record};
 use crate::text::Timestamp;
-use origin::{Hop, Hops};
+pub use origin::Hop;
+use origin::Hops;
 use table::{Field, Format, Latest, Payload, Repeats, Rule, TABLE, Wrapping};
 
 /// Bytes of one header value that are looked at; a longer one is cut for reading (never for redriving).

@@ -1,0 +1,327 @@
+//! Answers about the letters of one topic: by failure, as a list, one by one.
+//!
+//! What the index knows of all letters decides which are meant; only these are read again. A list is bounded
+//! in bytes; [`Index::each`] hands out letters one after another for work that takes any number.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Index;
+use super::document::{
+    FailuresAnswer, FailuresRequest, LetterRow, LettersAnswer, LettersRequest, RedriveNote, Target,
+};
+use super::outcome::Outcome;
+use super::read;
+use super::select::{Pick, Wanted};
+use super::topic::Topic;
+use crate::broker::Name;
+use crate::context::Sink;
+use crate::dlq::formats;
+use crate::event::{Position, Record};
+use crate::filter::Selection;
+use crate::ledger::Disposition;
+use crate::text::Fault;
+
+/// Bytes of records that one list holds at most.
+const MOST_BYTES: usize = 256 << 20;
+
+/// Notes of redrives by partition and offset.
+type Notes = HashMap<(i32, i64), RedriveNote>;
+
+/// How a walk over letters went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Walk {
+    /// Letters that fit, read or not.
+    pub total: u64,
+    /// Letters handed out.
+    pub given: u64,
+    /// Letters that retention deleted between choosing and reading.
+    pub gone: u64,
+    /// Whether the whole topic had been read, and all that fit was handed out.
+    pub complete: bool,
+}
+
+/// Whether records must be read to know if they are meant.
+fn by_content(selection: &Selection) -> bool {
+    selection.contains.is_some() || selection.filter.is_some()
+}
+
+impl Index {
+    /// Letters grouped by failure.
+    pub async fn failures(
+        &self,
+        request: &FailuresRequest,
+        sink: &dyn Sink,
+        cancel: &CancellationToken,
+    ) -> Result<FailuresAnswer, Fault> {
+        let topic = self.fresh(&request.topic, sink, cancel).await?;
+        let now = self.cx().clock.now();
+        if by_content(&request.selection) {
+            let picks = picks(&topic, &request.selection, None, None).0;
+            let mut found: HashSet<(i32, i64)> = HashSet::new();
+            self.matching(&topic, &picks, &request.selection, sink, cancel, &mut |record, _| {
+                found.insert((record.at.partition, record.at.offset));
+                ControlFlow::Continue(())
+            })
+            .await?;
+            let state = topic.lock();
+            return Ok(FailuresAnswer {
+                topic: Arc::clone(&topic.name),
+                scanned: state.fold.letters() as u64,
+                complete: state.complete(),
+                failures: state.fold.failures(now, |p, e| found.contains(&(p, e.offset))),
+            });
+        }
+        let state = topic.lock();
+        let wanted = Wanted::new(&state.fold, &request.selection, None, None);
+        Ok(FailuresAnswer {
+            topic: Arc::clone(&topic.name),
+            scanned: state.fold.letters() as u64,
+            complete: state.complete(),
+            failures: state.fold.failures(now, |p, e| wanted.fits(p, e)),
+        })
+    }
+
+    /// Letters, decoded, by time. Of more than the limit the newest are given, or with an explicit beginning the
+    /// first from there.
+    pub async fn letters(
+        &self,
+        request: &LettersRequest,
+        sink: &dyn Sink,
+        cancel: &CancellationToken,
+    ) -> Result<LettersAnswer, Fault> {
+        let topic = self.fresh(&request.topic, sink, cancel).await?;
+        let selection = &request.selection;
+        let (mut picks, whole) = picks(&topic, selection, request.failure.as_deref(), request.state);
+        let limit = selection.limit.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
+        let earliest = selection.from.is_some();
+        let order = |p: &Pick| (p.time, p.partition, p.offset);
+        let mut total = picks.len() as u64;
+        let content = by_content(selection);
+        if !content && picks.len() > limit {
+            picks.sort_unstable_by_key(order);
+            cut(&mut picks, limit, earliest);
+            picks.sort_unstable_by_key(|p| (p.partition, p.offset));
+        }
+        let chosen = picks.len();
+        let mut found: Vec<(Pick, Record)> = Vec::new();
+        let (mut bytes, mut hits, mut over) = (0_usize, 0_u64, false);
+        self.matching(&topic, &picks, selection, sink, cancel, &mut |record, pick| {
+            hits += 1;
+            bytes += record.size();
+            found.push((*pick, record));
+            if found.len() / 2 > limit.max(100) {
+                found.sort_unstable_by_key(|(p, _)| order(p));
+                cut(&mut found, limit, earliest);
+                bytes = found.iter().map(|(_, r)| r.size()).sum();
+            }
+            over = bytes > MOST_BYTES;
+            if over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
+        .await?;
+        found.sort_unstable_by_key(|(p, _)| order(p));
+        cut(&mut found, limit, earliest);
+        if content {
+            total = hits;
+        } else if !over {
+            // What retention deleted between choosing and reading is not there any more.
+            total = total.saturating_sub((chosen as u64).saturating_sub(hits));
+        }
+        let complete = whole && !over && found.len() as u64 == total;
+        let picks: Vec<Pick> = found.iter().map(|(pick, _)| *pick).collect();
+        let mut notes = self.notes(&topic, &picks).await;
+        let rows = found.into_iter().map(|(pick, record)| self.row(record, pick, &mut notes));
+        let mut letters: Vec<LetterRow> = rows.collect();
+        self.settle(&mut letters).await;
+        Ok(LettersAnswer { topic: Arc::clone(&topic.name), letters, total, complete })
+    }
+
+    /// Hands out the letters of a request one after another, by partition and offset; its limit counts. The
+    /// outcome of redriven ones is not asked for ([`Self::outcomes`] does).
+    pub async fn each(
+        &self,
+        request: &LettersRequest,
+        sink: &dyn Sink,
+        cancel: &CancellationToken,
+        take: &mut (dyn FnMut(LetterRow) -> ControlFlow<()> + Send),
+    ) -> Result<Walk, Fault> {
+        let topic = self.fresh(&request.topic, sink, cancel).await?;
+        let selection = &request.selection;
+        let (picks, whole) = picks(&topic, selection, request.failure.as_deref(), request.state);
+        let limit = selection.limit.unwrap_or(u64::MAX);
+        let mut notes = self.notes(&topic, &picks).await;
+        let mut walk = Walk { total: picks.len() as u64, ..Walk::default() };
+        let mut stopped = limit == 0;
+        if !stopped {
+            self.matching(&topic, &picks, selection, sink, cancel, &mut |record, pick| {
+                walk.given += 1;
+                let flow = take(self.row(record, *pick, &mut notes));
+                stopped = flow.is_break() || walk.given >= limit;
+                if stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })
+            .await?;
+        }
+        if by_content(selection) {
+            walk.total = walk.given;
+            walk.complete = whole && !stopped;
+        } else {
+            walk.gone = if stopped { 0 } else { walk.total - walk.given };
+            walk.complete = whole && walk.given + walk.gone == walk.total;
+        }
+        Ok(walk)
+    }
+
+    /// One letter; `None` where none lies at the position.
+    pub async fn letter(
+        &self,
+        at: &Position,
+        sink: &dyn Sink,
+        cancel: &CancellationToken,
+    ) -> Result<Option<LetterRow>, Fault> {
+        let topic = self.fresh(&at.topic, sink, cancel).await?;
+        let pick = {
+            let state = topic.lock();
+            let entry = state.fold.partition(at.partition).iter().find(|e| e.offset == at.offset).copied();
+            let twin = entry.map(|e| state.fold.twin_hash(&e)).filter(|h| *h != 0).is_some_and(|hash| {
+                state.fold.entries().filter(|(_, e)| state.fold.twin_hash(e) == hash).count() > 1
+            });
+            entry.map(|e| Pick { time: 0, partition: at.partition, offset: at.offset, state: e.state, twin })
+        };
+        let Some(pick) = pick else { return Ok(None) };
+        let mut found = None;
+        read::at(self.cx(), &topic.name, &[(at.partition, at.offset)], sink, cancel, &mut |record| {
+            found = Some(record);
+            ControlFlow::Break(())
+        })
+        .await?;
+        let Some(record) = found else { return Ok(None) };
+        let mut notes = self.notes(&topic, &[pick]).await;
+        let mut rows = vec![self.row(record, pick, &mut notes)];
+        self.settle(&mut rows).await;
+        Ok(rows.pop())
+    }
+
+    /// The topic, with what is new read.
+    async fn fresh(
+        &self,
+        name: &Name,
+        sink: &dyn Sink,
+        cancel: &CancellationToken,
+    ) -> Result<Arc<Topic>, Fault> {
+        self.refresh(Some(std::slice::from_ref(name)), sink, cancel).await?;
+        let topic = self.topics().into_iter().find(|t| t.name == *name);
+        topic.ok_or_else(|| Fault::failed("unknown_topic", format!("there is no topic {name}")))
+    }
+
+    /// Reads the picks (by partition and offset) and hands out those whose content fits, too.
+    async fn matching(
+        &self,
+        topic: &Topic,
+        picks: &[Pick],
+        selection: &Selection,
+        sink: &dyn Sink,
+        cancel: &CancellationToken,
+        take: &mut (dyn FnMut(Record, &Pick) -> ControlFlow<()> + Send),
+    ) -> Result<(), Fault> {
+        let positions: Vec<(i32, i64)> = picks.iter().map(|p| (p.partition, p.offset)).collect();
+        read::at(self.cx(), &topic.name, &positions, sink, cancel, &mut |record| {
+            let place = (record.at.partition, record.at.offset);
+            let Ok(pick) = picks.binary_search_by_key(&place, |p| (p.partition, p.offset)) else {
+                return ControlFlow::Continue(());
+            };
+            if contains(&record, selection) { take(record, &picks[pick]) } else { ControlFlow::Continue(()) }
+        })
+        .await
+    }
+
+    /// What the ledger says of those picks that were redriven.
+    async fn notes(&self, topic: &Topic, picks: &[Pick]) -> Notes {
+        let id = topic.lock().id.clone();
+        let follower = self.ledger().await;
+        let (Some(id), Some(ledger)) = (id, follower.ledger()) else { return Notes::new() };
+        let note = |pick: &Pick| {
+            let row = ledger.get(&id.0, pick.partition, pick.offset)?;
+            let target = row.target?;
+            let note = RedriveNote {
+                run: row.run.to_string(),
+                count: row.count,
+                target: Target {
+                    topic: Arc::clone(target.topic),
+                    partition: target.partition,
+                    offset: target.offset,
+                },
+                operator: row.operator.to_string(),
+                at: Some(row.time),
+                outcome: Outcome::Unknown.as_str(),
+            };
+            Some(((pick.partition, pick.offset), note))
+        };
+        picks.iter().filter(|p| p.state.is_some_and(|s| s != Disposition::Pending)).filter_map(note).collect()
+    }
+
+    /// A letter's row; its outcome is not known yet.
+    fn row(&self, record: Record, pick: Pick, notes: &mut Notes) -> LetterRow {
+        let redrive = notes.remove(&(pick.partition, pick.offset));
+        let letter = formats::decode(&record, &self.cx().profile.dead_letters);
+        LetterRow { letter: Arc::new(letter), state: pick.state, redrive, duplicate: pick.twin }
+    }
+
+    /// Finds out what became of redriven letters. Where the groups cannot be asked it stays unknown.
+    async fn settle(&self, letters: &mut [LetterRow]) {
+        let group = |row: &LetterRow| {
+            let latest = row.letter.previous.as_ref().unwrap_or(&row.letter.root);
+            latest.group.clone().or_else(|| row.letter.root.group.clone())
+        };
+        let asked: Vec<(usize, (Target, Option<Name>))> = letters
+            .iter()
+            .enumerate()
+            .filter_map(|(i, row)| Some((i, (row.redrive.as_ref()?.target.clone(), group(row)))))
+            .collect();
+        let of: Vec<_> = asked.iter().map(|(_, target)| target.clone()).collect();
+        let Ok(outcomes) = self.outcomes(&of).await else { return };
+        let outcomes: HashMap<usize, Outcome> = asked.into_iter().map(|(i, _)| i).zip(outcomes).collect();
+        for (i, outcome) in outcomes {
+            if let Some(note) = letters.get_mut(i).and_then(|row| row.redrive.as_mut()) {
+                note.outcome = outcome.as_str();
+            }
+        }
+    }
+}
+
+/// The letters that are meant, as far as the index tells, and whether the whole topic was read.
+fn picks(
+    topic: &Topic,
+    selection: &Selection,
+    failure: Option<&str>,
+    state: Option<Disposition>,
+) -> (Vec<Pick>, bool) {
+    let topic = topic.lock();
+    let wanted = Wanted::new(&topic.fold, selection, failure, state);
+    (wanted.picks(&topic.fold), topic.complete())
+}
+
+/// Keeps `limit` of what is sorted by time: the first, or the last.
+fn cut<T>(sorted: &mut Vec<T>, limit: usize, first: bool) {
+    if sorted.len() > limit {
+        if first {
+            sorted.truncate(limit);
+        } else {
+            sorted.drain(..sorted.len() - limit);
+        }
+    }
+}
+
+fn contains(record: &Record, selection: &Selection) -> bool {
+    let key = selection.key.as_ref().is_none_or(|k| record.key.as_ref() == Some(k));
+    let text = selection.contains.as_ref().is_none_or(|needle| {
+        let finder = memchr::memmem::Finder::new(needle.as_ref());
+        let within = |bytes: &[u8]| finder.find(bytes).is_some();
+        record.key.as_deref().is_some_and(within)
+            || record.value.as_deref().is_some_and(within)
+            || record.headers.iter().any(|(_, value)| value.is_some_and(|v| within(v)))
+    });
+    key && text
+}

@@ -1,0 +1,330 @@
+//! The index of dead letters: finds their topics, reads what is new, and answers what is asked of them.
+//!
+//! Safe for concurrent use: a console that refreshes and requests that ask. A topic is read by one task at a
+//! time; others answer from what was read so far and say that it is not complete. Of a letter only a few bytes
+//! are kept ([`super::fold`]), so a request reads the letters that it shows again.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::RandomState;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::discover::{Discovery, is_named};
+use super::ledger::LedgerReader;
+use super::topic::Topic;
+use crate::broker::{Batch, ErrorKind, Name, Notice, ReadPlan, Shard};
+use crate::context::{Cx, Progress, Sink};
+use crate::dlq::groups::{DlqRow, FoundBy};
+use crate::event::Record;
+use crate::text::Fault;
+
+/// How often topics are looked for.
+const DISCOVER_EVERY: Duration = Duration::from_secs(20);
+/// How often the configuration of a found topic is asked for.
+const CONFIGURE_EVERY: Duration = Duration::from_secs(60);
+/// How often rows are renewed while a long read is under way.
+const PUBLISH_EVERY: Duration = Duration::from_millis(250);
+/// How long a request waits for another task that reads its topic.
+const WAIT_FOR_READER: Duration = Duration::from_millis(500);
+/// How long new rows wait for a ledger that is just being read; without it new letters have no state yet.
+const WAIT_TO_JOIN: Duration = Duration::from_millis(100);
+/// How long the ledger may hold up a refresh, once it was read to its end. It can be held up by a
+/// transaction of another run.
+const WAIT_FOR_LEDGER: Duration = Duration::from_secs(2);
+
+/// The index.
+pub struct Index {
+    cx: Cx,
+    hasher: RandomState,
+    discovery: tokio::sync::Mutex<(Discovery, Option<Duration>)>,
+    topics: RwLock<BTreeMap<Name, Arc<Topic>>>,
+    rows: RwLock<Arc<[DlqRow]>>,
+    ledger: tokio::sync::Mutex<Follower>,
+    ledger_fault: Mutex<Option<Fault>>,
+}
+
+/// The ledger's reader, and whether it was read to its end once.
+pub(super) struct Follower {
+    pub(super) reader: LedgerReader,
+    ready: bool,
+}
+
+impl Follower {
+    /// The ledger; `None` before it was read to its end, and while it cannot be known.
+    pub(super) fn ledger(&self) -> Option<&crate::ledger::Ledger> {
+        self.reader.ledger().filter(|_| self.ready)
+    }
+}
+
+impl Index {
+    /// An index that knows nothing yet.
+    pub fn new(cx: Cx) -> Self {
+        Self {
+            discovery: tokio::sync::Mutex::new((Discovery::new(cx.clone()), None)),
+            hasher: RandomState::new(),
+            topics: RwLock::default(),
+            rows: RwLock::new(Arc::from([])),
+            ledger: tokio::sync::Mutex::new(Follower { reader: LedgerReader::new(cx.clone()), ready: false }),
+            ledger_fault: Mutex::default(),
+            cx,
+        }
+    }
+
+    /// The context.
+    pub fn cx(&self) -> &Cx {
+        &self.cx
+    }
+
+    /// The dead-letter topics by name, as of the last refresh.
+    pub fn rows(&self) -> Arc<[DlqRow]> {
+        Arc::clone(&self.rows.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Why the state of the letters is not known, where it is not.
+    pub fn ledger_fault(&self) -> Option<Fault> {
+        self.ledger_fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// All topics under watch.
+    pub(super) fn topics(&self) -> Vec<Arc<Topic>> {
+        self.topics.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// The ledger; waits while another task reads it.
+    pub(super) async fn ledger(&self) -> tokio::sync::MutexGuard<'_, Follower> {
+        self.ledger.lock().await
+    }
+
+    /// Finds dead-letter topics (all, or takes those named, whatever they are) and reads what is new. Topics that
+    /// another task is reading are left to it. [`Self::rows`] is renewed while this goes on.
+    pub async fn refresh(
+        &self,
+        only: Option<&[Name]>,
+        sink: &dyn Sink,
+        cancel: &CancellationToken,
+    ) -> Result<(), Fault> {
+        let topics = match only {
+            None => self.discover(sink, cancel).await?,
+            Some(names) => self.named(names).await?,
+        };
+        let mut held = Vec::new();
+        let mut gates = Vec::new();
+        for topic in topics {
+            let gate = Arc::clone(&topic.gate);
+            let gate = match only {
+                None => gate.try_lock_owned().ok(),
+                Some(_) => tokio::time::timeout(WAIT_FOR_READER, gate.lock_owned()).await.ok(),
+            };
+            if let Some(gate) = gate {
+                gates.push(gate);
+                held.push(topic);
+            }
+        }
+        self.identify(&held).await?;
+        let (ledger, read) =
+            tokio::join!(self.follow_ledger(sink, cancel), self.read_new(&held, sink, cancel));
+        drop(gates);
+        self.publish().await;
+        read.and(ledger)
+    }
+
+    /// Topics that hold dead letters; looked for now and then.
+    async fn discover(&self, sink: &dyn Sink, cancel: &CancellationToken) -> Result<Vec<Arc<Topic>>, Fault> {
+        let Ok(mut discovery) = self.discovery.try_lock() else { return Ok(self.topics()) };
+        let now = self.cx.clock.monotonic();
+        if discovery.1.is_some_and(|at| now.saturating_sub(at) < DISCOVER_EVERY) {
+            return Ok(self.topics());
+        }
+        let found = discovery.0.run(sink, cancel).await?;
+        discovery.1 = Some(now);
+        let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::take(&mut *topics);
+        for found in found {
+            let name = Arc::clone(&found.info.name);
+            let topic = match before.get(&name) {
+                Some(topic) => {
+                    topic.lock().renew(&found.info, Some(found.by));
+                    Arc::clone(topic)
+                }
+                None => Arc::new(Topic::new(&found.info, Some(found.by), self.hasher.clone())),
+            };
+            topics.insert(name, topic);
+        }
+        Ok(topics.values().cloned().collect())
+    }
+
+    /// The topics with these names, whether something shows them to hold dead letters or not.
+    async fn named(&self, names: &[Name]) -> Result<Vec<Arc<Topic>>, Fault> {
+        let infos = self.cx.broker.catalog().topics(Some(names)).await?;
+        let mut out = Vec::with_capacity(names.len());
+        for name in names {
+            let Some(info) = infos.iter().find(|t| t.name == *name) else {
+                return Err(Fault::failed("unknown_topic", format!("there is no topic {name}"))
+                    .hint("`redrive dlq list` shows all dead-letter topics"));
+            };
+            if let Some(error) = &info.error {
+                return Err(error.clone().into());
+            }
+            let found_by = is_named(name, &self.cx.profile.dead_letters).then_some(FoundBy::Name);
+            let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
+            let topic = topics
+                .entry(Arc::clone(name))
+                .or_insert_with(|| Arc::new(Topic::new(info, found_by, self.hasher.clone())));
+            topic.lock().renew(info, None);
+            out.push(Arc::clone(topic));
+        }
+        Ok(out)
+    }
+
+    /// Learns the ids and configurations of the topics.
+    async fn identify(&self, topics: &[Arc<Topic>]) -> Result<(), Fault> {
+        if topics.is_empty() {
+            return Ok(());
+        }
+        let catalog = self.cx.broker.catalog();
+        let names: Vec<Name> = topics.iter().map(|t| Arc::clone(&t.name)).collect();
+        for (topic, id) in topics.iter().zip(catalog.topic_ids(&names).await?) {
+            topic.lock().identify(id.ok(), &self.hasher);
+        }
+        let now = self.cx.clock.monotonic();
+        let old =
+            |t: &&Arc<Topic>| t.lock().configured.is_none_or(|at| now.saturating_sub(at) >= CONFIGURE_EVERY);
+        let asked: Vec<&Arc<Topic>> = topics.iter().filter(old).collect();
+        let names: Vec<Name> = asked.iter().map(|t| Arc::clone(&t.name)).collect();
+        if !names.is_empty() {
+            for (topic, config) in asked.into_iter().zip(catalog.configs(&names).await?) {
+                // Without the right to see it nothing is known of retention.
+                topic.lock().configure(&config.unwrap_or_default(), now);
+            }
+        }
+        Ok(())
+    }
+
+    async fn follow_ledger(&self, sink: &dyn Sink, cancel: &CancellationToken) -> Result<(), Fault> {
+        let Ok(mut follower) = self.ledger.try_lock() else { return Ok(()) };
+        let patience = if follower.ready { WAIT_FOR_LEDGER } else { Duration::MAX };
+        let result = tokio::time::timeout(patience, follower.reader.refresh(sink, cancel)).await;
+        let fault = match result {
+            Ok(Ok(())) => {
+                follower.ready = true;
+                None
+            }
+            // What was read before stands.
+            Err(_) => return Ok(()),
+            Ok(Err(fault)) if fault.code == ErrorKind::Cancelled.code() => return Err(fault),
+            Ok(Err(fault)) => Some(fault),
+        };
+        *self.ledger_fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+        Ok(())
+    }
+
+    /// Reads what is new of topics whose gates are held.
+    async fn read_new(
+        &self,
+        topics: &[Arc<Topic>],
+        sink: &dyn Sink,
+        cancel: &CancellationToken,
+    ) -> Result<(), Fault> {
+        let shards: Vec<Shard> = topics.iter().flat_map(|t| t.shards()).collect();
+        if shards.is_empty() {
+            return Ok(());
+        }
+        let bounds = self.cx.broker.catalog().bounds(&shards).await?;
+        let by_name: HashMap<Name, Arc<Topic>> =
+            topics.iter().map(|t| (Arc::clone(&t.name), Arc::clone(t))).collect();
+        let mut spans = Vec::new();
+        for (shard, bounds) in shards.iter().zip(bounds) {
+            if let Some(topic) = by_name.get(&shard.topic) {
+                spans.extend(topic.lock().look(shard, bounds));
+            }
+        }
+        if spans.is_empty() {
+            return Ok(());
+        }
+        let total = spans.iter().map(|s| match s.until {
+            crate::broker::Until::Offset(end) => (end - s.from).max(0) as u64,
+            _ => 0,
+        });
+        let mut progress = Progress {
+            what: match topics {
+                [one] => format!("reading {}", one.name),
+                _ => "reading dead letters".into(),
+            },
+            total: Some(total.sum()),
+            ..Progress::default()
+        };
+        let mut published = self.cx.clock.monotonic();
+        let mut batches = self.cx.broker.reader().open(ReadPlan::new(spans), cancel.clone()).await?;
+        while let Some(batch) = batches.next().await? {
+            progress.done += batch.records.len() as u64;
+            progress.bytes += batch.records.iter().map(Record::size).sum::<usize>() as u64;
+            self.take(&by_name, &batch);
+            sink.progress(progress.clone());
+            let now = self.cx.clock.monotonic();
+            if now.saturating_sub(published) >= PUBLISH_EVERY {
+                published = now;
+                self.publish().await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a batch to its topics.
+    fn take(&self, topics: &HashMap<Name, Arc<Topic>>, batch: &Batch) {
+        let config = &self.cx.profile.dead_letters;
+        for run in batch.records.chunk_by(|a, b| a.at.topic == b.at.topic) {
+            let Some(topic) = run.first().and_then(|r| topics.get(&r.at.topic)) else { continue };
+            let mut state = topic.lock();
+            for record in run {
+                if !state.fold.add(record, config) {
+                    break;
+                }
+            }
+        }
+        for (shard, next) in &batch.positions {
+            if let Some(topic) = topics.get(&shard.topic) {
+                topic.lock().fold.advance(shard.partition, *next);
+            }
+        }
+        for notice in &batch.notices {
+            match notice {
+                Notice::Trimmed { shard, start, .. } => {
+                    if let Some(topic) = topics.get(&shard.topic) {
+                        let mut state = topic.lock();
+                        state.gone += state.fold.trim(shard.partition, *start);
+                    }
+                }
+                Notice::Truncated { shard, .. } => {
+                    if let Some(topic) = topics.get(&shard.topic) {
+                        let mut state = topic.lock();
+                        state.gone += state.fold.forget(shard.partition);
+                    }
+                }
+                Notice::Failed(shard, error) => {
+                    if let Some(topic) = topics.get(&shard.topic) {
+                        topic.lock().error = Some(error.to_string());
+                    }
+                }
+                Notice::Finished(_) | Notice::CaughtUp(_) => {}
+            }
+        }
+    }
+
+    /// Joins the ledger to the letters and renews the rows.
+    async fn publish(&self) {
+        // While the ledger is read for the first time, nothing is known of it anyway.
+        let follower = tokio::time::timeout(WAIT_TO_JOIN, self.ledger.lock()).await;
+        let now = self.cx.clock.now();
+        let mut rows = Vec::new();
+        for topic in self.topics() {
+            let mut state = topic.lock();
+            if let Ok(follower) = &follower {
+                state.join(follower.ledger());
+            }
+            rows.extend(state.row(&topic.name, now));
+        }
+        *self.rows.write().unwrap_or_else(PoisonError::into_inner) = rows.into();
+    }
+}
