@@ -30,6 +30,7 @@ pub struct Bench {
 }
 
 /// The embedded broker.
+#[expect(clippy::unused_async, reason = "every bench is awaited")]
 pub async fn memory() -> Bench {
     let memory = MemoryBroker::new(Arc::new(SystemClock::default()), 64 << 20);
     let (broker, read_only) = (memory.broker(), memory.read_only());
@@ -105,20 +106,20 @@ impl Seen {
     }
 }
 
-impl Bench {
-    /// Whether the adapter can do a thing; a refusal is printed with its reason.
-    pub fn can(&self, what: &str, support: &redrive::broker::Support) -> bool {
-        let can = support.usable();
-        if !can {
-            assert!(
-                matches!(support, redrive::broker::Support::No(reason) if !reason.is_empty()),
-                "{what} is not there, and nobody says why"
-            );
-            eprintln!("{what}: {support:?}");
-        }
-        can
+/// Whether the adapter can do a thing; a refusal is printed with its reason.
+pub fn can(what: &str, support: &redrive::broker::Support) -> bool {
+    let can = support.usable();
+    if !can {
+        assert!(
+            matches!(support, redrive::broker::Support::No(reason) if !reason.is_empty()),
+            "{what} is not there, and nobody says why"
+        );
+        eprintln!("{what}: {support:?}");
     }
+    can
+}
 
+impl Bench {
     /// Makes a topic and waits until it can be used.
     pub async fn topic(&self, partitions: i32, config: &[(&str, &str)]) -> Name {
         let name = unique("topic");

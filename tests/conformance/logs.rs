@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use redrive::broker::{Bounds, ErrorKind, Name, Shard};
 
-use crate::bench::{Bench, kind, now, only, soon, unique, write};
+use crate::bench::{Bench, can, kind, now, only, soon, unique, write};
 
 pub async fn an_empty_partition_begins_and_ends_at_zero(bench: &Bench) {
     let topic = bench.topic(2, &[]).await;
@@ -43,7 +43,7 @@ pub async fn a_time_finds_the_first_record_that_is_not_older(bench: &Bench) {
 }
 
 pub async fn a_topic_made_again_has_another_id(bench: &Bench) {
-    if !bench.can("topic ids", &bench.broker.capabilities().topic_ids) {
+    if !can("topic ids", &bench.broker.capabilities().topic_ids) {
         return;
     }
     let topic = bench.topic(1, &[]).await;

@@ -2,9 +2,9 @@
 //! a real Kafka.
 //!
 //! To add an adapter: a `Bench` of its own, and a module made by `cases!`. Where an adapter cannot do a thing, its
-//! capabilities say so with a reason, and `Bench::can` prints it; nothing is left out without that.
+//! capabilities say so with a reason, and `bench::can` prints it; nothing is left out without that.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may end with a panic")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "a test may speak and panic")]
 
 mod bench;
 mod groups;

@@ -8,7 +8,7 @@ use redrive::broker::{ErrorKind, Isolation, Name, Notice, Shard, Span, Until};
 use redrive::event::Headers;
 use tokio_util::sync::CancellationToken;
 
-use crate::bench::{Bench, PATIENCE, kind, offsets, only, soon, unique, values, whole, write};
+use crate::bench::{Bench, PATIENCE, can, kind, offsets, only, soon, unique, values, whole, write};
 
 /// A topic with one partition and `count` records.
 async fn filled(bench: &Bench, count: usize) -> Shard {
@@ -123,7 +123,7 @@ pub async fn null_and_empty_are_told_apart(bench: &Bench) {
 }
 
 pub async fn a_span_over_compacted_offsets_ends(bench: &Bench) {
-    if !bench.can("compaction", &bench.broker.capabilities().compaction) {
+    if !can("compaction", &bench.broker.capabilities().compaction) {
         return;
     }
     let config = [
@@ -165,7 +165,7 @@ pub async fn a_span_over_compacted_offsets_ends(bench: &Bench) {
 }
 
 pub async fn a_trimmed_log_says_where_it_begins_now(bench: &Bench) {
-    if !bench.can("deleting records", &bench.broker.capabilities().delete_before) {
+    if !can("deleting records", &bench.broker.capabilities().delete_before) {
         return;
     }
     let shard = filled(bench, 6).await;

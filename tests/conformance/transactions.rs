@@ -6,11 +6,11 @@ use bytes::Bytes;
 use redrive::broker::{Commit, ErrorKind, Guarantee, Isolation, Notice, Placed, Shard, Span, Until};
 use tokio_util::sync::CancellationToken;
 
-use crate::bench::{Bench, kind, soon, stage, unique, values, whole, write};
+use crate::bench::{Bench, can, kind, soon, stage, unique, values, whole, write};
 
 /// A topic with two partitions, where the adapter has transactions.
 async fn shards(bench: &Bench) -> Option<(Shard, Shard)> {
-    if !bench.can("transactions", &bench.broker.capabilities().transactions) {
+    if !can("transactions", &bench.broker.capabilities().transactions) {
         return None;
     }
     let topic = bench.topic(2, &[]).await;
