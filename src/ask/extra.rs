@@ -5,7 +5,7 @@ use crate::text::Fault;
 /// One added command, as the palette lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExtraCommand {
-    /// The words that name it, arguments included, for example `shop repair payment-timeout`.
+    /// The words that name it, arguments included, for example `service restart mailer`.
     pub line: String,
     /// One sentence for the eye.
     pub help: String,

@@ -1,7 +1,7 @@
 //! The command line: the tree of commands, and one file a subcommand.
 //!
-//! To add a command: a file with its `Args` and its `run`, a variant of [`Command`], a line in
-//! [`Session::obey`]. What is not there is absent from the help.
+//! To add a command: a file with its `Args` and its `run`, a variant of `Command`, a line in
+//! `Session::obey`. What is not there is absent from the help.
 
 mod completions;
 mod config;

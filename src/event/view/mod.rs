@@ -1,7 +1,7 @@
 //! A payload as numbered lines of coloured pieces: only the lines asked for are made.
 //!
 //! A payload of 20 MB opens at once, because nothing is parsed as a whole: the layout is made token by
-//! token, and every [`STRIDE`] lines its state is kept, from where any later line is reached in a few
+//! token, and every `STRIDE` lines its state is kept, from where any later line is reached in a few
 //! steps. Long texts are wrapped, so that a line is never longer than asked and everything can be reached.
 //! The layout changes white space between JSON tokens only; what is no JSON is laid out as far as it goes.
 
