@@ -1,33 +1,28 @@
 //! The desk that answers requests and shows the cluster, shared by the command line and the console.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::pictures::{self, Counted};
 use super::{Answer, Event, Request};
-use crate::broker::Name;
 use crate::context::Cx;
 use crate::letters::Index;
+pub use crate::observe::Interest;
 use crate::observe::snapshot::Snapshot;
 use crate::text::Fault;
-
-/// What is on the screen: sampled first and more often than the rest.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Interest {
-    /// Topics whose configuration and partitions are shown.
-    pub topics: Vec<Name>,
-    /// Groups whose members are shown.
-    pub groups: Vec<Name>,
-    /// Nobody looks (the terminal lost the focus): sample at the background interval.
-    pub away: bool,
-}
 
 /// Answers requests on one broker.
 pub struct Desk {
     cx: Cx,
     index: Arc<Index>,
     snapshots: watch::Sender<Arc<Snapshot>>,
+    interest: watch::Sender<Interest>,
+    refresh: Arc<Notify>,
+    /// Ends the sampling with the desk; set once it has begun.
+    sampling: OnceLock<DropGuard>,
 }
 
 impl Desk {
@@ -35,7 +30,14 @@ impl Desk {
     pub fn new(cx: Cx) -> Self {
         let index = Arc::new(Index::new(cx.clone()));
         let snapshots = watch::Sender::new(Arc::new(Snapshot::empty(cx.clock.now())));
-        Self { cx, index, snapshots }
+        Self {
+            cx,
+            index,
+            snapshots,
+            interest: watch::Sender::default(),
+            refresh: Arc::default(),
+            sampling: OnceLock::new(),
+        }
     }
 
     /// The context that it answers in.
@@ -45,16 +47,41 @@ impl Desk {
 
     /// The pictures of the cluster. The first call starts the sampling (it needs a runtime); it ends with the desk.
     pub fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.sampling.get_or_init(|| {
+            let ends = CancellationToken::new();
+            let interest = self.interest.subscribe();
+            pictures::follow(&self.index, self.snapshots.clone(), interest, Arc::clone(&self.refresh), &ends);
+            ends.drop_guard()
+        });
         self.snapshots.subscribe()
     }
 
     /// Says what is on the screen.
     pub fn look(&self, interest: Interest) {
-        let _ = interest;
+        self.interest.send_if_modified(|shown| {
+            let another = *shown != interest;
+            *shown = interest;
+            another
+        });
     }
 
     /// Samples now.
-    pub fn refresh(&self) {}
+    pub fn refresh(&self) {
+        self.refresh.notify_one();
+    }
+
+    /// Looks `looks` times at everything, all within `window`, and gives the picture that follows; nothing stays
+    /// behind. See [`Counted`] for how much is known of dead letters then.
+    pub async fn picture(
+        &self,
+        looks: usize,
+        window: Duration,
+        counted: Counted,
+        tell: &(dyn Fn(Event) + Send + Sync),
+        cancel: &CancellationToken,
+    ) -> Result<Snapshot, Fault> {
+        pictures::take(&self.index, looks, window, counted, tell, cancel).await
+    }
 
     /// Answers one request. `tell` is called from the answering task and must not block for long.
     pub async fn answer(

@@ -6,11 +6,13 @@
 
 pub mod desk;
 pub mod extra;
+mod pictures;
 
 use std::sync::Arc;
 
 pub use desk::{Desk, Interest};
 pub use extra::{Extra, ExtraCommand};
+pub use pictures::Counted;
 
 use crate::context::{Progress, Sink};
 use crate::event::Record;

@@ -64,6 +64,22 @@ pub fn is_retry_name(topic: &str) -> bool {
         && RETRY_PATTERNS.iter().any(|p| matches(p, topic))
 }
 
+/// The topic after which a dead-letter topic is named, by the built-in patterns: `orders` of `orders-dlt`.
+pub fn named_after(topic: &str) -> Option<&str> {
+    let middle = |pattern: &&str| {
+        let cut = match pattern.split_once('*')? {
+            ("", end) if !end.contains('*') => topic.len().checked_sub(end.len())?,
+            (start, "") => start.len(),
+            _ => return None,
+        };
+        matches(pattern, topic).then_some(())?;
+        let rest = if pattern.starts_with('*') { topic.get(..cut)? } else { topic.get(cut..)? };
+        (!rest.is_empty()).then_some(rest)
+    };
+    // The shortest rest: `orders-dead-letter-queue` is named after `orders`.
+    DEAD_LETTER_PATTERNS.iter().filter_map(middle).min_by_key(|rest| rest.len())
+}
+
 /// Whether the broker, or a tool like this one, keeps its own state in it (`__…`).
 pub fn is_internal_name(topic: &str) -> bool {
     topic.starts_with("__")
@@ -137,6 +153,22 @@ mod tests {
         }
         assert!(!is_retry_name("orders-retry-dlt"));
         assert!(!is_retry_name("orders"));
+    }
+
+    #[test]
+    fn a_dead_letter_topic_names_its_source() {
+        for (name, source) in [
+            ("orders-dlt", Some("orders")),
+            ("orders.DLQ", Some("orders")),
+            ("dlq.orders", Some("orders")),
+            ("orders-dead-letter-queue", Some("orders")),
+            ("dead-letter-topic-orders", Some("orders")),
+            ("dlq", None),
+            ("orders", None),
+            ("é", None),
+        ] {
+            assert_eq!(named_after(name), source, "{name}");
+        }
     }
 
     #[test]

@@ -1,0 +1,147 @@
+//! One look at the broker: what is asked, batched and in flight together.
+
+use std::time::Duration;
+
+use super::Interest;
+use crate::broker::{
+    Bounds, BrokerError, Cluster, Committed, Each, ErrorKind, Group, GroupSummary, Name, Shard, TopicConfig,
+    TopicId, TopicInfo,
+};
+use crate::context::Cx;
+use crate::text::Timestamp;
+
+/// What a look covers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Everything.
+    All,
+    /// What is on the screen.
+    Only(Interest),
+}
+
+/// What the asker knows already, and what is due.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known {
+    /// Partitions by what was seen before; asked for with a scope.
+    pub shards: Vec<Shard>,
+    /// Whether the cluster itself is due.
+    pub cluster: bool,
+}
+
+/// An answer for each of the things asked.
+pub(super) type Answers<K, T> = Vec<(K, Result<T, BrokerError>)>;
+
+/// What one look brought.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Look {
+    /// Cluster, where it was asked.
+    pub cluster: Option<Cluster>,
+    /// All topics; `None` where the look was at some things only.
+    pub topics: Option<Vec<TopicInfo>>,
+    /// All groups; the same.
+    pub groups: Option<Vec<GroupSummary>>,
+    /// Why the groups may not be listed.
+    pub groups_error: Option<String>,
+    /// Offsets, and the two times at which they came.
+    pub bounds: Answers<Shard, Bounds>,
+    pub bounds_at: (Duration, Timestamp),
+    /// Committed offsets, and when they came.
+    pub committed: Answers<Name, Committed>,
+    pub committed_at: (Duration, Timestamp),
+    /// Groups with their members.
+    pub described: Answers<Name, Group>,
+    /// Topic ids.
+    pub ids: Answers<Name, TopicId>,
+    /// Configurations.
+    pub configs: Answers<Name, TopicConfig>,
+}
+
+/// Which topics are due for a question that is asked now and then.
+pub(super) type Due<'a> = &'a (dyn Fn(&[Name]) -> (Vec<Name>, Vec<Name>) + Send + Sync);
+
+/// Whether an error of a whole call means that the broker is away, and not that this one thing cannot be had.
+fn is_away(error: &BrokerError) -> bool {
+    !matches!(error.kind, ErrorKind::Authorisation | ErrorKind::Unsupported | ErrorKind::Invalid)
+}
+
+/// The answers of a side question; one that may not be asked brings nothing.
+fn side<T>(names: &[Name], answer: Result<Each<T>, BrokerError>) -> Result<Answers<Name, T>, BrokerError> {
+    match answer {
+        Ok(each) => Ok(names.iter().cloned().zip(each).collect()),
+        Err(e) if is_away(&e) => Err(e),
+        Err(e) => Ok(names.iter().cloned().map(|name| (name, Err(e.clone()))).collect()),
+    }
+}
+
+/// Looks. `due` says for which of the topics the id and the configuration are to be asked.
+pub(super) async fn look(cx: &Cx, scope: &Scope, known: &Known, due: Due<'_>) -> Result<Look, BrokerError> {
+    let catalog = cx.broker.catalog();
+    let mut look = Look::default();
+    let (shards, topics, groups) = match scope {
+        Scope::All => {
+            let cluster = async { if known.cluster { catalog.cluster().await.map(Some) } else { Ok(None) } };
+            let list = async {
+                match cx.broker.groups() {
+                    Some(port) => port.list().await,
+                    None => Ok(Vec::new()),
+                }
+            };
+            let (cluster, topics, groups) = tokio::join!(cluster, catalog.topics(None), list);
+            look.cluster = cluster?;
+            let topics = topics?;
+            let groups = match groups {
+                Ok(groups) => groups,
+                Err(e) if is_away(&e) => return Err(e),
+                Err(e) => {
+                    look.groups_error = Some(e.to_string());
+                    Vec::new()
+                }
+            };
+            let shards = topics
+                .iter()
+                .flat_map(|t| t.partitions.iter().map(|p| Shard::new(Name::clone(&t.name), p.partition)))
+                .collect();
+            let names: Vec<Name> = topics.iter().map(|t| Name::clone(&t.name)).collect();
+            let ids: Vec<Name> = groups.iter().map(|g| Name::clone(&g.group)).collect();
+            look.topics = Some(topics);
+            look.groups = Some(groups);
+            (shards, names, ids)
+        }
+        Scope::Only(interest) => (known.shards.clone(), interest.topics.clone(), interest.groups.clone()),
+    };
+    let (ids, configs) = due(&topics);
+    let bounds = async {
+        let answer = if shards.is_empty() { Ok(Vec::new()) } else { catalog.bounds(&shards).await };
+        (answer, now(cx))
+    };
+    let committed = async {
+        let answer = match cx.broker.groups() {
+            Some(port) if !groups.is_empty() => port.committed(&groups).await,
+            _ => Ok(Vec::new()),
+        };
+        (answer, now(cx))
+    };
+    let described = async {
+        match cx.broker.groups() {
+            Some(port) if !groups.is_empty() => port.describe(&groups).await,
+            _ => Ok(Vec::new()),
+        }
+    };
+    let topic_ids = async { if ids.is_empty() { Ok(Vec::new()) } else { catalog.topic_ids(&ids).await } };
+    let topic_configs =
+        async { if configs.is_empty() { Ok(Vec::new()) } else { catalog.configs(&configs).await } };
+    let (bounds, committed, described, topic_ids, topic_configs) =
+        tokio::join!(bounds, committed, described, topic_ids, topic_configs);
+    look.bounds_at = bounds.1;
+    look.bounds = shards.into_iter().zip(bounds.0?).collect();
+    look.committed_at = committed.1;
+    look.committed = side(&groups, committed.0)?;
+    look.described = side(&groups, described)?;
+    look.ids = side(&ids, topic_ids)?;
+    look.configs = side(&configs, topic_configs)?;
+    Ok(look)
+}
+
+fn now(cx: &Cx) -> (Duration, Timestamp) {
+    (cx.clock.monotonic(), cx.clock.now())
+}
