@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may end with a panic")]
 
 mod configuration;
+mod drill;
 mod help;
 mod kafka;
 mod program;
