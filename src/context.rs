@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::broker::Broker;
+use crate::broker::{Broker, ErrorKind};
+use crate::config::nearest;
 use crate::config::profile::Profile;
 use crate::event::Record;
-use crate::text::Clock;
+use crate::text::{Clock, Fault};
 
 /// The context of a request. Cloning is cheap.
 #[derive(Clone)]
@@ -20,6 +21,18 @@ pub struct Cx {
     pub profile: Arc<Profile>,
     /// Who acts.
     pub operator: Arc<Operator>,
+}
+
+impl Cx {
+    /// The fault of a topic that is not there, with the nearest name as a hint.
+    pub async fn unknown_topic(&self, name: &str) -> Fault {
+        let fault = Fault::failed(ErrorKind::UnknownTopic.code(), format!("there is no topic {name}"));
+        let topics = self.broker.catalog().topics(None).await.unwrap_or_default();
+        match nearest(name, topics.iter().map(|topic| &*topic.name)) {
+            Some(near) => fault.hint(format!("did you mean {near}?")),
+            None => fault.hint("`redrive topics list` shows all topics"),
+        }
+    }
 }
 
 /// Who acts: a self-declared name, and what the system knows.

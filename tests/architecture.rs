@@ -12,7 +12,7 @@ use syn::visit::{self, Visit};
 const MAY_USE: &[(&str, &[&str])] = &[
     ("text", &[]),
     ("event", &["text"]),
-    ("filter", &["text", "event", "dlq"]),
+    ("filter", &["text", "event", "config", "dlq"]),
     ("config", &["text", "event"]),
     ("dlq", &["text", "event", "config"]),
     ("ledger", &["text", "event"]),

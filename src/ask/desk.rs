@@ -12,6 +12,7 @@ use crate::context::Cx;
 use crate::letters::Index;
 pub use crate::observe::Interest;
 use crate::observe::snapshot::Snapshot;
+use crate::records;
 use crate::text::Fault;
 
 /// Answers requests on one broker.
@@ -97,6 +98,12 @@ impl Desk {
             }
             Request::Letters(request) => {
                 Ok(Answer::Letters(Arc::new(self.index.letters(&request, &sink, &cancel).await?)))
+            }
+            Request::Tail(request) => {
+                Ok(Answer::Tail(Arc::new(records::tail(&self.cx, &request, &sink, &cancel).await?)))
+            }
+            Request::Get(request) => {
+                Ok(Answer::Get(Arc::new(records::get(&self.cx, &request, &cancel).await?)))
             }
             _ => Err(Fault::failed("unwired", "this request is not wired yet")),
         }

@@ -1,5 +1,6 @@
 //! What a dead letter is: formats, failures, groups of failures. Pure: no broker, no terminal.
 
+mod document;
 pub mod failure;
 pub mod formats;
 pub mod groups;
@@ -8,4 +9,5 @@ pub mod message;
 pub mod names;
 pub mod trace;
 
+pub use document::document;
 pub use letter::{Letter, Origin};

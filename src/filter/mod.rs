@@ -1,6 +1,14 @@
 //! Which records are meant: partitions, range, key, bytes, jq; the same everywhere a set of records is meant.
 
+mod document;
+mod guard;
+pub mod jq;
+mod matcher;
+
 use bytes::Bytes;
+
+pub use document::document;
+pub use matcher::Matcher;
 
 use crate::text::Timestamp;
 

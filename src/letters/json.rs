@@ -1,9 +1,9 @@
-//! A letter as JSON: one line of `dlq letters`, and the `dead_letter` of a jq document.
+//! A letter as JSON: one line of `dlq letters`.
 
 use serde_json::{Map, Value, json};
 
 use super::document::LetterRow;
-use crate::dlq::{Letter, Origin};
+use crate::dlq;
 use crate::event::{codec, envelope};
 
 /// One line of `dlq letters`.
@@ -23,7 +23,7 @@ pub fn letter_json(row: &LetterRow) -> Value {
     );
     out.insert("timestamp".into(), json!(record.timestamp()));
     out.insert("state".into(), json!(row.state.map(crate::ledger::Disposition::as_str)));
-    out.extend(dead_letter(letter));
+    out.extend(dlq::document(letter));
     out.insert("failure_id".into(), json!(letter.failure.id));
     out.insert("duplicate".into(), json!(row.duplicate));
     out.insert("key".into(), key);
@@ -35,34 +35,4 @@ pub fn letter_json(row: &LetterRow) -> Value {
     out.insert("redrive".into(), json!(row.redrive));
     out.insert("notes".into(), json!(letter.notes));
     Value::Object(out)
-}
-
-/// What the letter says of its failure.
-fn dead_letter(letter: &Letter) -> Map<String, Value> {
-    let also: Map<String, Value> = letter.also.iter().map(|(n, v)| ((*n).to_owned(), json!(v))).collect();
-    let fields = [
-        ("format", json!(letter.format)),
-        ("root", origin(&letter.root)),
-        ("previous", letter.previous.as_ref().map_or(Value::Null, origin)),
-        ("hops", json!(letter.hops)),
-        ("error_class", json!(letter.error_class)),
-        ("root_cause_class", json!(letter.root_cause_class)),
-        ("message", json!(letter.message)),
-        ("stack_trace", json!(letter.stack_trace)),
-        ("attempts", json!(letter.attempts)),
-        ("failed_at", json!(letter.failed_at)),
-        ("pointer", json!(letter.pointer)),
-        ("also", Value::Object(also)),
-    ];
-    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-fn origin(origin: &Origin) -> Value {
-    json!({
-        "topic": origin.topic,
-        "partition": origin.partition,
-        "offset": origin.offset,
-        "timestamp": origin.timestamp,
-        "group": origin.group,
-    })
 }

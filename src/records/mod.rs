@@ -1,3 +1,12 @@
 //! Records on the broker: tail a topic, get one record.
 
 pub mod document;
+mod get;
+mod placement;
+mod range;
+mod tail;
+#[cfg(test)]
+mod tests;
+
+pub use get::get;
+pub use tail::tail;

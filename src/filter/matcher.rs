@@ -1,0 +1,185 @@
+//! Whether a record is meant by a selection; the cheap tests come first, and only jq builds a document.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use memchr::memmem::Finder;
+
+use super::jq::Program;
+use super::{Selection, document};
+use crate::config::profile::DeadLetters;
+use crate::event::Record;
+use crate::text::Fault;
+
+/// A compiled selection, without its edges: where a range begins and ends is known to who reads.
+pub struct Matcher {
+    partitions: Vec<i32>,
+    key: Option<Bytes>,
+    contains: Option<Finder<'static>>,
+    condition: Option<Program>,
+    formats: DeadLetters,
+    errors: AtomicU64,
+    first_error: Mutex<Option<String>>,
+}
+
+impl Matcher {
+    /// Compiles a selection; `formats` reads home-grown dead letters. An expression that is wrong is a usage error.
+    pub fn compile(selection: &Selection, formats: &DeadLetters) -> Result<Self, Fault> {
+        let condition =
+            selection.filter.as_deref().map(|code| Program::compile(code, "--where")).transpose()?;
+        let mut partitions = selection.partitions.clone();
+        partitions.sort_unstable();
+        Ok(Self {
+            partitions,
+            key: selection.key.clone(),
+            contains: selection.contains.as_ref().map(|needle| Finder::new(needle).into_owned()),
+            condition,
+            formats: formats.clone(),
+            errors: AtomicU64::new(0),
+            first_error: Mutex::new(None),
+        })
+    }
+
+    /// Whether every record is meant.
+    pub fn is_all(&self) -> bool {
+        self.partitions.is_empty()
+            && self.key.is_none()
+            && self.contains.is_none()
+            && self.condition.is_none()
+    }
+
+    /// Whether the record is meant. An error of the condition counts as no, and is counted.
+    pub fn matches(&self, record: &Record) -> bool {
+        if !self.partitions.is_empty() && self.partitions.binary_search(&record.at.partition).is_err() {
+            return false;
+        }
+        if self.key.as_ref().is_some_and(|key| record.key.as_ref() != Some(key)) {
+            return false;
+        }
+        if self.contains.as_ref().is_some_and(|finder| !contains(finder, record)) {
+            return false;
+        }
+        let Some(condition) = &self.condition else { return true };
+        condition.is_true(document(record, &self.formats)).unwrap_or_else(|why| {
+            self.errors.fetch_add(1, Ordering::Relaxed);
+            if let Ok(mut first) = self.first_error.lock() {
+                first.get_or_insert_with(|| format!("{}: {why}", record.at));
+            }
+            false
+        })
+    }
+
+    /// Records on which the condition failed with an error.
+    pub fn errors(&self) -> u64 {
+        self.errors.load(Ordering::Relaxed)
+    }
+
+    /// The first of these errors, with its place.
+    pub fn first_error(&self) -> Option<String> {
+        self.first_error.lock().ok()?.clone()
+    }
+}
+
+fn contains(finder: &Finder<'_>, record: &Record) -> bool {
+    let within = |bytes: &Bytes| finder.find(bytes).is_some();
+    record.key.as_ref().is_some_and(within)
+        || record.value.as_ref().is_some_and(within)
+        || record.headers.iter().any(|(_, value)| value.is_some_and(within))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Headers, Position, RecordTime, TimeKind};
+    use crate::text::Timestamp;
+
+    fn record(key: &str, value: &'static [u8]) -> Record {
+        let mut headers = Headers::default();
+        headers.push("h", Some("one".into()));
+        headers.push("h", Some("two".into()));
+        headers.push("none", None);
+        Record {
+            at: Position::new("orders", 3, 7),
+            time: Some(RecordTime { kind: TimeKind::Create, at: Timestamp(1_795_525_331_034) }),
+            key: Some(Bytes::from(key.to_owned())),
+            value: Some(Bytes::from_static(value)),
+            headers,
+            lease: None,
+        }
+    }
+
+    fn matcher(selection: Selection) -> Matcher {
+        Matcher::compile(&selection, &DeadLetters::default()).unwrap()
+    }
+
+    fn holds(filter: &str, record: &Record) -> bool {
+        let matcher = matcher(Selection { filter: Some(filter.to_owned()), ..Selection::default() });
+        let holds = matcher.matches(record);
+        assert_eq!(matcher.errors(), 0, "{filter}: {:?}", matcher.first_error());
+        holds
+    }
+
+    #[test]
+    fn the_document_has_every_part_of_the_record() {
+        let record = record("12", br#"{"event_id":"e-1","event_type":"OrderPlaced","timestamp":"2026-11-24T00:00:00Z","aggregate_id":"a","total":99.5}"#);
+        for filter in [
+            r#".topic == "orders" and .partition == 3 and .offset == 7"#,
+            r#".timestamp == "2026-11-24T13:02:11.034Z""#,
+            r#".key == "12" and .value.total == 99.5"#,
+            r#".headers.h == "two" and .headers.none == null and (.headers | has("none"))"#,
+            r#".event.id == "e-1" and .event.type == "OrderPlaced""#,
+            ".dead_letter == null",
+            r#"keys_unsorted == ["topic","partition","offset","timestamp","key","value","headers","event","dead_letter"]"#,
+        ] {
+            assert!(holds(filter, &record), "{filter}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_no_json_is_its_text_or_base64() {
+        assert!(holds(r#".value == "hello""#, &record("k", b"hello")));
+        assert!(holds(r#".value == "/w==""#, &record("k", b"\xff")));
+        assert!(holds(".value.id == 123456789012345678901", &record("k", b"{\"id\":123456789012345678901}")));
+    }
+
+    #[test]
+    fn a_dead_letter_is_decoded() {
+        let mut letter = record("k", b"{}");
+        letter.headers.push("kafka_dlt-original-topic", Some("orders".into()));
+        letter.headers.push("kafka_dlt-exception-fqcn", Some("java.lang.IllegalStateException".into()));
+        assert!(holds(
+            r#".dead_letter.root.topic == "orders" and .dead_letter.format == "spring-kafka""#,
+            &letter
+        ));
+    }
+
+    #[test]
+    fn bytes_are_looked_for_in_key_value_and_headers() {
+        let contains = |text: &'static str, record: &Record| {
+            matcher(Selection { contains: Some(text.into()), ..Selection::default() }).matches(record)
+        };
+        let record = record("key-1", b"some \xff value");
+        assert!(contains("y-1", &record) && contains("value", &record) && contains("two", &record));
+        assert!(!contains("three", &record));
+    }
+
+    #[test]
+    fn partition_and_key_are_exact() {
+        let record = record("key-1", b"v");
+        let by = |partitions: Vec<i32>, key: &'static str| {
+            matcher(Selection { partitions, key: Some(key.into()), ..Selection::default() }).matches(&record)
+        };
+        assert!(by(vec![5, 3], "key-1"));
+        assert!(!by(vec![5, 4], "key-1") && !by(vec![], "key"));
+    }
+
+    #[test]
+    fn an_error_of_the_condition_counts_as_no_and_is_counted() {
+        let matcher = matcher(Selection { filter: Some(".value.a.b > 1".into()), ..Selection::default() });
+        assert!(!matcher.matches(&record("k", b"{\"a\":5}")));
+        assert!(matcher.matches(&record("k", b"{\"a\":{\"b\":5}}")));
+        assert_eq!(matcher.errors(), 1);
+        assert!(matcher.first_error().unwrap().starts_with("orders[3] @ 7: "));
+    }
+}

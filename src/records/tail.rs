@@ -1,0 +1,222 @@
+//! `tail`: the records of topics, as they lie or as they come.
+
+use std::collections::HashMap;
+
+use tokio_util::sync::CancellationToken;
+
+use super::document::{TailAnswer, TailRequest};
+use super::placement;
+use super::range::{self, Pieces};
+use crate::broker::{Batch, ErrorKind, Notice, Shard, TopicInfo};
+use crate::context::{Cx, Progress, Sink};
+use crate::event::Record;
+use crate::filter::{Matcher, Selection};
+use crate::text::Fault;
+
+/// Reads what is asked and gives it to `sink`, in order within each partition. A cancelled tail answers with what
+/// it had read.
+pub async fn tail(
+    cx: &Cx,
+    request: &TailRequest,
+    sink: &dyn Sink,
+    cancel: &CancellationToken,
+) -> Result<TailAnswer, Fault> {
+    let selection = &request.selection;
+    let matcher = Matcher::compile(selection, &cx.profile.dead_letters)?;
+    let isolation = range::isolation(selection);
+    let topics = range::topics(cx, &request.topics).await?;
+    let (shards, notes) = shards(cx, &topics, selection, cancel).await?;
+    let pieces = range::resolve(cx, shards, selection, request.follow, cancel).await?;
+    let plan = range::plan(pieces.pieces.iter(), isolation);
+    let mut reading = Reading::new(&matcher, selection.limit, pieces, notes);
+    reading.answer.isolation = isolation.as_str();
+    if !plan.spans.is_empty() && selection.limit != Some(0) {
+        let mut batches = cx.broker.reader().open(plan, cancel.clone()).await?;
+        loop {
+            match batches.next().await {
+                Ok(Some(batch)) => {
+                    if !reading.take(batch, sink) {
+                        break;
+                    }
+                }
+                Ok(None) => break,
+                Err(error) if error.kind == ErrorKind::Cancelled => {
+                    reading.incomplete("it was cancelled");
+                    break;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(reading.end())
+}
+
+/// The partitions to read. One key is looked for in one partition where that is where it must be.
+async fn shards(
+    cx: &Cx,
+    topics: &[TopicInfo],
+    selection: &Selection,
+    cancel: &CancellationToken,
+) -> Result<(Vec<Shard>, Vec<String>), Fault> {
+    let mut shards = range::shards(topics, &selection.partitions)?;
+    let mut notes = Vec::new();
+    let Some(key) =
+        selection.key.as_ref().filter(|_| !selection.all_partitions && selection.partitions.is_empty())
+    else {
+        return Ok((shards, notes));
+    };
+    let isolation = range::isolation(selection);
+    for topic in topics.iter().filter(|topic| topic.partitions.len() > 1) {
+        if let Some(partition) = placement::partition_of(cx, topic, key, isolation, cancel).await? {
+            shards.retain(|shard| shard.topic != topic.name || shard.partition == partition);
+            notes.push(format!(
+                "only {}[{partition}] is read: a sample shows that keys lie where the Java client puts them (--all-partitions reads all)",
+                topic.name
+            ));
+        }
+    }
+    Ok((shards, notes))
+}
+
+/// A read under way.
+struct Reading<'a> {
+    matcher: &'a Matcher,
+    limit: Option<u64>,
+    answer: TailAnswer,
+    /// The place of each partition in `answer.ranges`.
+    places: HashMap<Shard, usize>,
+    progress: Progress,
+    /// Offsets still to go; `None` where the read has no end.
+    ends: Option<u64>,
+}
+
+impl<'a> Reading<'a> {
+    fn new(matcher: &'a Matcher, limit: Option<u64>, pieces: Pieces, notes: Vec<String>) -> Self {
+        let mut answer = TailAnswer { complete: true, notes, ..TailAnswer::default() };
+        answer.notes.extend(pieces.notes);
+        let mut places = HashMap::new();
+        let mut ends = Some(0);
+        for piece in pieces.pieces {
+            let left = piece.to.map(|to| u64::try_from(to - piece.from).unwrap_or(0));
+            ends = ends.zip(left).map(|(all, left)| all + left);
+            places.insert(piece.shard.clone(), answer.ranges.len());
+            answer.ranges.push((piece.shard.topic, piece.shard.partition, piece.from, piece.from));
+        }
+        let mut topics: Vec<&str> = answer.ranges.iter().map(|(topic, ..)| &**topic).collect();
+        topics.dedup();
+        let what = format!("reading {}", topics.join(", "));
+        let progress = Progress { what, total: ends, ..Progress::default() };
+        let mut reading = Self { matcher, limit, answer, places, progress, ends };
+        for (shard, error) in pieces.failed {
+            reading.failed(&shard, &error.why);
+        }
+        reading
+    }
+
+    /// Takes one batch; whether more is wanted.
+    fn take(&mut self, batch: Batch, sink: &dyn Sink) -> bool {
+        let mut records = batch.records;
+        self.answer.read += records.len() as u64;
+        self.answer.bytes += records.iter().map(|record| record.size() as u64).sum::<u64>();
+        if !self.matcher.is_all() {
+            records.retain(|record| self.matcher.matches(record));
+        }
+        let room = self.limit.map(|limit| limit - self.answer.matched.min(limit));
+        let last = room.and_then(|room| usize::try_from(room).ok());
+        let cut = last.is_some_and(|last| records.len() > last);
+        if let Some(last) = last {
+            records.truncate(last);
+        }
+        self.answer.matched += records.len() as u64;
+        let full = self.limit.is_some_and(|limit| self.answer.matched >= limit);
+        if cut {
+            // What was read beyond the limit was not given: the range ends behind the last record given.
+            self.positions_of(&records);
+        } else {
+            for (shard, position) in batch.positions {
+                self.moved(&shard, position);
+            }
+        }
+        for notice in batch.notices {
+            self.notice(notice);
+        }
+        if !records.is_empty() {
+            sink.records(records);
+        }
+        if self.ends.is_some() {
+            self.progress.done = self.offsets_done();
+        } else {
+            self.progress.done = self.answer.read;
+        }
+        self.progress.bytes = self.answer.bytes;
+        sink.progress(self.progress.clone());
+        if full && (cut || self.ends.is_none_or(|ends| self.offsets_done() < ends)) {
+            self.incomplete(&format!("the limit of {} records was reached", self.answer.matched));
+        }
+        !full
+    }
+
+    fn positions_of(&mut self, records: &[Record]) {
+        let next: HashMap<Shard, i64> = records
+            .iter()
+            .map(|r| (Shard::new(r.at.topic.clone(), r.at.partition), r.at.offset + 1))
+            .collect();
+        for (shard, position) in next {
+            self.moved(&shard, position);
+        }
+    }
+
+    fn moved(&mut self, shard: &Shard, position: i64) {
+        if let Some(range) = self.places.get(shard).and_then(|place| self.answer.ranges.get_mut(*place)) {
+            range.3 = range.3.max(position);
+        }
+    }
+
+    fn offsets_done(&self) -> u64 {
+        self.answer.ranges.iter().map(|(.., from, next)| u64::try_from(next - from).unwrap_or(0)).sum()
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        match notice {
+            Notice::Finished(_) | Notice::CaughtUp(_) => {}
+            Notice::Trimmed { shard, wanted, start } => {
+                let place = format!("{}[{}]", shard.topic, shard.partition);
+                self.incomplete(&format!(
+                    "{place}: the offsets {wanted} to {} were deleted meanwhile",
+                    start - 1
+                ));
+            }
+            Notice::Truncated { shard, position, end } => {
+                let place = format!("{}[{}]", shard.topic, shard.partition);
+                self.incomplete(&format!(
+                    "{place}: the log became shorter or was made again (it ends at {end}, {position} was next)"
+                ));
+            }
+            Notice::Failed(shard, error) => self.failed(&shard, &error.why),
+        }
+    }
+
+    fn failed(&mut self, shard: &Shard, why: &str) {
+        self.incomplete(&format!("{}[{}] cannot be read: {why}", shard.topic, shard.partition));
+    }
+
+    /// Not all was read; the first reason is the answer's, the others are notes.
+    fn incomplete(&mut self, why: &str) {
+        self.answer.complete = false;
+        match &self.answer.incomplete_reason {
+            None => self.answer.incomplete_reason = Some(why.to_owned()),
+            Some(_) => self.answer.notes.push(why.to_owned()),
+        }
+    }
+
+    fn end(mut self) -> TailAnswer {
+        self.answer.filter_errors = self.matcher.errors();
+        if let Some(first) = self.matcher.first_error() {
+            self.answer.notes.push(format!(
+                "the condition failed on {} records, first on {first}",
+                self.answer.filter_errors
+            ));
+        }
+        self.answer
+    }
+}
