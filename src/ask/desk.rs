@@ -1,14 +1,14 @@
 //! The desk that answers requests and shows the cluster, shared by the command line and the console.
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::pictures::{self, Counted};
+use super::pictures::{self, Exposure};
 use super::{Answer, Event, Request};
 use crate::context::Cx;
+use crate::dlq::groups::DlqRow;
 use crate::letters::Index;
 pub use crate::observe::Interest;
 use crate::observe::snapshot::Snapshot;
@@ -71,17 +71,25 @@ impl Desk {
         self.refresh.notify_one();
     }
 
-    /// Looks `looks` times at everything, all within `window`, and gives the picture that follows; nothing stays
-    /// behind. See [`Counted`] for how much is known of dead letters then.
+    /// Takes one picture; nothing goes on afterwards.
     pub async fn picture(
         &self,
-        looks: usize,
-        window: Duration,
-        counted: Counted,
+        exposure: &Exposure,
         tell: &(dyn Fn(Event) + Send + Sync),
         cancel: &CancellationToken,
     ) -> Result<Snapshot, Fault> {
-        pictures::take(&self.index, looks, window, counted, tell, cancel).await
+        pictures::take(&self.index, exposure, tell, cancel).await
+    }
+
+    /// Finds and reads all dead-letter topics; gives their rows, and why the state of letters is not known, where it
+    /// is not.
+    pub async fn dead_letters(
+        &self,
+        tell: &(dyn Fn(Event) + Send + Sync),
+        cancel: &CancellationToken,
+    ) -> Result<(Arc<[DlqRow]>, Option<Fault>), Fault> {
+        self.index.refresh(None, &super::EventSink(tell), cancel).await?;
+        Ok((self.index.rows(), self.index.ledger_fault()))
     }
 
     /// Answers one request. `tell` is called from the answering task and must not block for long.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 pub use desk::{Desk, Interest};
 pub use extra::{Extra, ExtraCommand};
-pub use pictures::Counted;
+pub use pictures::Exposure;
 
 use crate::context::{Progress, Sink};
 use crate::event::Record;

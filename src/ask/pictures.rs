@@ -19,13 +19,17 @@ use crate::text::{Fault, FaultKind};
 /// The longest pause after errors of the index.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// How much is known of dead letters in one picture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Counted {
-    /// Every letter was read.
-    All,
-    /// What could be read while the looks were taken.
-    Some,
+/// What one picture is to be made from.
+#[derive(Clone, Debug)]
+pub struct Exposure {
+    /// How many looks at the broker; rates need two.
+    pub looks: usize,
+    /// The time from the first look to the last.
+    pub window: Duration,
+    /// What all looks are at; the first is at everything.
+    pub interest: Interest,
+    /// Whether to wait until every dead letter was read; else the picture has those that could be read meanwhile.
+    pub count_letters: bool,
 }
 
 /// Begins to sample and to read dead letters, until `ends` is cancelled.
@@ -83,30 +87,30 @@ async fn read_letters(
     }
 }
 
-/// Takes one picture from several looks within `window`.
+/// Takes one picture; nothing stays behind.
 pub(super) async fn take(
     index: &Arc<Index>,
-    looks: usize,
-    window: Duration,
-    counted: Counted,
+    exposure: &Exposure,
     tell: &(dyn Fn(Event) + Send + Sync),
     cancel: &CancellationToken,
 ) -> Result<Snapshot, Fault> {
     let sink = EventSink(tell);
+    let clock = Arc::clone(&index.cx().clock);
     let read = Arc::new(AtomicBool::new(false));
     let mut sampler = Sampler::new(index.cx().clone(), letters(index, &read));
-    let pause = window / u32::try_from(looks.saturating_sub(1)).unwrap_or(u32::MAX).max(1);
+    let pauses = u32::try_from(exposure.looks.saturating_sub(1)).unwrap_or(u32::MAX);
+    let pause = exposure.window / pauses.max(1);
     let looking = async {
-        for look in 1..=looks {
-            let began = index.cx().clock.monotonic();
-            sampler.look().await?;
-            // Records that are read at the beginning are met by commits until the end.
-            if look == 1 || look == looks {
-                sampler.sip().await?;
+        for look in 1..=exposure.looks {
+            let began = clock.monotonic();
+            sampler.look_at(&exposure.interest).await?;
+            // Commits until the end meet the records that are read at the beginning. Where nothing can be read,
+            // what follows from it stays unknown.
+            if look == 1 || look == exposure.looks {
+                let _ = sampler.sip().await;
             }
-            if look < looks {
-                let took = index.cx().clock.monotonic().saturating_sub(began);
-                tokio::time::sleep(pause.saturating_sub(took)).await;
+            if look < exposure.looks {
+                tokio::time::sleep(pause.saturating_sub(clock.monotonic().saturating_sub(began))).await;
             }
         }
         Ok::<_, Fault>(())
@@ -117,19 +121,15 @@ pub(super) async fn take(
         result
     };
     let both = async {
-        match counted {
-            Counted::All => {
-                let (looked, read) = tokio::join!(looking, reading);
-                looked.and(read)
-            }
-            Counted::Some => {
-                tokio::pin!(looking, reading);
-                tokio::select! {
-                    looked = &mut looking => looked,
-                    // What is wrong with dead letters is told by the commands on dead letters.
-                    _ = &mut reading => looking.await,
-                }
-            }
+        if exposure.count_letters {
+            let (looked, read) = tokio::join!(looking, reading);
+            return looked.and(read);
+        }
+        tokio::pin!(looking, reading);
+        tokio::select! {
+            looked = &mut looking => looked,
+            // What is wrong with dead letters is told by the commands on dead letters.
+            _ = &mut reading => looking.await,
         }
     };
     tokio::select! {

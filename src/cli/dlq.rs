@@ -7,18 +7,28 @@ use serde::Serialize;
 use super::exit::{Done, Ended, Stop};
 use super::output::Format;
 use super::selectors::{Selected, Selectors};
-use super::table::{Cell, Table};
+use super::table::{Cell, Table, Tone};
 use super::{Session, session};
-use crate::ask::{Answer, Desk, Request};
-use crate::letters::document::{FailuresAnswer, FailuresRequest};
+use crate::ask::{Answer, Desk, Event, Request};
+use crate::dlq::groups::{DlqRow, FoundBy};
+use crate::ledger::Disposition;
+use crate::letters::document::{DlqsAnswer, FailuresAnswer, FailuresRequest, LettersAnswer, LettersRequest};
+use crate::letters::letter_json;
 use crate::text::time::{TimeFormat, TimeStyle};
-use crate::text::units;
+use crate::text::{Safe, units};
+
+/// A letter that goes within this time is marked.
+const DAY_MS: i64 = 86_400_000;
 
 /// Subcommands.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub(super) enum Command {
+    /// All dead-letter topics that are found
+    List,
     /// Dead letters grouped by failure
-    Failures(FailuresArgs),
+    Failures(Box<FailuresArgs>),
+    /// Dead letters, decoded
+    Letters(Box<LettersArgs>),
 }
 
 /// Arguments of `dlq failures`.
@@ -30,6 +40,60 @@ pub(super) struct FailuresArgs {
     selectors: Selectors,
 }
 
+/// Arguments of `dlq letters`.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct LettersArgs {
+    /// The dead-letter topic
+    topic: String,
+    /// Only letters of this failure (an id of `dlq failures`)
+    #[arg(long, value_name = "ID")]
+    failure: Option<String>,
+    /// Only letters in this state
+    #[arg(long, value_enum, value_name = "STATE", default_value = "pending")]
+    state: StateWord,
+    #[command(flatten)]
+    selectors: Selectors,
+}
+
+/// `--state`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum StateWord {
+    /// Not handled yet
+    Pending,
+    /// Redriven
+    Redriven,
+    /// Discarded
+    Discarded,
+    /// Parked
+    Parked,
+    /// The same failed record as another letter
+    Duplicate,
+    /// Any of these
+    All,
+}
+
+impl StateWord {
+    fn disposition(self) -> Option<Disposition> {
+        match self {
+            Self::Pending => Some(Disposition::Pending),
+            Self::Redriven => Some(Disposition::Redriven),
+            Self::Discarded => Some(Disposition::Discarded),
+            Self::Parked => Some(Disposition::Parked),
+            Self::Duplicate => Some(Disposition::Duplicate),
+            Self::All => None,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct LettersDocument<'a> {
+    topic: &'a str,
+    total: u64,
+    complete: bool,
+    selection: Selected,
+    letters: Vec<serde_json::Value>,
+}
+
 #[derive(Serialize)]
 struct FailuresDocument<'a> {
     #[serde(flatten)]
@@ -39,8 +103,163 @@ struct FailuresDocument<'a> {
 
 pub(super) async fn run(session: &Session<'_>, command: Command) -> Ended {
     match command {
-        Command::Failures(args) => failures(session, args).await,
+        Command::List => list(session).await,
+        Command::Failures(args) => failures(session, *args).await,
+        Command::Letters(args) => letters(session, *args).await,
     }
+}
+
+async fn list(session: &Session<'_>) -> Ended {
+    let desk = Desk::new(session.connect().await?);
+    let tell = |event: Event| {
+        if let Event::Progress(progress) = event {
+            session.output.progress(&progress);
+        }
+    };
+    let (rows, ledger_fault) = desk.dead_letters(&tell, &session.cancel).await?;
+    match session.output.format() {
+        Format::Json => session.output.document(&DlqsAnswer { dead_letter_topics: rows })?,
+        Format::Jsonl => session.output.lines(rows.iter())?,
+        _ => list_table(session, &rows)?,
+    }
+    if let Some(fault) = ledger_fault {
+        session.output.note(&format!("the state of the letters is not known: {fault}"));
+    }
+    Ok(Done::All)
+}
+
+fn list_table(session: &Session<'_>, rows: &[DlqRow]) -> Result<(), Stop> {
+    let now = session.clock.now();
+    let mut table = Table::new()
+        .text("TOPIC")
+        .text("FROM")
+        .text("GROUP")
+        .figure("PENDING")
+        .figure("RECORDS")
+        .figure("+/MIN")
+        .figure("OLDEST")
+        .figure("EXPIRES IN")
+        .text("TOP FAILURE")
+        .word("FOUND BY");
+    for row in rows {
+        let names = |names: &[Arc<str>]| if names.is_empty() { units::DASH.into() } else { names.join(", ") };
+        let expires = row.expires_at.map(|at| at.since(now));
+        let soon = expires.is_some_and(|ms| ms < DAY_MS) && row.pending != Some(0);
+        let found_by = match row.found_by {
+            FoundBy::Headers => "headers",
+            FoundBy::Config => "config",
+            FoundBy::Name => "name",
+            FoundBy::Adopted => "adopted",
+        };
+        table.row([
+            Cell::from(&row.topic),
+            Cell::from(names(&row.sources)),
+            Cell::from(names(&row.groups)),
+            Cell::from(units::or_dash(row.pending, units::count)),
+            Cell::from(units::or_dash(row.records, units::count)),
+            Cell::from(units::or_dash(row.arrivals_per_minute, units::number)),
+            Cell::from(units::or_dash(row.oldest_timestamp, |at| units::age(now.since(at)))),
+            Cell::toned(
+                units::or_dash(expires, |ms| units::age(ms.max(0))),
+                if soon { Tone::Warn } else { Tone::Plain },
+            ),
+            Cell::from(row.top_failure.as_deref().unwrap_or(units::DASH)),
+            Cell::from(found_by),
+        ]);
+    }
+    session.output.table(&table)?;
+    for row in rows {
+        if let Some(error) = &row.error {
+            session.output.note(&format!("{}: {error}", row.topic));
+        } else if !row.complete {
+            session.output.note(&format!(
+                "{}: incomplete, {} letters read",
+                row.topic,
+                units::count(row.scanned)
+            ));
+        }
+    }
+    if rows.is_empty() {
+        session
+            .output
+            .note("no dead-letter topics were found; the profile can name some (dead_letters.adopt)");
+    }
+    Ok(())
+}
+
+async fn letters(session: &Session<'_>, args: LettersArgs) -> Ended {
+    let selection = args.selectors.selection(session.clock.now())?;
+    let selected = Selected::of_letters(&selection);
+    let desk = Desk::new(session.connect().await?);
+    let request = LettersRequest {
+        topic: Arc::from(args.topic),
+        selection,
+        failure: args.failure.map(Arc::from),
+        state: args.state.disposition(),
+    };
+    let Answer::Letters(answer) = session.ask(&desk, Request::Letters(request)).await? else {
+        return Err(session::unexpected());
+    };
+    match session.output.format() {
+        Format::Json => session.output.document(&LettersDocument {
+            topic: &answer.topic,
+            total: answer.total,
+            complete: answer.complete,
+            selection: selected,
+            letters: answer.letters.iter().map(letter_json).collect(),
+        })?,
+        Format::Jsonl => session.output.lines(answer.letters.iter().map(letter_json))?,
+        _ => letters_table(session, &answer)?,
+    }
+    if !answer.complete {
+        let (given, total) = (answer.letters.len() as u64, answer.total);
+        session.output.note(&format!(
+            "incomplete: {} of {} letters",
+            units::count(given),
+            units::count(total)
+        ));
+    }
+    Ok(Done::All)
+}
+
+fn letters_table(session: &Session<'_>, answer: &LettersAnswer) -> Result<(), Stop> {
+    let times = TimeFormat::new(TimeStyle::Local);
+    let now = session.clock.now();
+    let mut table = Table::new()
+        .word("TIME")
+        .figure("P")
+        .figure("OFFSET")
+        .word("STATE")
+        .text("KEY")
+        .text("ERROR")
+        .text("MESSAGE")
+        .text("ORIGIN")
+        .text("GROUP");
+    for row in &answer.letters {
+        let letter = &*row.letter;
+        let record = &letter.record;
+        let dash = || units::DASH.to_owned();
+        let key = record.key.as_deref().map_or_else(dash, |key| Safe::from_bytes(key).as_str().to_owned());
+        let root = &letter.root;
+        let origin = match (&root.topic, root.partition, root.offset) {
+            (Some(topic), Some(partition), Some(offset)) => format!("{topic}[{partition}] @ {offset}"),
+            (Some(topic), ..) => topic.to_string(),
+            _ => dash(),
+        };
+        let class = letter.root_cause_class.as_ref().or(letter.error_class.as_ref());
+        table.row([
+            Cell::from(units::or_dash(record.timestamp(), |at| times.short(at, now))),
+            Cell::from(record.at.partition.to_string()),
+            Cell::from(units::signed(record.at.offset)),
+            Cell::from(row.state.map_or("unknown", Disposition::as_str)),
+            Cell::from(key),
+            Cell::from(class.map_or(units::DASH, String::as_str)),
+            Cell::from(letter.message.as_deref().unwrap_or(units::DASH)),
+            Cell::from(origin),
+            Cell::from(root.group.as_deref().unwrap_or(units::DASH)),
+        ]);
+    }
+    session.output.table(&table)
 }
 
 async fn failures(session: &Session<'_>, args: FailuresArgs) -> Ended {

@@ -7,11 +7,13 @@ mod completions;
 mod config;
 mod dlq;
 pub mod exit;
+mod groups;
 mod json;
 mod logs;
 mod man;
 mod operator;
 pub mod output;
+mod overview;
 mod plan;
 mod progress;
 mod run;
@@ -20,6 +22,8 @@ pub mod selectors;
 mod session;
 mod start;
 mod table;
+mod topics;
+mod watch;
 
 use std::path::PathBuf;
 
@@ -99,6 +103,14 @@ fn property(text: &str) -> Result<(String, String), String> {
 /// All commands.
 #[derive(Clone, Debug, Subcommand)]
 enum Command {
+    /// The five dashboards and what needs attention
+    Overview(overview::Args),
+    /// Topics: rates, sizes, who lags on them, where their dead letters go
+    #[command(subcommand)]
+    Topics(topics::Command),
+    /// Consumer groups: lag, status, latency
+    #[command(subcommand)]
+    Groups(groups::Command),
     /// Dead-letter topics, their failures, their letters
     #[command(subcommand)]
     Dlq(dlq::Command),

@@ -7,7 +7,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::exit::{Done, Ended, Stop};
 use super::output::{Format, Output};
-use super::{Command, Global, completions, config, dlq, logs, man, operator, plan, run, runs};
+use super::{
+    Command, Global, completions, config, dlq, groups, logs, man, operator, overview, plan, run, runs, topics,
+};
 use crate::ask::{Answer, Desk, Event, Request};
 use crate::config::place::{Environment, log_file};
 use crate::config::{Choice, Chosen, Configuration, Options, Unchosen};
@@ -59,6 +61,9 @@ impl<'a> Session<'a> {
 
     async fn obey_on_a_cluster(&self, command: Command) -> Ended {
         match command {
+            Command::Overview(args) => overview::run(self, args).await,
+            Command::Topics(command) => topics::run(self, command).await,
+            Command::Groups(command) => groups::run(self, command).await,
             Command::Dlq(command) => dlq::run(self, command).await,
             Command::Plan(args) => plan::run(self, *args).await,
             Command::Run(args) => run::run(self, args).await,

@@ -46,7 +46,16 @@ pub struct Walk {
 
 /// Whether records must be read to know if they are meant.
 fn by_content(selection: &Selection) -> bool {
-    selection.contains.is_some() || selection.filter.is_some()
+    selection.contains.is_some()
+}
+
+/// A condition that this program cannot check yet is refused, and not taken for one that always holds.
+fn check(selection: &Selection) -> Result<(), Fault> {
+    match &selection.filter {
+        None => Ok(()),
+        Some(_) => Err(Fault::usage("usage", "dead letters cannot be chosen with --where yet")
+            .hint("use --contains, --key, --failure or a range")),
+    }
 }
 
 impl Index {
@@ -57,6 +66,7 @@ impl Index {
         sink: &dyn Sink,
         cancel: &CancellationToken,
     ) -> Result<FailuresAnswer, Fault> {
+        check(&request.selection)?;
         let topic = self.fresh(&request.topic, sink, cancel).await?;
         let now = self.cx().clock.now();
         if by_content(&request.selection) {
@@ -93,6 +103,7 @@ impl Index {
         sink: &dyn Sink,
         cancel: &CancellationToken,
     ) -> Result<LettersAnswer, Fault> {
+        check(&request.selection)?;
         let topic = self.fresh(&request.topic, sink, cancel).await?;
         let selection = &request.selection;
         let (mut picks, whole) = picks(&topic, selection, request.failure.as_deref(), request.state);
@@ -148,6 +159,7 @@ impl Index {
         cancel: &CancellationToken,
         take: &mut (dyn FnMut(LetterRow) -> ControlFlow<()> + Send),
     ) -> Result<Walk, Fault> {
+        check(&request.selection)?;
         let topic = self.fresh(&request.topic, sink, cancel).await?;
         let selection = &request.selection;
         let (picks, whole) = picks(&topic, selection, request.failure.as_deref(), request.state);

@@ -24,7 +24,7 @@ use crate::text::Timestamp;
 const IDENTIFY_EVERY: Duration = Duration::from_secs(10);
 const CONFIGURE_EVERY: Duration = Duration::from_secs(60);
 const MOST_IDS: usize = 500;
-const MOST_CONFIGS: usize = 250;
+const MOST_CONFIGS: usize = 1_000;
 /// How often the cluster itself is asked.
 const CLUSTER_EVERY: Duration = Duration::from_secs(10);
 
@@ -39,7 +39,7 @@ pub(super) struct Memory {
     letters: Option<Arc<[DlqRow]>>,
     since: Since,
     history: Arc<History>,
-    /// When the last look at everything came, and the one before.
+    /// When the last look came, and the one before.
     looks: (Option<Duration>, Option<Duration>),
     taken: (Duration, Timestamp),
     sample_seconds: f64,
@@ -89,17 +89,17 @@ impl Memory {
         Known { shards: shards.into_iter().collect(), cluster }
     }
 
-    /// Of these topics, those whose id, and those whose configuration is due; the oldest first.
+    /// Of these topics, those whose id, and those whose configuration is due: those shown first, then the oldest.
     pub fn due(&self, names: &[Name], shown: &[Name], at: Duration) -> (Vec<Name>, Vec<Name>) {
         let pick = |of: fn(&Topic) -> Option<Duration>, every: &dyn Fn(&Name) -> Duration, most: usize| {
-            let mut due: Vec<(Option<Duration>, &Name)> = names
+            let mut due: Vec<(bool, Option<Duration>, &Name)> = names
                 .iter()
-                .map(|name| (self.topics.get(name).and_then(of), name))
-                .filter(|(asked, name)| asked.is_none_or(|then| at.saturating_sub(then) >= every(name)))
+                .map(|name| (!shown.contains(name), self.topics.get(name).and_then(of), name))
+                .filter(|(_, asked, name)| asked.is_none_or(|then| at.saturating_sub(then) >= every(name)))
                 .collect();
             due.sort_unstable();
             due.truncate(most);
-            due.into_iter().map(|(_, name)| Name::clone(name)).collect()
+            due.into_iter().map(|(.., name)| Name::clone(name)).collect()
         };
         let often = |name: &Name| if shown.contains(name) { IDENTIFY_EVERY } else { CONFIGURE_EVERY };
         (pick(|t| t.identified, &|_| IDENTIFY_EVERY, MOST_IDS), pick(|t| t.configured, &often, MOST_CONFIGS))
@@ -115,6 +115,7 @@ impl Memory {
         let at = look.bounds_at;
         self.taken = look.committed_at.max(at);
         self.sample_seconds = took.as_secs_f64();
+        self.looks = (Some(at.0), self.looks.0);
         self.letters = letters;
         if let Some(cluster) = look.cluster {
             self.cluster_at = Some(at.0);
@@ -122,7 +123,6 @@ impl Memory {
                 ClusterRow { id: cluster.id, brokers: cluster.nodes.len(), controller: cluster.controller };
         }
         if let Some(infos) = look.topics {
-            self.looks = (Some(at.0), self.looks.0);
             let mut before = std::mem::take(&mut self.topics);
             for info in infos {
                 let name = Name::clone(&info.name);

@@ -60,13 +60,8 @@ impl Sampler {
         Self { cx, letters, memory, whole: None }
     }
 
-    /// Looks at everything.
-    pub async fn look(&mut self) -> Result<(), BrokerError> {
-        self.look_at(&Interest::default()).await
-    }
-
     /// Looks at what is on the screen; at everything where that is due.
-    async fn look_at(&mut self, interest: &Interest) -> Result<(), BrokerError> {
+    pub async fn look_at(&mut self, interest: &Interest) -> Result<(), BrokerError> {
         let began = self.cx.clock.monotonic();
         let refresh = self.cx.profile.refresh;
         let due = self.whole.is_none_or(|at| began.saturating_sub(at) >= refresh.background);

@@ -101,12 +101,12 @@ async fn two_looks_give_rates_and_lags() {
     let mut member = b.join("email", &["orders"]).await;
     member.commit(&[(Shard::new("orders", 0), 4)]).await.unwrap();
     let mut sampler = b.sampler();
-    sampler.look().await.unwrap();
+    sampler.look_at(&Interest::default()).await.unwrap();
     seconds(2).await;
     b.produce("orders", 0, 20).await;
     b.produce("orders", 1, 10).await;
     member.commit(&[(Shard::new("orders", 0), 14)]).await.unwrap();
-    sampler.look().await.unwrap();
+    sampler.look_at(&Interest::default()).await.unwrap();
     sampler.sip().await.unwrap();
     let picture = sampler.picture();
     assert_eq!(picture.window_seconds, Some(2.0));
@@ -133,19 +133,19 @@ async fn a_topic_made_again_restarts_its_rates_and_things_that_vanish_leave() {
     b.create("other", 1, &[]).await;
     b.produce("orders", 0, 100).await;
     let mut sampler = b.sampler();
-    sampler.look().await.unwrap();
+    sampler.look_at(&Interest::default()).await.unwrap();
     seconds(10).await;
     b.delete("orders").await;
     b.delete("other").await;
     b.create("orders", 3, &[]).await;
     b.produce("orders", 0, 500).await;
-    sampler.look().await.unwrap();
+    sampler.look_at(&Interest::default()).await.unwrap();
     let picture = sampler.picture();
     assert_eq!(picture.topics.len(), 1);
     assert_eq!((picture.topics[0].partitions, picture.topics[0].records_per_second), (3, None));
     seconds(1).await;
     b.produce("orders", 2, 7).await;
-    sampler.look().await.unwrap();
+    sampler.look_at(&Interest::default()).await.unwrap();
     assert_eq!(sampler.picture().topics[0].records_per_second, Some(7.0));
 }
 
@@ -156,13 +156,13 @@ async fn latency_runs_from_the_event_to_the_commit() {
     let mut member = b.join("email", &["orders"]).await;
     member.commit(&[(Shard::new("orders", 0), 0)]).await.unwrap();
     let mut sampler = b.sampler();
-    sampler.look().await.unwrap();
+    sampler.look_at(&Interest::default()).await.unwrap();
     b.produce("orders", 0, 4).await;
-    sampler.look().await.unwrap();
+    sampler.look_at(&Interest::default()).await.unwrap();
     sampler.sip().await.unwrap();
     seconds(3).await;
     member.commit(&[(Shard::new("orders", 0), 4)]).await.unwrap();
-    sampler.look().await.unwrap();
+    sampler.look_at(&Interest::default()).await.unwrap();
     let picture = sampler.picture();
     let latency = picture.groups[0].latency_ms;
     assert_eq!(latency.samples, 4);
@@ -179,7 +179,7 @@ async fn old_lag_is_aged_by_one_read_of_its_first_record() {
     member.commit(&[(Shard::new("orders", 0), 10)]).await.unwrap();
     seconds(100).await;
     let mut sampler = b.sampler();
-    sampler.look().await.unwrap();
+    sampler.look_at(&Interest::default()).await.unwrap();
     assert_eq!(sampler.picture().groups[0].lag_seconds, None);
     sampler.sip().await.unwrap();
     let row = sampler.picture().groups[0].detail[0].clone();

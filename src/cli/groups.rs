@@ -1,0 +1,313 @@
+//! `redrive groups`: consumer groups with lag and status, and one with its partitions and members.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::Session;
+use super::exit::{Done, Ended, Stop};
+use super::output::Format;
+use super::table::{Cell, Table, Tone};
+use super::topics;
+use super::watch::{Sampling, Turn, Wanted};
+use crate::ask::Interest;
+use crate::observe::WINDOW;
+use crate::observe::snapshot::{ClusterRow, GroupPartitionRow, GroupRow, MemberRow, Snapshot, Status};
+use crate::text::units;
+
+/// Subcommands.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// All consumer groups
+    List {
+        #[command(flatten)]
+        options: Options,
+    },
+    /// One group with its partitions and its members
+    Show {
+        /// The group
+        group: String,
+        #[command(flatten)]
+        options: Options,
+    },
+}
+
+/// Options of both.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    sampling: Sampling,
+    /// End with exit code 3 where a group has it: lag>N, lag-seconds>N, or a status (warn, rewind, stall, stop) or a
+    /// worse one; for a status ten samples are taken, by default within 20s
+    #[arg(long, value_name = "CONDITION", value_parser = condition)]
+    fail_on: Option<Condition>,
+}
+
+/// What `--fail-on` looks for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Condition {
+    Lag(u64),
+    LagSeconds(f64),
+    Status(Status),
+}
+
+fn condition(text: &str) -> Result<Condition, String> {
+    let wrong = || "lag>N, lag-seconds>N, warn, rewind, stall or stop was expected".to_owned();
+    if let Some((figure, bound)) = text.split_once('>') {
+        let bound = bound.trim();
+        return match figure.trim() {
+            "lag" => bound.parse().map(Condition::Lag).map_err(|_| wrong()),
+            "lag-seconds" => match bound.parse::<f64>() {
+                Ok(seconds) if seconds.is_finite() && seconds >= 0.0 => Ok(Condition::LagSeconds(seconds)),
+                _ => Err(wrong()),
+            },
+            _ => Err(wrong()),
+        };
+    }
+    match text {
+        "warn" => Ok(Condition::Status(Status::Warn)),
+        "rewind" => Ok(Condition::Status(Status::Rewind)),
+        "stall" => Ok(Condition::Status(Status::Stall)),
+        "stop" => Ok(Condition::Status(Status::Stop)),
+        _ => Err(wrong()),
+    }
+}
+
+impl Condition {
+    /// What is not known is not found.
+    fn holds(self, row: &GroupRow) -> bool {
+        match self {
+            Self::Lag(bound) => row.lag.is_some_and(|lag| lag > bound),
+            Self::LagSeconds(bound) => row.lag_seconds.is_some_and(|lag| lag > bound),
+            Self::Status(status) => row.status >= status,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct ListDocument<'a> {
+    cluster: &'a ClusterRow,
+    window_seconds: Option<f64>,
+    groups: &'a [GroupRow],
+}
+
+#[derive(Serialize)]
+struct ShowDocument<'a> {
+    cluster: &'a ClusterRow,
+    window_seconds: Option<f64>,
+    #[serde(flatten)]
+    row: &'a GroupRow,
+    partitions: &'a [GroupPartitionRow],
+    group_members: &'a [MemberRow],
+}
+
+pub(super) async fn run(session: &Session<'_>, command: Command) -> Ended {
+    let (options, group) = match command {
+        Command::List { options } => (options, None),
+        Command::Show { group, options } => (options, Some(group)),
+    };
+    let Options { sampling, fail_on } = options;
+    let (window, looks) = match fail_on {
+        Some(Condition::Status(_)) => (Duration::from_secs(20), WINDOW),
+        _ => (topics::WINDOW, 2),
+    };
+    let interest =
+        Interest { groups: group.iter().map(|g| g.as_str().into()).collect(), ..Interest::default() };
+    let wanted = Wanted { window, looks, interest, count_letters: false };
+    session
+        .pictures(&sampling, wanted, |picture, turn| {
+            let rows: Vec<&GroupRow> = match &group {
+                None => {
+                    list(session, picture, turn)?;
+                    picture.groups.iter().collect()
+                }
+                Some(name) => vec![show(session, picture, name)?],
+            };
+            let Some(condition) = fail_on else { return Ok(Done::All) };
+            let found: Vec<&str> =
+                rows.into_iter().filter(|row| condition.holds(row)).map(|row| &*row.group).collect();
+            if found.is_empty() {
+                return Ok(Done::All);
+            }
+            session.output.note(&format!("found: {}", found.join(", ")));
+            Ok(Done::Found)
+        })
+        .await
+}
+
+fn list(session: &Session<'_>, picture: &Snapshot, turn: Turn) -> Result<(), Stop> {
+    let document = ListDocument {
+        cluster: &picture.cluster,
+        window_seconds: picture.window_seconds,
+        groups: &picture.groups,
+    };
+    match (session.output.format(), turn) {
+        (Format::Jsonl, Turn::Once) => session.output.lines(picture.groups.iter()),
+        (Format::Json | Format::Jsonl, _) => session.print_document(&document),
+        _ => list_table(session, &picture.groups),
+    }
+}
+
+/// A status as a cell.
+pub(super) fn status(status: Status) -> Cell {
+    match status {
+        Status::Unknown => Cell::from("unknown"),
+        Status::Ok => Cell::toned("ok", Tone::Ok),
+        Status::Warn => Cell::toned("warn", Tone::Warn),
+        Status::Rewind => Cell::toned("rewind", Tone::Warn),
+        Status::Stall => Cell::toned("stall", Tone::Fail),
+        Status::Stop => Cell::toned("stop", Tone::Fail),
+    }
+}
+
+/// Seconds for the eye.
+pub(super) fn seconds(of: f64) -> String {
+    units::duration(Duration::try_from_secs_f64(of.max(0.0)).unwrap_or(Duration::MAX))
+}
+
+fn drain(row: &GroupRow) -> String {
+    match row.drain_seconds {
+        Some(left) => seconds(left),
+        None if row.falls_behind => "never".to_owned(),
+        None => units::DASH.to_owned(),
+    }
+}
+
+fn lag(row: &GroupRow) -> String {
+    match (row.lag, row.lag_unknown_partitions) {
+        (None, 0) => units::DASH.to_owned(),
+        (None, _) => "no commit".to_owned(),
+        (Some(lag), 0) => units::count(lag),
+        (Some(lag), _) => format!("≥{}", units::count(lag)),
+    }
+}
+
+fn list_table(session: &Session<'_>, rows: &[GroupRow]) -> Result<(), Stop> {
+    let mut table = Table::new()
+        .text("GROUP")
+        .word("STATE")
+        .figure("MEMBERS")
+        .word("STATUS")
+        .figure("LAG")
+        .figure("BEHIND")
+        .figure("CONSUMED/S")
+        .figure("DRAINED IN")
+        .figure("LATENCY P99")
+        .text("TOPICS");
+    for row in rows {
+        table.row([
+            Cell::from(&row.group),
+            Cell::from(row.state.as_deref().unwrap_or(units::DASH)),
+            Cell::from(units::or_dash(row.members, |n| n.to_string())),
+            status(row.status),
+            Cell::from(lag(row)),
+            Cell::from(units::or_dash(row.lag_seconds, seconds)),
+            Cell::from(units::or_dash(row.consumed_per_second, units::number)),
+            Cell::from(drain(row)),
+            Cell::from(units::or_dash(row.latency_ms.p99, |ms| seconds(ms / 1000.0))),
+            Cell::from(row.topics.join(", ")),
+        ]);
+    }
+    session.output.table(&table)?;
+    for row in rows {
+        if let Some(reason) = &row.unknown_reason {
+            session.output.note(&format!("{}: {reason}", row.group));
+        }
+    }
+    if rows.is_empty() {
+        session.output.note("there are no consumer groups");
+    }
+    Ok(())
+}
+
+fn show<'a>(session: &Session<'_>, picture: &'a Snapshot, name: &str) -> Result<&'a GroupRow, Stop> {
+    let row = picture.groups.iter().find(|g| &*g.group == name).ok_or_else(|| {
+        let known = picture.groups.iter().map(|g| &*g.group);
+        topics::unknown("unknown_group", "group", name, known, "redrive groups list")
+    })?;
+    match session.output.format() {
+        Format::Json | Format::Jsonl => session.print_document(&ShowDocument {
+            cluster: &picture.cluster,
+            window_seconds: picture.window_seconds,
+            row,
+            partitions: &row.detail,
+            group_members: &row.member_rows,
+        })?,
+        _ => show_table(session, row)?,
+    }
+    Ok(row)
+}
+
+fn show_table(session: &Session<'_>, row: &GroupRow) -> Result<(), Stop> {
+    let out = session.output;
+    let latency = row.latency_ms;
+    let ms = |value: Option<f64>| units::or_dash(value, |ms| seconds(ms / 1000.0));
+    let percentiles = format!(
+        "p50 {}, p95 {}, p99 {} ({} records, ±{})",
+        ms(latency.p50),
+        ms(latency.p95),
+        ms(latency.p99),
+        units::count(latency.samples),
+        ms(latency.resolution)
+    );
+    let skew = format!("{} records came from the future: clocks differ", units::count(latency.skewed));
+    out.facts(&[
+        ("group", row.group.to_string()),
+        ("type", row.kind.to_owned()),
+        ("state", row.state.clone().unwrap_or_default()),
+        ("not known", row.unknown_reason.clone().unwrap_or_default()),
+        ("lag", lag(row)),
+        ("behind", units::or_dash(row.lag_seconds, seconds)),
+        ("consumed", units::or_dash(row.consumed_per_second, units::rate)),
+        ("drained in", drain(row)),
+        ("latency", if latency.samples > 0 { percentiles } else { String::new() }),
+        ("clock skew", if latency.skewed > 0 { skew } else { String::new() }),
+    ])?;
+    let mut table = Table::new()
+        .text("TOPIC")
+        .figure("PARTITION")
+        .figure("COMMITTED")
+        .figure("END")
+        .figure("LAG")
+        .figure("BEHIND")
+        .word("BASIS")
+        .word("STATUS")
+        .text("CLIENT")
+        .text("HOST");
+    for p in row.detail.iter() {
+        table.row([
+            Cell::from(&p.topic),
+            Cell::from(p.partition.to_string()),
+            Cell::from(p.committed.map_or_else(|| "no commit".to_owned(), units::signed)),
+            Cell::from(units::or_dash(p.end_offset, units::signed)),
+            Cell::from(units::or_dash(p.lag, units::count)),
+            Cell::from(units::or_dash(p.lag_seconds, seconds)),
+            Cell::from(p.lag_seconds_basis.unwrap_or(units::DASH).replace('_', " ")),
+            status(p.status),
+            Cell::from(p.client_id.as_deref().unwrap_or(units::DASH)),
+            Cell::from(p.host.as_deref().unwrap_or(units::DASH)),
+        ]);
+    }
+    out.text("\n")?;
+    out.table(&table)?;
+    for p in row.detail.iter().filter(|p| p.lost > 0) {
+        let lost = units::count(p.lost);
+        out.note(&format!("{}[{}]: {lost} records were lost to retention", p.topic, p.partition));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_are_read_and_wrong_ones_refused_with_what_is_possible() {
+        assert_eq!(condition("lag>1000"), Ok(Condition::Lag(1000)));
+        assert_eq!(condition("lag-seconds > 2.5"), Ok(Condition::LagSeconds(2.5)));
+        assert_eq!(condition("stall"), Ok(Condition::Status(Status::Stall)));
+        for wrong in ["", "lag", "lag>", "lag>-1", "lag-seconds>NaN", "lag<3", "ok", "unknown"] {
+            assert!(condition(wrong).unwrap_err().contains("lag>N"), "{wrong}");
+        }
+    }
+}
