@@ -280,6 +280,10 @@ async fn failures(session: &Session<'_>, args: FailuresArgs) -> Ended {
     if !answer.complete {
         session.output.note(&format!("incomplete: {} letters read", units::count(answer.scanned)));
     }
+    if answer.filter_errors > 0 {
+        let failed = units::count(answer.filter_errors);
+        session.output.note(&format!("the condition failed on {failed} letters; they are left out"));
+    }
     Ok(Done::All)
 }
 

@@ -21,7 +21,7 @@ use crate::broker::Name;
 use crate::context::Sink;
 use crate::dlq::formats;
 use crate::event::{Position, Record};
-use crate::filter::Selection;
+use crate::filter::{Matcher, Selection};
 use crate::ledger::Disposition;
 use crate::text::Fault;
 
@@ -40,22 +40,15 @@ pub struct Walk {
     pub given: u64,
     /// Letters that retention deleted between choosing and reading.
     pub gone: u64,
+    /// Letters on which the condition failed with an error; they count as not meant.
+    pub filter_errors: u64,
     /// Whether the whole topic had been read, and all that fit was handed out.
     pub complete: bool,
 }
 
 /// Whether records must be read to know if they are meant.
 fn by_content(selection: &Selection) -> bool {
-    selection.contains.is_some()
-}
-
-/// A condition that this program cannot check yet is refused, and not taken for one that always holds.
-fn check(selection: &Selection) -> Result<(), Fault> {
-    match &selection.filter {
-        None => Ok(()),
-        Some(_) => Err(Fault::usage("usage", "dead letters cannot be chosen with --where yet")
-            .hint("use --contains, --key, --failure or a range")),
-    }
+    selection.contains.is_some() || selection.filter.is_some()
 }
 
 impl Index {
@@ -66,13 +59,13 @@ impl Index {
         sink: &dyn Sink,
         cancel: &CancellationToken,
     ) -> Result<FailuresAnswer, Fault> {
-        check(&request.selection)?;
+        let matcher = self.matcher(&request.selection)?;
         let topic = self.fresh(&request.topic, sink, cancel).await?;
         let now = self.cx().clock.now();
         if by_content(&request.selection) {
             let picks = picks(&topic, &request.selection, None, None).0;
             let mut found: HashSet<(i32, i64)> = HashSet::new();
-            self.matching(&topic, &picks, &request.selection, sink, cancel, &mut |record, _| {
+            self.matching(&topic, &picks, &matcher, sink, cancel, &mut |record, _| {
                 found.insert((record.at.partition, record.at.offset));
                 ControlFlow::Continue(())
             })
@@ -83,6 +76,7 @@ impl Index {
                 scanned: state.fold.letters() as u64,
                 complete: state.complete(),
                 failures: state.fold.failures(now, |p, e| found.contains(&(p, e.offset))),
+                filter_errors: matcher.errors(),
             });
         }
         let state = topic.lock();
@@ -92,6 +86,7 @@ impl Index {
             scanned: state.fold.letters() as u64,
             complete: state.complete(),
             failures: state.fold.failures(now, |p, e| wanted.fits(p, e)),
+            filter_errors: 0,
         })
     }
 
@@ -103,9 +98,9 @@ impl Index {
         sink: &dyn Sink,
         cancel: &CancellationToken,
     ) -> Result<LettersAnswer, Fault> {
-        check(&request.selection)?;
-        let topic = self.fresh(&request.topic, sink, cancel).await?;
         let selection = &request.selection;
+        let matcher = self.matcher(selection)?;
+        let topic = self.fresh(&request.topic, sink, cancel).await?;
         let (mut picks, whole) = picks(&topic, selection, request.failure.as_deref(), request.state);
         let limit = selection.limit.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
         let earliest = selection.from.is_some();
@@ -120,7 +115,7 @@ impl Index {
         let chosen = picks.len();
         let mut found: Vec<(Pick, Record)> = Vec::new();
         let (mut bytes, mut hits, mut over) = (0_usize, 0_u64, false);
-        self.matching(&topic, &picks, selection, sink, cancel, &mut |record, pick| {
+        self.matching(&topic, &picks, &matcher, sink, cancel, &mut |record, pick| {
             hits += 1;
             bytes += record.size();
             found.push((*pick, record));
@@ -147,7 +142,13 @@ impl Index {
         let rows = found.into_iter().map(|(pick, record)| self.row(record, pick, &mut notes));
         let mut letters: Vec<LetterRow> = rows.collect();
         self.settle(&mut letters).await;
-        Ok(LettersAnswer { topic: Arc::clone(&topic.name), letters, total, complete })
+        Ok(LettersAnswer {
+            topic: Arc::clone(&topic.name),
+            letters,
+            total,
+            complete,
+            filter_errors: matcher.errors(),
+        })
     }
 
     /// Hands out the letters of a request one after another, by partition and offset; its limit counts. The
@@ -159,16 +160,16 @@ impl Index {
         cancel: &CancellationToken,
         take: &mut (dyn FnMut(LetterRow) -> ControlFlow<()> + Send),
     ) -> Result<Walk, Fault> {
-        check(&request.selection)?;
-        let topic = self.fresh(&request.topic, sink, cancel).await?;
         let selection = &request.selection;
+        let matcher = self.matcher(selection)?;
+        let topic = self.fresh(&request.topic, sink, cancel).await?;
         let (picks, whole) = picks(&topic, selection, request.failure.as_deref(), request.state);
         let limit = selection.limit.unwrap_or(u64::MAX);
         let mut notes = self.notes(&topic, &picks).await;
         let mut walk = Walk { total: picks.len() as u64, ..Walk::default() };
         let mut stopped = limit == 0;
         if !stopped {
-            self.matching(&topic, &picks, selection, sink, cancel, &mut |record, pick| {
+            self.matching(&topic, &picks, &matcher, sink, cancel, &mut |record, pick| {
                 walk.given += 1;
                 let flow = take(self.row(record, *pick, &mut notes));
                 stopped = flow.is_break() || walk.given >= limit;
@@ -176,6 +177,7 @@ impl Index {
             })
             .await?;
         }
+        walk.filter_errors = matcher.errors();
         if by_content(selection) {
             walk.total = walk.given;
             walk.complete = whole && !stopped;
@@ -216,6 +218,11 @@ impl Index {
         Ok(rows.pop())
     }
 
+    /// The content tests of a selection; a wrong expression is told before anything is read.
+    fn matcher(&self, selection: &Selection) -> Result<Matcher, Fault> {
+        Matcher::compile(selection, &self.cx().profile.dead_letters)
+    }
+
     /// The topic, with what is new read.
     async fn fresh(
         &self,
@@ -225,7 +232,10 @@ impl Index {
     ) -> Result<Arc<Topic>, Fault> {
         self.refresh(Some(std::slice::from_ref(name)), sink, cancel).await?;
         let topic = self.topics().into_iter().find(|t| t.name == *name);
-        topic.ok_or_else(|| Fault::failed("unknown_topic", format!("there is no topic {name}")))
+        match topic {
+            Some(topic) => Ok(topic),
+            None => Err(self.cx().unknown_topic(name).await),
+        }
     }
 
     /// Reads the picks (by partition and offset) and hands out those whose content fits, too.
@@ -233,7 +243,7 @@ impl Index {
         &self,
         topic: &Topic,
         picks: &[Pick],
-        selection: &Selection,
+        matcher: &Matcher,
         sink: &dyn Sink,
         cancel: &CancellationToken,
         take: &mut (dyn FnMut(Record, &Pick) -> ControlFlow<()> + Send),
@@ -244,7 +254,7 @@ impl Index {
             let Ok(pick) = picks.binary_search_by_key(&place, |p| (p.partition, p.offset)) else {
                 return ControlFlow::Continue(());
             };
-            if contains(&record, selection) { take(record, &picks[pick]) } else { ControlFlow::Continue(()) }
+            if matcher.matches(&record) { take(record, &picks[pick]) } else { ControlFlow::Continue(()) }
         })
         .await
     }
@@ -326,14 +336,83 @@ fn cut<T>(sorted: &mut Vec<T>, limit: usize, first: bool) {
     }
 }
 
-fn contains(record: &Record, selection: &Selection) -> bool {
-    let key = selection.key.as_ref().is_none_or(|k| record.key.as_ref() == Some(k));
-    let text = selection.contains.as_ref().is_none_or(|needle| {
-        let finder = memchr::memmem::Finder::new(needle.as_ref());
-        let within = |bytes: &[u8]| finder.find(bytes).is_some();
-        record.key.as_deref().is_some_and(within)
-            || record.value.as_deref().is_some_and(within)
-            || record.headers.iter().any(|(_, value)| value.is_some_and(|v| within(v)))
-    });
-    key && text
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::broker::memory::MemoryBroker;
+    use crate::broker::{NewTopic, SessionKind, Write};
+    use crate::config::profile::Profile;
+    use crate::context::{Cx, Operator, Silent};
+    use crate::event::Headers;
+    use crate::text::SystemClock;
+
+    async fn index() -> Index {
+        let clock = Arc::new(SystemClock::default());
+        let memory = MemoryBroker::new(clock.clone(), 16 << 20);
+        let operator = Operator { name: "t".into(), os_user: "t".into(), host: "h".into() };
+        let profile = Arc::new(Profile::new("t", Vec::new()));
+        let cx = Cx { broker: memory.broker(), clock, profile, operator: Arc::new(operator) };
+        let writer = cx.broker.writer().unwrap();
+        let new =
+            NewTopic { name: "orders-dlt".into(), partitions: 1, replication: None, config: Vec::new() };
+        writer.create_topics(&[new]).await.unwrap().remove(0).unwrap();
+        let mut session = writer.begin(SessionKind::Idempotent).await.unwrap();
+        for (class, value) in [
+            ("Timeout", r#"{"total":5}"#),
+            ("Timeout", r#"{"total":50}"#),
+            ("Schema", r#"{"total":70}"#),
+            ("Schema", "text"),
+        ] {
+            let mut headers = Headers::default();
+            headers.push("kafka_dlt-original-topic", Some("orders".into()));
+            headers.push("kafka_dlt-exception-fqcn", Some(Bytes::from_static(class.as_bytes())));
+            let value = Some(Bytes::from_static(value.as_bytes()));
+            let topic = "orders-dlt".into();
+            let write = Write { topic, partition: Some(0), key: None, value, headers, timestamp: None };
+            session.stage(write).await.unwrap();
+        }
+        session.settle().await.unwrap();
+        session.commit().await.unwrap();
+        Index::new(cx)
+    }
+
+    fn where_(filter: &str) -> Selection {
+        Selection { filter: Some(filter.to_owned()), ..Selection::default() }
+    }
+
+    #[tokio::test]
+    async fn a_condition_selects_letters_failures_and_what_is_handed_out() {
+        let (index, cancel) = (index().await, CancellationToken::new());
+        let selection = where_(r#".value.total > 10 and .dead_letter.root.topic == "orders""#);
+        let request = FailuresRequest { topic: "orders-dlt".into(), selection: selection.clone() };
+        let failures = index.failures(&request, &Silent, &cancel).await.unwrap();
+        assert_eq!(failures.failures.iter().map(|f| f.count).collect::<Vec<_>>(), [1, 1]);
+        assert_eq!(failures.filter_errors, 1);
+        let request = LettersRequest { topic: "orders-dlt".into(), selection, failure: None, state: None };
+        let letters = index.letters(&request, &Silent, &cancel).await.unwrap();
+        let offsets: Vec<i64> = letters.letters.iter().map(|row| row.letter.record.at.offset).collect();
+        assert_eq!(
+            (offsets, letters.total, letters.complete, letters.filter_errors),
+            (vec![1, 2], 2, true, 1)
+        );
+        let mut given = 0;
+        let mut take = |_| {
+            given += 1;
+            ControlFlow::Continue(())
+        };
+        let walk = index.each(&request, &Silent, &cancel, &mut take).await.unwrap();
+        assert_eq!((given, walk.given, walk.filter_errors, walk.complete), (2, 2, 1, true));
+    }
+
+    #[tokio::test]
+    async fn a_wrong_condition_and_an_unknown_topic_are_told() {
+        let (index, cancel) = (index().await, CancellationToken::new());
+        let ask = |topic: &str, selection| FailuresRequest { topic: topic.into(), selection };
+        let fault = index.failures(&ask("orders-dlt", where_(".a |")), &Silent, &cancel).await.unwrap_err();
+        assert_eq!((fault.code, fault.exit_code()), ("jq", 2));
+        let fault = index.failures(&ask("order-dlt", where_(".")), &Silent, &cancel).await.unwrap_err();
+        assert_eq!(fault.hint, "did you mean orders-dlt?");
+    }
 }

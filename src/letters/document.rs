@@ -37,6 +37,8 @@ pub struct FailuresAnswer {
     pub complete: bool,
     /// Failures, the most pending first.
     pub failures: Vec<FailureRow>,
+    /// Letters on which the condition failed with an error; they count as not meant.
+    pub filter_errors: u64,
 }
 
 /// What `dlq letters` is asked.
@@ -63,6 +65,8 @@ pub struct LettersAnswer {
     pub total: u64,
     /// Whether all of the selection was read and given.
     pub complete: bool,
+    /// Letters on which the condition failed with an error; they count as not meant.
+    pub filter_errors: u64,
 }
 
 /// One letter with its state.

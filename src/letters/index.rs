@@ -161,8 +161,7 @@ impl Index {
         let mut out = Vec::with_capacity(names.len());
         for name in names {
             let Some(info) = infos.iter().find(|t| t.name == *name) else {
-                return Err(Fault::failed("unknown_topic", format!("there is no topic {name}"))
-                    .hint("`redrive dlq list` shows all dead-letter topics"));
+                return Err(self.cx.unknown_topic(name).await);
             };
             if let Some(error) = &info.error {
                 return Err(error.clone().into());
