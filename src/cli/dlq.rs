@@ -90,6 +90,7 @@ struct LettersDocument<'a> {
     topic: &'a str,
     total: u64,
     complete: bool,
+    filter_errors: u64,
     selection: Selected,
     letters: Vec<serde_json::Value>,
 }
@@ -205,6 +206,7 @@ async fn letters(session: &Session<'_>, args: LettersArgs) -> Ended {
             topic: &answer.topic,
             total: answer.total,
             complete: answer.complete,
+            filter_errors: answer.filter_errors,
             selection: selected,
             letters: answer.letters.iter().map(letter_json).collect(),
         })?,
@@ -219,6 +221,7 @@ async fn letters(session: &Session<'_>, args: LettersArgs) -> Ended {
             units::count(total)
         ));
     }
+    note_errors(session, answer.filter_errors);
     Ok(Done::All)
 }
 
@@ -280,11 +283,15 @@ async fn failures(session: &Session<'_>, args: FailuresArgs) -> Ended {
     if !answer.complete {
         session.output.note(&format!("incomplete: {} letters read", units::count(answer.scanned)));
     }
-    if answer.filter_errors > 0 {
-        let failed = units::count(answer.filter_errors);
-        session.output.note(&format!("the condition failed on {failed} letters; they are left out"));
-    }
+    note_errors(session, answer.filter_errors);
     Ok(Done::All)
+}
+
+fn note_errors(session: &Session<'_>, errors: u64) {
+    if errors > 0 {
+        let errors = units::count(errors);
+        session.output.note(&format!("the condition failed on {errors} letters; they are left out"));
+    }
 }
 
 fn failures_table(session: &Session<'_>, answer: &FailuresAnswer) -> Result<(), Stop> {
