@@ -22,7 +22,7 @@ pub struct Failure {
     pub id: Arc<str>,
     /// The outermost exception class.
     pub error_class: Option<Arc<str>>,
-    /// The end of the chain of causes.
+    /// The end of the chain of causes; where no trace shows it, the deepest cause that the letter names.
     pub root_cause_class: Option<Arc<str>>,
     /// The application's own first stack frame, without line number.
     pub frame: Option<Arc<str>>,
@@ -100,10 +100,11 @@ impl<'r> Fingerprint<'r> {
     /// The failure itself.
     pub fn failure(&self) -> Failure {
         let message = self.instead.clone().or_else(|| self.message.map(normalise));
+        let cause = self.class.filter(|class| Some(*class) != self.error_class);
         Failure {
             id: self.id(),
             error_class: self.error_class.map(Into::into),
-            root_cause_class: self.root_cause_class.map(Into::into),
+            root_cause_class: self.root_cause_class.or(cause).map(Into::into),
             frame: self.frame.as_deref().map(Into::into),
             message: message.filter(|m| !m.is_empty()).map(Into::into),
             origin_topic: self.topic.map(Into::into),

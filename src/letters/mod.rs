@@ -10,6 +10,8 @@ pub mod ledger;
 pub mod outcome;
 mod read;
 mod select;
+#[cfg(test)]
+mod tests;
 mod topic;
 
 pub use answer::Walk;
