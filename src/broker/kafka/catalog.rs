@@ -1,0 +1,354 @@
+//! Topics, their configurations and offsets.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::CString;
+
+use rdkafka::TopicPartitionList;
+use rdkafka::bindings::rd_kafka_IsolationLevel_t as Level;
+use rdkafka::consumer::Consumer as _;
+use rdkafka::error::RDKafkaErrorCode as Code;
+use rdkafka::metadata::MetadataTopic;
+
+use super::client::DEADLINE;
+use super::request::{Ask, Part, Refusal, Told, TopicSheet};
+use super::{Ports, errors};
+use crate::broker::{
+    Bounds, BrokerError, Catalog, Cluster, ConfigEntry, Each, ErrorKind, Fut, Isolation, Name, PartitionInfo,
+    Shard, TopicConfig, TopicId, TopicInfo,
+};
+use crate::text::Timestamp;
+
+/// What ListOffsets takes for the end and the beginning.
+const END: i64 = -1;
+const BEGINNING: i64 = -2;
+
+/// The topics that the broker itself calls internal; librdkafka's list of all topics does not say it
+/// (`org.apache.kafka.common.internals.Topic.INTERNAL_TOPICS`).
+const INTERNAL: [&str; 3] = ["__consumer_offsets", "__transaction_state", "__share_group_state"];
+
+pub(super) fn level(isolation: Isolation) -> Level {
+    match isolation {
+        Isolation::ReadCommitted => Level::RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED,
+        Isolation::ReadUncommitted => Level::RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED,
+    }
+}
+
+/// A name for librdkafka.
+pub(super) fn c_name(name: &str, what: &str) -> Result<CString, BrokerError> {
+    if name.is_empty() {
+        return Err(BrokerError::new(ErrorKind::Invalid, what, "the name is empty"));
+    }
+    CString::new(name)
+        .map_err(|_| BrokerError::new(ErrorKind::Invalid, what, "the name contains a zero byte"))
+}
+
+/// Names that can be asked for, each once.
+pub(super) fn c_names<'a>(names: impl IntoIterator<Item = &'a Name>) -> Vec<CString> {
+    let mut all: Vec<CString> = names.into_iter().filter_map(|name| c_name(name, "").ok()).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+pub(super) fn read_what(shard: &Shard) -> String {
+    format!("read {}[{}]", shard.topic, shard.partition)
+}
+
+fn info(sheet: TopicSheet) -> TopicInfo {
+    let what = format!("describe {}", sheet.name);
+    let partition = |p: super::request::PartitionSheet| PartitionInfo {
+        partition: p.partition,
+        leader: p.leader,
+        replicas: p.replicas,
+        isr: p.isr,
+    };
+    TopicInfo {
+        name: sheet.name.into(),
+        internal: sheet.internal,
+        partitions: sheet.partitions.into_iter().map(partition).collect(),
+        error: sheet.refusal.map(|refusal| errors::refused(what, refusal)),
+    }
+}
+
+fn listed(topic: &MetadataTopic) -> TopicInfo {
+    let name = topic.name();
+    let mut partitions: Vec<_> = topic
+        .partitions()
+        .iter()
+        .map(|p| PartitionInfo {
+            partition: p.id(),
+            leader: (p.leader() >= 0).then_some(p.leader()),
+            replicas: p.replicas().to_vec(),
+            isr: p.isr().to_vec(),
+        })
+        .collect();
+    partitions.sort_unstable_by_key(|p| p.partition);
+    let error = topic.error().and_then(|code| Refusal::from_code(code.into(), String::new()));
+    TopicInfo {
+        name: name.into(),
+        internal: INTERNAL.contains(&name),
+        partitions,
+        error: error.map(|refusal| errors::refused(format!("describe {name}"), refusal)),
+    }
+}
+
+impl Ports {
+    /// What is known of topics, by name; those that do not exist have a refusal. None is created.
+    pub(super) async fn sheets<'a>(
+        &self,
+        what: &str,
+        topics: impl IntoIterator<Item = &'a Name>,
+    ) -> Result<HashMap<String, TopicSheet>, BrokerError> {
+        let names = c_names(topics);
+        if names.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let Told::Topics(sheets) = self.link.ask_one(what, Ask::Topics(names)).await? else {
+            return Err(odd(what));
+        };
+        Ok(sheets.into_iter().map(|sheet| (sheet.name.clone(), sheet)).collect())
+    }
+
+    /// Offsets of partitions, for several questions at once. A partition that does not exist is refused
+    /// without being asked for: librdkafka would wait for its leader.
+    async fn offsets(
+        &self,
+        what: &str,
+        questions: Vec<(HashMap<Shard, i64>, Isolation)>,
+    ) -> Result<Offsets, BrokerError> {
+        let topics = questions.iter().flat_map(|(of, _)| of.keys()).map(|shard| &shard.topic);
+        let sheets = self.sheets(what, topics).await?;
+        let mut asks = Vec::new();
+        for (of, isolation) in &questions {
+            let mut list = TopicPartitionList::with_capacity(of.len());
+            for (shard, spec) in of {
+                if exists(&sheets, shard).is_ok() {
+                    // `Offset` does not hold every time; the raw value goes through its own conversion.
+                    let offset = rdkafka::Offset::from_raw(*spec);
+                    list.add_partition_offset(&shard.topic, shard.partition, offset)
+                        .map_err(|error| errors::kafka(what, &error))?;
+                }
+            }
+            asks.push(Ask::Offsets(list, level(*isolation)));
+        }
+        let some = |ask: &Ask| matches!(ask, Ask::Offsets(list, _) if list.count() > 0);
+        let answers =
+            if asks.iter().any(some) { self.link.ask(what, asks, DEADLINE).await? } else { Vec::new() };
+        let mut found = Vec::new();
+        for answer in answers {
+            let parts = match answer {
+                Ok(Told::Parts(parts)) => parts,
+                Ok(_) => return Err(odd(what)),
+                Err(refusal) => return Err(errors::refused(what, refusal)),
+            };
+            found.push(parts.into_iter().map(|part| ((part.topic.clone(), part.partition), part)).collect());
+        }
+        Ok(Offsets { sheets, found })
+    }
+
+    /// Bounds of partitions, and what is known of their topics.
+    pub(super) async fn survey(
+        &self,
+        of: &[Shard],
+    ) -> Result<(Each<Bounds>, HashMap<String, TopicSheet>), BrokerError> {
+        let all = |spec| of.iter().map(|shard| (shard.clone(), spec)).collect::<HashMap<_, _>>();
+        let offsets = self
+            .offsets(
+                "list offsets",
+                vec![
+                    (all(BEGINNING), Isolation::ReadUncommitted),
+                    // The last stable offset first: what is committed in between must not make it pass the end.
+                    (all(END), Isolation::ReadCommitted),
+                    (all(END), Isolation::ReadUncommitted),
+                ],
+            )
+            .await?;
+        let bounds = |shard: &Shard| {
+            let what = format!("offsets of {}[{}]", shard.topic, shard.partition);
+            let start = offsets.get(0, shard, &what)?;
+            let (stable, end) = (offsets.get(1, shard, &what)?, offsets.get(2, shard, &what)?);
+            Ok(Bounds { start, end: end.max(stable), last_stable: stable.max(start) })
+        };
+        let bounds = of.iter().map(bounds).collect();
+        Ok((bounds, offsets.sheets))
+    }
+}
+
+/// Answers to several questions about offsets.
+struct Offsets {
+    sheets: HashMap<String, TopicSheet>,
+    found: Vec<HashMap<(String, i32), Part>>,
+}
+
+impl Offsets {
+    fn get(&self, question: usize, shard: &Shard, what: &str) -> Result<i64, BrokerError> {
+        exists(&self.sheets, shard).map_err(|error| super::client::named(what, error))?;
+        let key = (shard.topic.to_string(), shard.partition);
+        let part = self.found.get(question).and_then(|parts| parts.get(&key));
+        match part.map(|part| (part.offset, part.refusal.clone())) {
+            Some((_, Some(refusal))) => Err(errors::refused(what, refusal)),
+            Some((offset, None)) => Ok(offset),
+            None => Err(errors::refused(what, Refusal::no_answer())),
+        }
+    }
+}
+
+/// Why a partition cannot be asked for.
+pub(super) fn exists(sheets: &HashMap<String, TopicSheet>, shard: &Shard) -> Result<(), BrokerError> {
+    let what = read_what(shard);
+    c_name(&shard.topic, &what)?;
+    let Some(sheet) = sheets.get(&*shard.topic) else { return Err(absent(&shard.topic, what)) };
+    if let Some(refusal) = &sheet.refusal {
+        return Err(missing(&shard.topic, what, refusal));
+    }
+    match sheet.partitions.iter().find(|p| p.partition == shard.partition) {
+        None => {
+            let why = format!("topic {} has no partition {}", shard.topic, shard.partition);
+            Err(BrokerError::new(ErrorKind::UnknownPartition, what, why))
+        }
+        Some(partition) if partition.leader.is_none() => {
+            let why = format!("partition {} of topic {} has no leader", shard.partition, shard.topic);
+            Err(BrokerError::new(ErrorKind::Unreachable, what, why)
+                .retryable()
+                .hint("a replica must come back before it can be read or written"))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// The refusal of a topic, in plain words where it does not exist.
+pub(super) fn missing(topic: &Name, what: impl Into<String>, refusal: &Refusal) -> BrokerError {
+    match refusal.code {
+        Code::UnknownTopicOrPartition | Code::UnknownTopic => absent(topic, what),
+        _ => errors::refused(what, refusal.clone()),
+    }
+}
+
+fn absent(topic: &Name, what: impl Into<String>) -> BrokerError {
+    errors::code(what, Code::UnknownTopicOrPartition, format!("topic {topic} does not exist"))
+}
+
+/// An answer of another kind than the question: a defect of the client library.
+pub(super) fn odd(what: &str) -> BrokerError {
+    BrokerError::new(ErrorKind::Other, what, "the answer is not of the kind that was asked for")
+}
+
+impl Catalog for Ports {
+    fn cluster(&self) -> Fut<'_, Cluster> {
+        Box::pin(async {
+            let what = "describe the cluster";
+            let Told::Cluster { id, nodes, controller } = self.link.ask_one(what, Ask::Cluster).await? else {
+                return Err(odd(what));
+            };
+            let node = |n: super::request::Node| (n.id, format!("{}:{}", n.host, n.port));
+            Ok(Cluster { id: id.into(), nodes: nodes.into_iter().map(node).collect(), controller })
+        })
+    }
+
+    fn topics<'a>(&'a self, only: Option<&'a [Name]>) -> Fut<'a, Vec<TopicInfo>> {
+        Box::pin(async move {
+            let what = "list topics";
+            let mut topics: Vec<TopicInfo> = match only {
+                None => {
+                    let all = |client: &_, deadline| {
+                        let metadata =
+                            rdkafka::consumer::BaseConsumer::<super::client::Context>::fetch_metadata(
+                                client, None, deadline,
+                            )?;
+                        Ok(metadata.topics().iter().map(listed).collect())
+                    };
+                    self.link.call(what, all).await?
+                }
+                Some(names) => {
+                    for name in names {
+                        c_name(name, what)?;
+                    }
+                    self.sheets(what, names).await?.into_values().map(info).collect()
+                }
+            };
+            topics.retain(|topic| topic.error.as_ref().is_none_or(|e| e.kind != ErrorKind::UnknownTopic));
+            topics.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+            Ok(topics)
+        })
+    }
+
+    fn topic_ids<'a>(&'a self, topics: &'a [Name]) -> Fut<'a, Each<TopicId>> {
+        Box::pin(async move {
+            let sheets = self.sheets("read topic ids", topics).await?;
+            let id = |name: &Name| {
+                let what = format!("topic id of {name}");
+                c_name(name, &what)?;
+                let sheet = sheets.get(&**name).ok_or_else(|| absent(name, what.as_str()))?;
+                match &sheet.refusal {
+                    Some(refusal) => Err(missing(name, what, refusal)),
+                    None if sheet.id.is_empty() => {
+                        let why = "the broker gives topics no ids (they came with Kafka 2.8)";
+                        Err(BrokerError::new(ErrorKind::Unsupported, what, why))
+                    }
+                    None => Ok(TopicId(sheet.id.as_str().into())),
+                }
+            };
+            Ok(topics.iter().map(id).collect())
+        })
+    }
+
+    fn configs<'a>(&'a self, topics: &'a [Name]) -> Fut<'a, Each<TopicConfig>> {
+        Box::pin(async move {
+            let what = "read configurations";
+            let names = c_names(topics);
+            let mut found = HashMap::new();
+            if !names.is_empty() {
+                let Told::Configs(all) = self.link.ask_one(what, Ask::Configs(names)).await? else {
+                    return Err(odd(what));
+                };
+                found.extend(all);
+            }
+            let config = |name: &Name| {
+                let what = format!("configuration of {name}");
+                c_name(name, &what)?;
+                match found.get(&**name) {
+                    None => Err(absent(name, what)),
+                    Some(Err(refusal)) => Err(missing(name, what, refusal)),
+                    Some(Ok(settings)) => {
+                        let entry = |s: &super::request::Setting| {
+                            let entry = ConfigEntry { value: s.value.clone(), is_default: s.is_default };
+                            (s.name.clone(), entry)
+                        };
+                        Ok(settings.iter().map(entry).collect::<BTreeMap<_, _>>())
+                    }
+                }
+            };
+            Ok(topics.iter().map(config).collect())
+        })
+    }
+
+    fn bounds<'a>(&'a self, of: &'a [Shard]) -> Fut<'a, Each<Bounds>> {
+        Box::pin(async move { Ok(self.survey(of).await?.0) })
+    }
+
+    fn offsets_at<'a>(&'a self, of: &'a [(Shard, Timestamp)]) -> Fut<'a, Each<Option<i64>>> {
+        Box::pin(async move {
+            // One list holds each partition once: the same partition at several times takes several lists.
+            let mut questions: Vec<(HashMap<Shard, i64>, Isolation)> = Vec::new();
+            let mut places = Vec::new();
+            for (shard, time) in of {
+                // Times before the epoch are before every record; negative numbers would mean something else.
+                let time = time.as_millis().max(0);
+                let free = questions.iter().position(|(q, _)| !q.contains_key(shard)).unwrap_or_else(|| {
+                    questions.push((HashMap::new(), Isolation::ReadUncommitted));
+                    questions.len() - 1
+                });
+                if let Some((question, _)) = questions.get_mut(free) {
+                    question.insert(shard.clone(), time);
+                }
+                places.push(free);
+            }
+            let offsets = self.offsets("list offsets by time", questions).await?;
+            let first = |((shard, _), question): (&(Shard, Timestamp), usize)| {
+                let what = format!("offset by time of {}[{}]", shard.topic, shard.partition);
+                offsets.get(question, shard, &what).map(|offset| (offset >= 0).then_some(offset))
+            };
+            Ok(of.iter().zip(places).map(first).collect())
+        })
+    }
+}

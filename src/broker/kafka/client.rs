@@ -1,0 +1,314 @@
+//! The connection's clients: what they share, and the one that asks.
+//!
+//! A client's own queue must be polled, or its log lines, errors and token requests are never served. So the
+//! client for metadata and administration has a thread that does nothing else; rust-rdkafka's `AdminClient`
+//! has none (rust-rdkafka issue 757), and is not used.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::client::ClientContext;
+use rdkafka::config::FromClientConfigAndContext as _;
+use rdkafka::consumer::{BaseConsumer, ConsumerContext};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{DeliveryResult, Message as _};
+use rdkafka::producer::{BaseProducer, NoCustomPartitioner, ProducerContext};
+
+use super::ffi::{self, Native};
+use super::health::Health;
+use super::oauth::Tokens;
+use super::reaper::Reaped;
+use super::request::{Ask, Refusal, Told};
+use super::{errors, settings};
+use crate::broker::{BrokerError, ErrorKind, Placed};
+use crate::config::profile::{Profile, Sasl};
+use crate::text::Clock;
+
+/// How long an administrative call may take.
+pub(super) const DEADLINE: Duration = Duration::from_secs(30);
+
+/// How often a waiting call looks whether it makes sense to wait.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Administrative calls that block a thread at the same time.
+const AT_ONCE: usize = 8;
+
+/// What a client tells.
+pub(super) struct Context {
+    health: Arc<Health>,
+    deliveries: Arc<Deliveries>,
+}
+
+/// Delivery reports of one producer.
+#[derive(Default)]
+pub(super) struct Deliveries {
+    done: Mutex<Vec<(usize, Result<Placed, Refusal>)>>,
+    /// Bytes of the records that are under way.
+    pub(super) bytes: AtomicUsize,
+}
+
+impl Deliveries {
+    /// The reports since the last call.
+    pub(super) fn take(&self) -> Vec<(usize, Result<Placed, Refusal>)> {
+        std::mem::take(&mut *self.done.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl ClientContext for Context {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::warn!(target: "librdkafka", %error, reason);
+        if let Some(code) = error.rdkafka_error_code() {
+            self.health.tell(code, reason);
+        }
+    }
+}
+
+impl ConsumerContext for Context {}
+
+impl ProducerContext<NoCustomPartitioner> for Context {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, tag: usize) {
+        let (message, report) = match result {
+            Ok(message) => (message, Ok(Placed { partition: message.partition(), offset: message.offset() })),
+            Err((error, message)) => {
+                let code = error.rdkafka_error_code().unwrap_or(rdkafka::error::RDKafkaErrorCode::Unknown);
+                let refusal = Refusal::from_code(code, ffi::Look::of(message).words());
+                (message, Err(refusal.unwrap_or_else(|| Refusal::invalid("refused without a reason"))))
+            }
+        };
+        self.deliveries.bytes.fetch_sub(message.payload_len() + message.key_len(), Ordering::Relaxed);
+        self.deliveries.done.lock().unwrap_or_else(PoisonError::into_inner).push((tag, report));
+    }
+}
+
+/// A connection to a cluster, shared by all ports.
+pub(super) struct Link {
+    base: ClientConfig,
+    pub(super) health: Arc<Health>,
+    pub(super) clock: Arc<dyn Clock>,
+    tokens: Option<Arc<Tokens>>,
+    /// Asks; its queue is polled.
+    asking: Arc<Reaped<BaseConsumer<Context>>>,
+    permits: Arc<tokio::sync::Semaphore>,
+    closed: Arc<AtomicBool>,
+}
+
+impl Link {
+    /// Makes the clients; no broker has answered yet. It blocks while a token is fetched.
+    pub(super) fn new(profile: &Profile, clock: Arc<dyn Clock>) -> Result<Self, BrokerError> {
+        let base = settings::base(profile)?;
+        let health = Arc::new(Health::default());
+        let tokens = match &profile.connection.sasl {
+            Some(sasl @ Sasl::OAuthBearer { .. }) => {
+                let timeout = profile.connection.timeout;
+                Some(Tokens::begin(sasl, timeout, Arc::clone(&clock), Arc::clone(&health))?)
+            }
+            _ => None,
+        };
+        let context = Context { health: Arc::clone(&health), deliveries: Arc::default() };
+        let asking = BaseConsumer::from_config_and_context(&base, context)
+            .map_err(|error| errors::kafka("connect", &error))?;
+        let asking = Arc::new(Reaped::new(asking));
+        if let Some(tokens) = &tokens {
+            tokens.adopt(&asking)?;
+        }
+        let closed = Arc::new(AtomicBool::new(false));
+        poll(&asking, &closed)?;
+        let permits = Arc::new(tokio::sync::Semaphore::new(AT_ONCE));
+        Ok(Self { base, health, clock, tokens, asking, permits, closed })
+    }
+
+    /// Properties for another client of this connection.
+    pub(super) fn properties(&self) -> ClientConfig {
+        self.base.clone()
+    }
+
+    /// Makes a consumer whose log lines come out of the asking client.
+    pub(super) fn consumer(
+        &self,
+        config: &ClientConfig,
+    ) -> Result<Client<BaseConsumer<Context>>, BrokerError> {
+        self.open()?;
+        let context = Context { health: Arc::clone(&self.health), deliveries: Arc::default() };
+        let consumer = BaseConsumer::from_config_and_context(config, context)
+            .map_err(|error| errors::kafka("open a consumer", &error))?;
+        ffi::forward_log(&consumer, &**self.asking);
+        self.adopted(consumer)
+    }
+
+    /// Makes a producer with the place where its delivery reports arrive.
+    pub(super) fn producer(
+        &self,
+        config: &ClientConfig,
+    ) -> Result<(Client<BaseProducer<Context>>, Arc<Deliveries>), BrokerError> {
+        self.open()?;
+        let deliveries = Arc::<Deliveries>::default();
+        let context = Context { health: Arc::clone(&self.health), deliveries: Arc::clone(&deliveries) };
+        let producer = BaseProducer::from_config_and_context(config, context)
+            .map_err(|error| errors::kafka("open a producer", &error))?;
+        Ok((self.adopted(producer)?, deliveries))
+    }
+
+    fn adopted<T: Native + Send + Sync + 'static>(&self, client: T) -> Result<Client<T>, BrokerError> {
+        let client = Arc::new(Reaped::new(client));
+        if let Some(tokens) = &self.tokens {
+            tokens.adopt(&client)?;
+        }
+        Ok(client)
+    }
+
+    /// Whether the connection is still open.
+    pub(super) fn open(&self) -> Result<(), BrokerError> {
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(BrokerError::new(ErrorKind::Unreachable, "connect", "the connection was closed"));
+        }
+        Ok(())
+    }
+
+    /// Ends the connection; clients of reads and sessions end with these.
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        if let Some(tokens) = &self.tokens {
+            tokens.end();
+        }
+    }
+
+    /// Sends requests together and gives their answers in order. A refusal that concerns all of them because
+    /// no broker can be reached or lets the user in is the outer error.
+    pub(super) async fn ask(
+        &self,
+        what: &str,
+        asks: Vec<Ask>,
+        deadline: Duration,
+    ) -> Result<Vec<Result<Told, Refusal>>, BrokerError> {
+        let client = Arc::clone(&self.asking);
+        let answers =
+            self.blocking(what, deadline, move |stop| ffi::ask(&**client, &asks, deadline, stop)).await?;
+        if answers.iter().any(Result::is_ok) || answers.is_empty() {
+            self.health.well();
+        } else if let Some(trouble) = self.health.now() {
+            return Err(named(what, trouble));
+        }
+        Ok(answers)
+    }
+
+    /// Sends requests from a thread that may block.
+    pub(super) fn ask_now(
+        &self,
+        asks: Vec<Ask>,
+        deadline: Duration,
+        stop: &AtomicBool,
+    ) -> Vec<Result<Told, Refusal>> {
+        ffi::ask(&**self.asking, &asks, deadline, stop)
+    }
+
+    /// Sends one request.
+    pub(super) async fn ask_one(&self, what: &str, ask: Ask) -> Result<Told, BrokerError> {
+        let mut answers = self.ask(what, vec![ask], DEADLINE).await?;
+        let answer = answers.pop().unwrap_or_else(|| Err(Refusal::no_answer()));
+        answer.map_err(|refusal| errors::refused(what, refusal))
+    }
+
+    /// Asks through rust-rdkafka's safe calls.
+    pub(super) async fn call<T: Send + 'static>(
+        &self,
+        what: &str,
+        work: impl FnOnce(&BaseConsumer<Context>, Duration) -> Result<T, KafkaError> + Send + 'static,
+    ) -> Result<T, BrokerError> {
+        let client = Arc::clone(&self.asking);
+        let answer = self.blocking(what, DEADLINE, move |_| work(&client, DEADLINE)).await?;
+        match answer {
+            Ok(answer) => {
+                self.health.well();
+                Ok(answer)
+            }
+            Err(error) => Err(match self.health.now() {
+                Some(trouble) => named(what, trouble),
+                None => errors::kafka(what, &error),
+            }),
+        }
+    }
+
+    /// Runs `work` on a thread that may block, and gives up when it makes no sense to wait. `work` ends then
+    /// by its flag or its own deadline.
+    pub(super) async fn blocking<T: Send + 'static>(
+        &self,
+        what: &str,
+        deadline: Duration,
+        work: impl FnOnce(&AtomicBool) -> T + Send + 'static,
+    ) -> Result<T, BrokerError> {
+        self.open()?;
+        let stop = Stop::default();
+        let flag = Arc::clone(&stop.0);
+        let permits = Arc::clone(&self.permits);
+        let task = async move {
+            let permit = permits.acquire_owned().await;
+            tokio::task::spawn_blocking(move || {
+                let done = work(&flag);
+                drop(permit);
+                done
+            })
+            .await
+        };
+        let mut task = std::pin::pin!(task);
+        let mut waited = Duration::ZERO;
+        loop {
+            tokio::select! {
+                done = &mut task => {
+                    return done.map_err(|e| BrokerError::new(ErrorKind::Other, what, e.to_string()));
+                }
+                () = tokio::time::sleep(LOOK) => waited += LOOK,
+            }
+            self.open()?;
+            if let Some(trouble) = self.health.gives_up(waited) {
+                return Err(named(what, trouble));
+            }
+            if waited > deadline + Duration::from_secs(2) {
+                return Err(errors::refused(what, Refusal::no_answer()));
+            }
+        }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// A client that is destroyed on the reaper when its last user lets go.
+pub(super) type Client<T> = Arc<Reaped<T>>;
+
+/// Tells the work of a future that was dropped to end.
+#[derive(Default)]
+struct Stop(Arc<AtomicBool>);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The same trouble, as the answer of another call.
+pub(super) fn named(what: &str, trouble: BrokerError) -> BrokerError {
+    BrokerError { what: what.to_owned(), ..trouble }
+}
+
+/// Polls the asking client until the connection is closed.
+fn poll(client: &Client<BaseConsumer<Context>>, closed: &Arc<AtomicBool>) -> Result<(), BrokerError> {
+    let (client, closed) = (Arc::clone(client), Arc::clone(closed));
+    let work = move || {
+        while !closed.load(Ordering::Relaxed) {
+            // Events are served inside; without a group there are no records.
+            drop(client.poll(Duration::from_millis(250)));
+        }
+    };
+    std::thread::Builder::new()
+        .name("kafka-poll".to_owned())
+        .spawn(work)
+        .map(drop)
+        .map_err(|error| BrokerError::new(ErrorKind::Other, "connect", error.to_string()))
+}

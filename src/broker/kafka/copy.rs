@@ -1,0 +1,52 @@
+//! Records out of librdkafka's memory.
+//!
+//! A message of librdkafka keeps its whole fetch response alive; so what is given to the program is copied, into
+//! chunks that many records share. A record that is kept for long keeps one chunk.
+
+use bytes::{Bytes, BytesMut};
+
+use super::ffi::Look;
+use crate::broker::Name;
+use crate::event::{Headers, Position, Record};
+
+/// What one allocation holds; larger records have one of their own.
+const CHUNK: usize = 64 << 10;
+
+/// Copies records.
+#[derive(Default)]
+pub(super) struct Copier {
+    chunk: BytesMut,
+}
+
+impl Copier {
+    fn bytes(&mut self, bytes: &[u8]) -> Bytes {
+        if bytes.is_empty() {
+            return Bytes::new();
+        }
+        if bytes.len() > CHUNK / 4 {
+            return Bytes::copy_from_slice(bytes);
+        }
+        if self.chunk.capacity() < bytes.len() {
+            self.chunk = BytesMut::with_capacity(CHUNK);
+        }
+        self.chunk.extend_from_slice(bytes);
+        self.chunk.split().freeze()
+    }
+
+    /// The record that `message` holds.
+    pub(super) fn record(&mut self, topic: &Name, message: Look<'_>) -> Record {
+        let mut headers = Headers::default();
+        message.headers(|name, value| {
+            let name = self.bytes(name);
+            headers.0.push((name, value.map(|value| self.bytes(value))));
+        });
+        Record {
+            at: Position::new(topic.clone(), message.partition(), message.offset()),
+            time: message.time(),
+            key: message.key().map(|key| self.bytes(key)),
+            value: message.value().map(|value| self.bytes(value)),
+            headers,
+            lease: None,
+        }
+    }
+}

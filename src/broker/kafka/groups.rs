@@ -1,0 +1,269 @@
+//! Consumer groups, looked at from outside.
+//!
+//! librdkafka leaves out groups that are neither classic nor of KIP-848 (`rdkafka_admin.c`). They are found in
+//! its older list, which describes every group on the way; so that list is asked for rarely, and only for names.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::bindings::{rd_kafka_consumer_group_state_t as State, rd_kafka_consumer_group_type_t as Type};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::RDKafkaErrorCode as Code;
+
+use super::catalog::{c_name, c_names, odd};
+use super::client::{Context, DEADLINE};
+use super::request::{Ask, GroupLine, GroupSheet, Part, Refusal, Told};
+use super::{Ports, errors};
+use crate::broker::{
+    BrokerError, Committed, Each, ErrorKind, Fut, Group, GroupKind, GroupSummary, Groups, Member, Name, Shard,
+};
+
+/// How long the names of hidden groups are taken as known.
+const HIDDEN_FOR: Duration = Duration::from_secs(30);
+
+/// Groups that librdkafka's list hides, and when they were asked for.
+#[derive(Default)]
+pub(super) struct Hidden(Mutex<Option<(Duration, BTreeMap<Name, GroupKind>)>>);
+
+/// How often, and in what distance, a coordinator is looked for that is just being chosen.
+const COORDINATOR_TRIES: usize = 20;
+const COORDINATOR_WAIT: Duration = Duration::from_millis(200);
+
+fn is_moving(refusal: &Refusal) -> bool {
+    matches!(
+        refusal.code,
+        Code::CoordinatorNotAvailable | Code::CoordinatorLoadInProgress | Code::NotCoordinator
+    )
+}
+
+fn kind(of: Type) -> GroupKind {
+    match of {
+        Type::RD_KAFKA_CONSUMER_GROUP_TYPE_CONSUMER => GroupKind::Consumer,
+        Type::RD_KAFKA_CONSUMER_GROUP_TYPE_CLASSIC => GroupKind::Classic,
+        _ => GroupKind::Unknown,
+    }
+}
+
+fn state(of: State) -> Option<&'static str> {
+    match of {
+        State::RD_KAFKA_CONSUMER_GROUP_STATE_PREPARING_REBALANCE => Some("preparing_rebalance"),
+        State::RD_KAFKA_CONSUMER_GROUP_STATE_COMPLETING_REBALANCE => Some("completing_rebalance"),
+        State::RD_KAFKA_CONSUMER_GROUP_STATE_STABLE => Some("stable"),
+        State::RD_KAFKA_CONSUMER_GROUP_STATE_EMPTY => Some("empty"),
+        State::RD_KAFKA_CONSUMER_GROUP_STATE_DEAD => Some("dead"),
+        _ => None,
+    }
+}
+
+fn summary(line: &GroupLine) -> GroupSummary {
+    let (kind, state) = (kind(line.kind), state(line.state));
+    let reason = match (kind, state) {
+        (_, None) => Some("the client library does not know the state that the broker names"),
+        (GroupKind::Unknown, _) => {
+            Some("the broker does not tell the kind of group (it does since Kafka 3.8)")
+        }
+        _ => None,
+    };
+    GroupSummary {
+        group: line.group.as_str().into(),
+        kind,
+        state: state.map(str::to_owned),
+        unknown_reason: reason.map(str::to_owned),
+    }
+}
+
+fn hidden_summary(group: &Name, kind: GroupKind) -> GroupSummary {
+    let reason = match kind {
+        GroupKind::Share => "share groups (KIP-932) cannot be described by the client library",
+        GroupKind::Streams => "streams groups (KIP-1071) cannot be described by the client library",
+        _ => "the client library hides groups of this kind",
+    };
+    GroupSummary { group: group.clone(), kind, state: None, unknown_reason: Some(reason.to_owned()) }
+}
+
+/// The kind of a hidden group by the word that its members gave for their protocol.
+fn hidden_kind(protocol_type: &str) -> GroupKind {
+    match protocol_type {
+        "share" => GroupKind::Share,
+        "streams" => GroupKind::Streams,
+        _ => GroupKind::Unknown,
+    }
+}
+
+fn unknown(group: &Name) -> BrokerError {
+    let what = format!("describe group {group}");
+    errors::code(what, Code::GroupIdNotFound, format!("group {group} does not exist"))
+}
+
+fn member(of: super::request::MemberSheet) -> Member {
+    let mut assigned: Vec<_> = of.assigned.into_iter().map(|p| Shard::new(p.topic, p.partition)).collect();
+    assigned.sort_unstable();
+    Member { id: of.id.into(), client_id: of.client_id, host: of.host, assigned }
+}
+
+impl Ports {
+    async fn lines(&self) -> Result<Vec<GroupLine>, BrokerError> {
+        let what = "list groups";
+        let Told::Groups { lines, refusals } = self.link.ask_one(what, Ask::Groups).await? else {
+            return Err(odd(what));
+        };
+        // One node that does not answer costs its own groups, not all.
+        if let Some(refusal) = refusals.into_iter().next() {
+            if lines.is_empty() {
+                return Err(errors::refused(what, refusal));
+            }
+            tracing::warn!(words = refusal.words, "a node did not list its groups");
+        }
+        Ok(lines)
+    }
+
+    async fn group_sheets(&self, groups: &[Name]) -> Result<HashMap<String, GroupSheet>, BrokerError> {
+        let what = "describe groups";
+        let mut names = c_names(groups);
+        let mut sheets: HashMap<String, GroupSheet> = HashMap::new();
+        for _ in 0..=COORDINATOR_TRIES {
+            if names.is_empty() {
+                break;
+            }
+            let Told::GroupSheets(found) = self.link.ask_one(what, Ask::GroupSheets(names)).await? else {
+                return Err(odd(what));
+            };
+            let again: Vec<_> =
+                found.iter().filter(|sheet| sheet.refusal.as_ref().is_some_and(is_moving)).collect();
+            names = again.into_iter().filter_map(|sheet| c_name(&sheet.line.group, what).ok()).collect();
+            sheets.extend(found.into_iter().map(|sheet| (sheet.line.group.clone(), sheet)));
+            if !names.is_empty() {
+                tokio::time::sleep(COORDINATOR_WAIT).await;
+            }
+        }
+        Ok(sheets)
+    }
+
+    /// The groups that `lines` hides. Where that cannot be found out there are none: the list is not lost for it.
+    async fn hidden(&self, lines: &[GroupLine]) -> BTreeMap<Name, GroupKind> {
+        let now = self.link.clock.monotonic();
+        let known = |max: Duration| {
+            let hidden = self.hidden.0.lock().unwrap_or_else(PoisonError::into_inner);
+            hidden.as_ref().filter(|(at, _)| now.saturating_sub(*at) < max).map(|(_, found)| found.clone())
+        };
+        if let Some(found) = known(HIDDEN_FOR) {
+            return found;
+        }
+        let all = |client: &BaseConsumer<Context>, deadline| {
+            let list = client.fetch_group_list(None, deadline)?;
+            let name = |g: &rdkafka::groups::GroupInfo| (g.name().to_owned(), g.protocol_type().to_owned());
+            Ok(list.groups().iter().map(name).collect::<Vec<_>>())
+        };
+        match self.link.call("name hidden groups", all).await {
+            Ok(named) => {
+                let shown: std::collections::HashSet<&str> = lines.iter().map(|l| l.group.as_str()).collect();
+                let found: BTreeMap<Name, GroupKind> = named
+                    .into_iter()
+                    .filter(|(name, _)| !shown.contains(name.as_str()))
+                    .map(|(name, protocol)| (name.into(), hidden_kind(&protocol)))
+                    .collect();
+                let mut hidden = self.hidden.0.lock().unwrap_or_else(PoisonError::into_inner);
+                *hidden = Some((now, found.clone()));
+                found
+            }
+            Err(error) => {
+                tracing::warn!(%error, "hidden groups could not be named");
+                known(Duration::MAX).unwrap_or_default()
+            }
+        }
+    }
+}
+
+impl Groups for Ports {
+    fn list(&self) -> Fut<'_, Vec<GroupSummary>> {
+        Box::pin(async {
+            let lines = self.lines().await?;
+            let hidden = self.hidden(&lines).await;
+            // A group that is just being removed is no group any more.
+            let dead = State::RD_KAFKA_CONSUMER_GROUP_STATE_DEAD;
+            let mut all: Vec<_> = lines.iter().filter(|l| l.state != dead).map(summary).collect();
+            let shown: std::collections::HashSet<&str> = lines.iter().map(|l| l.group.as_str()).collect();
+            all.extend(
+                hidden
+                    .iter()
+                    .filter(|(name, _)| !shown.contains(&***name))
+                    .map(|(name, kind)| hidden_summary(name, *kind)),
+            );
+            all.sort_unstable_by(|a, b| a.group.cmp(&b.group));
+            Ok(all)
+        })
+    }
+
+    fn describe<'a>(&'a self, groups: &'a [Name]) -> Fut<'a, Each<Group>> {
+        Box::pin(async move {
+            let mut sheets = self.group_sheets(groups).await?;
+            let gone = |sheet: &GroupSheet| match &sheet.refusal {
+                Some(refusal) => refusal.code == Code::GroupIdNotFound,
+                None => sheet.line.state == State::RD_KAFKA_CONSUMER_GROUP_STATE_DEAD,
+            };
+            let hidden = if sheets.values().any(gone) {
+                let lines = self.lines().await?;
+                self.hidden(&lines).await
+            } else {
+                BTreeMap::new()
+            };
+            let mut describe = |name: &Name| {
+                let what = format!("describe group {name}");
+                c_name(name, &what)?;
+                if let Some(kind) = hidden.get(name) {
+                    let summary = hidden_summary(name, *kind);
+                    return Ok(Group { summary, coordinator: None, members: Vec::new() });
+                }
+                let sheet =
+                    sheets.remove(&**name).filter(|sheet| !gone(sheet)).ok_or_else(|| unknown(name))?;
+                if let Some(refusal) = sheet.refusal {
+                    return Err(errors::refused(what, refusal));
+                }
+                Ok(Group {
+                    summary: summary(&sheet.line),
+                    coordinator: sheet.coordinator,
+                    members: sheet.members.into_iter().map(member).collect(),
+                })
+            };
+            Ok(groups.iter().map(&mut describe).collect())
+        })
+    }
+
+    fn committed<'a>(&'a self, groups: &'a [Name]) -> Fut<'a, Each<Committed>> {
+        Box::pin(async move {
+            let asks: Vec<Ask> = c_names(groups).into_iter().map(Ask::Committed).collect();
+            let names = c_names(groups);
+            let answers = self.link.ask("read committed offsets", asks, DEADLINE).await?;
+            let mut found: HashMap<&str, _> =
+                names.iter().filter_map(|name| name.to_str().ok()).zip(answers).collect();
+            let mut committed = |name: &Name| {
+                let what = format!("committed offsets of group {name}");
+                c_name(name, &what)?;
+                match found.remove(&**name) {
+                    Some(Ok(Told::Parts(parts))) => commits(&what, parts),
+                    // A group that does not exist has no commits.
+                    Some(Err(refusal)) if refusal.code == Code::GroupIdNotFound => Ok(Vec::new()),
+                    Some(Err(refusal)) => Err(errors::refused(what, refusal)),
+                    Some(Ok(_)) => Err(odd(&what)),
+                    None => Err(BrokerError::new(ErrorKind::Invalid, what, "the group is named twice")),
+                }
+            };
+            Ok(groups.iter().map(&mut committed).collect())
+        })
+    }
+}
+
+fn commits(what: &str, parts: Vec<Part>) -> Result<Committed, BrokerError> {
+    let mut all = Vec::with_capacity(parts.len());
+    for part in parts {
+        if let Some(refusal) = part.refusal {
+            return Err(errors::refused(what, refusal));
+        }
+        if part.offset >= 0 {
+            all.push((Shard::new(part.topic, part.partition), part.offset));
+        }
+    }
+    all.sort_unstable();
+    Ok(all)
+}
