@@ -139,3 +139,100 @@ pub(super) async fn take(
     sampler.renew_letters();
     Ok(sampler.picture())
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::ask::Desk;
+    use crate::broker::memory::MemoryBroker;
+    use crate::broker::memory::fault::Op;
+    use crate::broker::{NewTopic, SessionKind, Write};
+    use crate::config::profile::Profile;
+    use crate::context::{Cx, Operator};
+    use crate::event::Headers;
+    use crate::observe::snapshot::{Freshness, Role};
+    use crate::text::SystemClock;
+
+    /// A desk on a broker with `orders` and one letter in `orders-dlt`.
+    async fn desk() -> (Arc<MemoryBroker>, Desk) {
+        let clock = Arc::new(SystemClock::default());
+        let memory = MemoryBroker::new(clock.clone(), 16 << 20);
+        let operator = Operator { name: "t".into(), os_user: "t".into(), host: "t".into() };
+        let mut profile = Profile::new("t", vec![]);
+        profile.refresh.visible = Duration::from_millis(20);
+        let cx = Cx { broker: memory.broker(), clock, profile: profile.into(), operator: Arc::new(operator) };
+        let writer = cx.broker.writer().unwrap();
+        for name in ["orders", "orders-dlt"] {
+            let topic = NewTopic { name: name.into(), partitions: 1, replication: None, config: Vec::new() };
+            writer.create_topics(&[topic]).await.unwrap().remove(0).unwrap();
+        }
+        let mut session = writer.begin(SessionKind::Idempotent).await.unwrap();
+        let write = Write {
+            topic: "orders-dlt".into(),
+            partition: Some(0),
+            key: None,
+            value: Some(Bytes::from_static(b"v")),
+            headers: Headers::default(),
+            timestamp: None,
+        };
+        session.stage(write).await.unwrap();
+        session.commit().await.unwrap();
+        (memory, Desk::new(cx))
+    }
+
+    #[tokio::test]
+    async fn watching_brings_live_pictures_with_dead_letters_and_ends_with_the_desk() {
+        let (memory, desk) = desk().await;
+        assert_eq!(memory.faults().calls_of(Op::Topics), 0, "nothing is asked before somebody looks");
+        let mut pictures = desk.snapshots();
+        let also = desk.snapshots();
+        let picture = pictures.wait_for(|p| p.totals.pending.is_some()).await.unwrap().clone();
+        assert_eq!((picture.freshness.clone(), picture.totals.pending), (Freshness::Live, Some(1)));
+        assert_eq!(picture.topics[1].role, Role::DeadLetter);
+        assert_eq!(picture.topics[0].dead_letter_topics, ["orders-dlt".into()]);
+        assert!(also.borrow().generation > 0, "one sampler serves all who watch");
+        drop(desk);
+        while pictures.changed().await.is_ok() {}
+        // Both tasks may finish a call that was under way.
+        tokio::task::yield_now().await;
+        let calls = memory.faults().calls_of(Op::Bounds);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert!(memory.faults().calls_of(Op::Bounds) <= calls + 1);
+    }
+
+    #[tokio::test]
+    async fn one_picture_has_rates_and_all_letters_and_leaves_nothing_behind() {
+        let (memory, desk) = desk().await;
+        let exposure = Exposure {
+            looks: 2,
+            window: Duration::from_millis(50),
+            interest: Interest::default(),
+            count_letters: true,
+        };
+        let picture = desk.picture(&exposure, &|_| {}, &CancellationToken::new()).await.unwrap();
+        assert_eq!((picture.totals.pending, picture.topics[0].records_per_second), (Some(1), Some(0.0)));
+        let calls = memory.faults().calls_of(Op::Bounds);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_eq!(memory.faults().calls_of(Op::Bounds), calls);
+    }
+
+    #[tokio::test]
+    async fn one_picture_of_a_broker_that_is_away_is_an_error_and_a_cancel_ends_it() {
+        let (memory, desk) = desk().await;
+        let exposure = Exposure {
+            looks: 2,
+            window: Duration::from_secs(600),
+            interest: Interest::default(),
+            count_letters: false,
+        };
+        let cancel = CancellationToken::new();
+        cancel.cancel();
+        let fault = desk.picture(&exposure, &|_| {}, &cancel).await.unwrap_err();
+        assert_eq!(fault.exit_code(), 130);
+        memory.faults().disconnect();
+        let fault = desk.picture(&exposure, &|_| {}, &CancellationToken::new()).await.unwrap_err();
+        assert_eq!(fault.code, "unreachable");
+    }
+}

@@ -246,6 +246,45 @@ mod tests {
     use super::*;
 
     #[test]
+    fn one_topic_has_the_fields_of_its_row_and_its_partitions() {
+        let partition = PartitionRow {
+            partition: 0,
+            leader: Some(1),
+            replicas: vec![1],
+            isr: vec![1],
+            start_offset: Some(0),
+            end_offset: None,
+            last_stable_offset: None,
+            records_per_second: None,
+        };
+        let row = TopicRow {
+            name: "orders".into(),
+            role: Role::Source,
+            partitions: 1,
+            replication_factor: 1,
+            records: None,
+            records_per_second: None,
+            bytes_per_second: None,
+            bytes_per_second_estimated: false,
+            retention_ms: None,
+            cleanup_policy: None,
+            dead_letter_topics: Vec::new(),
+            worst_group: None,
+            worst_lag: None,
+            error: None,
+            detail: [partition].into(),
+            config: None,
+            trend: [].into(),
+        };
+        let picture = Snapshot::empty(crate::text::Timestamp(0));
+        let document = serde_json::to_value(show_document(&picture, &row).unwrap()).unwrap();
+        assert_eq!(document["name"], "orders");
+        assert_eq!(document["partitions"][0]["partition"], 0);
+        assert_eq!((&document["records"], &document["config"]), (&Value::Null, &Value::Null));
+        assert_eq!(document["replication_factor"], 1);
+    }
+
+    #[test]
     fn a_name_that_is_not_there_brings_the_nearest() {
         let fault = unknown("unknown_topic", "topic", "ordrs", ["orders", "payments"], "redrive topics list");
         assert_eq!((fault.exit_code(), fault.hint.as_str()), (1, "did you mean orders?"));

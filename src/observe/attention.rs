@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::group::{Group, Logs};
-use super::snapshot::{Attention, GroupRow, Place, Role, Severity, Status, TopicRow};
+use super::snapshot::{Attention, GroupPartitionRow, GroupRow, Place, Role, Severity, Status, TopicRow};
 use super::topic::Topic;
 use crate::broker::Name;
 use crate::dlq::groups::DlqRow;
@@ -28,6 +28,8 @@ const HOT_RATE: f64 = 1.0;
 const SILENT_SHARE: f64 = 0.1;
 const SILENT_KNOWN: f64 = 60.0;
 const SILENT_RATE: f64 = 0.5;
+/// Partitions of one group that are named as stuck.
+const MOST_STUCK: usize = 3;
 /// Lines at most.
 const MOST: usize = 100;
 
@@ -131,27 +133,27 @@ fn expiring(facts: &Facts<'_>, out: &mut Vec<Finding>) {
 }
 
 fn groups(facts: &Facts<'_>, out: &mut Vec<Finding>) {
+    let mut abandoned: Vec<&GroupRow> = Vec::new();
     for row in facts.group_rows {
         let Some(group) = facts.groups.get(&row.group) else { continue };
         if row.status == Status::Stop {
-            // A group that nobody runs any more is worth a word; one that was seen alive hurts.
-            let severity = if group.alive { Severity::Critical } else { Severity::Info };
+            if !group.alive {
+                abandoned.push(row);
+                continue;
+            }
+            let lag = units::or_dash(row.lag, units::count);
             out.push(Finding {
                 key: format!("stop {}", row.group),
-                severity,
-                what: format!(
-                    "{} has stopped: no members, lag {}",
-                    row.group,
-                    units::or_dash(row.lag, units::count)
-                ),
+                severity: Severity::Critical,
+                what: format!("{} has stopped: no members, lag {lag}", row.group),
                 place: place("groups", row.topics.first(), Some(&row.group)),
-                hint: "start its consumers, or delete the group if nobody needs it",
+                hint: "start its consumers",
                 since: group.moved(),
                 hold: 0,
             });
             continue;
         }
-        for stuck in group.stuck(facts.logs).into_iter().take(3) {
+        for stuck in group.stuck(facts.logs).into_iter().take(MOST_STUCK) {
             let (topic, partition) = (&stuck.shard.topic, stuck.shard.partition);
             let at = units::count(stuck.offset.max(0) as u64);
             let behind = units::count(stuck.lag.max(0) as u64);
@@ -184,42 +186,60 @@ fn groups(facts: &Facts<'_>, out: &mut Vec<Finding>) {
             });
         }
     }
+    // Groups that nobody runs any more are worth one word in all.
+    if let Some(first) = abandoned.first() {
+        let what = match abandoned.as_slice() {
+            [one] => format!("{} has lag and no members", one.group),
+            many => format!("{} groups have lag and no members, for example {}", many.len(), first.group),
+        };
+        out.push(Finding {
+            key: "abandoned".to_owned(),
+            severity: Severity::Info,
+            what,
+            place: place("groups", None, Some(&first.group)),
+            hint: "start their consumers, or delete the groups if nobody needs them",
+            since: None,
+            hold: 0,
+        });
+    }
 }
 
 fn retention(facts: &Facts<'_>, out: &mut Vec<Finding>) {
-    for row in facts.group_rows {
+    let alive = |row: &&GroupRow| facts.groups.get(&row.group).is_some_and(|g| g.alive);
+    for row in facts.group_rows.iter().filter(alive) {
+        let mut by_topic: BTreeMap<&Arc<str>, Vec<&GroupPartitionRow>> = BTreeMap::new();
         for part in row.detail.iter() {
-            let at = || Place {
-                partition: Some(part.partition),
-                ..place("groups", Some(&part.topic), Some(&row.group))
-            };
-            let where_ = format!("{} on {}[{}]", row.group, part.topic, part.partition);
-            if part.lost > 0 {
+            by_topic.entry(&part.topic).or_default().push(part);
+        }
+        for (topic, parts) in by_topic {
+            let mut add = |kind, what, partition| {
                 out.push(Finding {
-                    key: format!("lost {where_}"),
+                    key: format!("{kind} {} {topic}", row.group),
                     severity: Severity::Critical,
-                    what: format!("{where_} has lost {} records to retention", units::count(part.lost)),
-                    place: at(),
-                    hint: "they were deleted before they were consumed; raise retention.ms",
-                    since: None,
-                    hold: 0,
-                });
-                continue;
-            }
-            let retention = facts.topics.get(&part.topic).and_then(Topic::retention_ms);
-            let (Some(retention), Some(lag)) = (retention, part.lag_seconds) else { continue };
-            let left = retention as f64 / 1000.0 - lag;
-            if lag > left && row.drain_seconds.is_none_or(|drain| drain > left) {
-                let when = units::age((left.max(0.0) * 1000.0) as i64);
-                out.push(Finding {
-                    key: format!("outlives {where_}"),
-                    severity: Severity::Critical,
-                    what: format!("{where_} loses records to retention in {when} if it goes on like this"),
-                    place: at(),
+                    what,
+                    place: Place {
+                        partition: Some(partition),
+                        ..place("groups", Some(topic), Some(&row.group))
+                    },
                     hint: "let it catch up, or raise retention.ms of the topic",
                     since: None,
                     hold: 0,
                 });
+            };
+            let lost: u64 = parts.iter().map(|p| p.lost).sum();
+            if let Some(worst) = parts.iter().max_by_key(|p| p.lost).filter(|_| lost > 0) {
+                let lost = units::count(lost);
+                let what = format!("{} has lost {lost} records of {topic} to retention", row.group);
+                add("lost", what, worst.partition);
+            }
+            let Some(retention) = facts.topics.get(topic).and_then(Topic::retention_ms) else { continue };
+            let old = parts.iter().filter_map(|p| Some((p.lag_seconds?, p.partition)));
+            let Some((lag, partition)) = old.max_by(|a, b| a.0.total_cmp(&b.0)) else { continue };
+            let left = retention as f64 / 1000.0 - lag;
+            if lag > left && row.drain_seconds.is_none_or(|drain| drain > left) {
+                let when = units::age((left.max(0.0) * 1000.0) as i64);
+                let what = format!("{} on {topic}[{partition}]: retention overtakes it in {when}", row.group);
+                add("overtaken", what, partition);
             }
         }
     }
@@ -294,5 +314,275 @@ fn partitions(of: &[i32]) -> String {
     match of {
         [one] => format!("partition {one} is"),
         many => format!("{} partitions are", many.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
+    use super::super::log::Log;
+    use super::super::topic::role;
+    use super::*;
+    use crate::broker::{
+        Bounds, ConfigEntry, Group as Described, GroupKind, GroupSummary, Member, PartitionInfo, Shard,
+        TopicInfo,
+    };
+    use crate::config::profile::DeadLetters;
+    use crate::dlq::groups::FoundBy;
+
+    const START: i64 = 1_795_525_331_000;
+
+    /// A cluster of one topic, `orders`, and one group, `email`, as looks go on.
+    struct World {
+        topics: BTreeMap<Name, Topic>,
+        groups: BTreeMap<Name, Group>,
+        letters: Vec<DlqRow>,
+        since: Since,
+        second: i64,
+    }
+
+    impl World {
+        fn new(partitions: i32, members: usize) -> Self {
+            let partition = |partition| PartitionInfo {
+                partition,
+                leader: Some(1),
+                replicas: vec![1, 2],
+                isr: vec![1, 2],
+            };
+            let info = TopicInfo {
+                name: "orders".into(),
+                internal: false,
+                partitions: (0..partitions).map(partition).collect(),
+                error: None,
+            };
+            let summary = GroupSummary {
+                group: "email".into(),
+                kind: GroupKind::Classic,
+                state: None,
+                unknown_reason: None,
+            };
+            let member = |i| Member {
+                id: format!("m{i}").into(),
+                client_id: "c".into(),
+                host: "h".into(),
+                assigned: Vec::new(),
+            };
+            let mut group = Group::new(summary.clone());
+            let members = (0..members).map(member).collect();
+            group.describe(Ok(Described { summary, coordinator: None, members }));
+            Self {
+                topics: BTreeMap::from([("orders".into(), Topic::new(info))]),
+                groups: BTreeMap::from([("email".into(), group)]),
+                letters: Vec::new(),
+                since: Since::default(),
+                second: 0,
+            }
+        }
+
+        fn topic(&mut self) -> &mut Topic {
+            self.topics.get_mut("orders").unwrap()
+        }
+
+        fn now(&self) -> (Duration, Timestamp) {
+            (Duration::from_secs(self.second as u64), Timestamp(START + self.second * 1000))
+        }
+
+        /// The next look, two seconds later: bounds and commits by partition.
+        fn look(&mut self, bounds: &[Bounds], commits: &[i64]) {
+            self.second += 2;
+            let now = self.now();
+            for (partition, bounds) in (0..).zip(bounds) {
+                self.topic().logs.entry(partition).or_default().see(Ok(*bounds), now.0, now.1);
+            }
+            self.topic().note(now.0);
+            let topics = &self.topics;
+            let logs = |s: &Shard| topics.get(&s.topic).and_then(|t| t.logs.get(&s.partition));
+            let committed = (0..).zip(commits).map(|(p, c)| (Shard::new("orders", p), *c)).collect();
+            self.groups.get_mut("email").unwrap().commit(Ok(committed), &logs, &BTreeSet::new(), now);
+        }
+
+        fn list(&mut self) -> Vec<Attention> {
+            let topics = &self.topics;
+            let logs = |s: &Shard| -> Option<&Log> { topics.get(&s.topic)?.logs.get(&s.partition) };
+            let now = self.now();
+            let config = DeadLetters::default();
+            let topic_rows: Vec<_> = topics.values().map(|t| t.row(role(&t.info, false, &config))).collect();
+            let group_rows: Vec<_> = self.groups.values().map(|g| g.row(&logs, now, None)).collect();
+            self.since.rank(&Facts {
+                now: now.1,
+                topic_rows: &topic_rows,
+                group_rows: &group_rows,
+                letters: &self.letters,
+                topics,
+                groups: &self.groups,
+                logs: &logs,
+            })
+        }
+
+        fn words(&mut self) -> Vec<String> {
+            self.list().into_iter().map(|a| a.what).collect()
+        }
+    }
+
+    fn to(end: i64) -> Bounds {
+        Bounds { start: 0, end, last_stable: end }
+    }
+
+    fn letters(topic: &str) -> DlqRow {
+        DlqRow {
+            topic: topic.into(),
+            found_by: FoundBy::Name,
+            formats: Vec::new(),
+            sources: Vec::new(),
+            groups: Vec::new(),
+            records: Some(3),
+            pending: Some(3),
+            redriven: Some(0),
+            discarded: Some(0),
+            parked: Some(0),
+            duplicate: Some(0),
+            arrivals_per_minute: Some(12.0),
+            oldest_timestamp: None,
+            oldest_age_seconds: None,
+            expires_at: None,
+            beyond_last_stable: Some(0),
+            complete: true,
+            scanned: 3,
+            top_failure: None,
+            failures: 1,
+            arrived_by_group: Vec::new(),
+            new_failures: Vec::new(),
+            arrivals: Vec::new(),
+            error: None,
+        }
+    }
+
+    #[test]
+    fn a_healthy_cluster_needs_no_attention() {
+        let mut world = World::new(4, 1);
+        for i in 1..40 {
+            world.look(&[to(i * 10), to(i * 10), to(i * 10), to(i * 10)], &[i * 10 - 1; 4]);
+        }
+        assert_eq!(world.words(), [""; 0]);
+    }
+
+    #[test]
+    fn a_new_failure_comes_first_and_is_new_for_half_an_hour() {
+        let mut world = World::new(1, 0);
+        world.look(&[to(10)], &[10]);
+        let mut row = letters("orders-dlt");
+        row.new_failures = vec![("f1".into(), "PaymentTimeout".into(), world.now().1)];
+        row.expires_at = Some(world.now().1.plus_millis(3 * 3_600_000));
+        world.letters = vec![row];
+        let list = world.list();
+        assert_eq!(list[0].what, "orders-dlt: new failure PaymentTimeout (+12/min)");
+        assert_eq!((list[0].severity, list[0].place.screen), (Severity::Critical, "dead_letters"));
+        assert_eq!(list[1].what, "orders-dlt: retention deletes the oldest pending letter in 3 h");
+        world.second += 31 * 60;
+        assert_eq!(world.list().len(), 1);
+        world.letters[0].pending = Some(0);
+        assert_eq!(world.words(), [""; 0], "nothing is lost where nothing is pending");
+    }
+
+    #[test]
+    fn a_record_that_stops_one_partition_is_named_with_its_place_and_time() {
+        let mut world = World::new(2, 1);
+        for i in 1..15 {
+            world.look(&[to(100 + i), to(i * 10)], &[48, i * 10 - 1]);
+        }
+        let list = world.list();
+        assert_eq!(list[0].what, "email is stuck at record orders[0] @ 48, behind it 66");
+        assert_eq!((list[0].place.partition, list[0].place.offset), (Some(0), Some(48)));
+        assert_eq!(list[0].since, Timestamp(START + 2000));
+    }
+
+    #[test]
+    fn a_group_that_stopped_hurts_only_if_it_was_seen_alive() {
+        let mut world = World::new(1, 0);
+        for i in 1..12 {
+            world.look(&[to(100 + i)], &[48]);
+        }
+        let list = world.list();
+        assert_eq!(
+            (list[0].what.as_str(), list[0].severity),
+            ("email has lag and no members", Severity::Info)
+        );
+        let mut world = World::new(1, 0);
+        for i in 1..20 {
+            world.look(&[to(100 + i)], &[48 + i.min(5)]);
+        }
+        let list = world.list();
+        assert_eq!(list[0].what, "email has stopped: no members, lag 66");
+        assert_eq!((list[0].severity, list[0].since), (Severity::Critical, Timestamp(START + 10_000)));
+    }
+
+    #[test]
+    fn lag_that_retention_will_overtake_is_told_before_it_happens() {
+        let mut world = World::new(1, 1);
+        let entry = ConfigEntry { value: Some("20000".into()), is_default: false };
+        world.topic().configure(Some([("retention.ms".into(), entry)].into()), Duration::ZERO);
+        world.look(&[to(100)], &[100]);
+        for i in 1..=5 {
+            world.look(&[to(100 + i * 10)], &[100]);
+        }
+        assert_eq!(world.words(), [""; 0]);
+        world.look(&[to(160)], &[100]);
+        assert_eq!(world.words(), ["email on orders[0]: retention overtakes it in 8 s"]);
+        world.look(&[Bounds { start: 130, ..to(170) }], &[100]);
+        assert_eq!(world.words()[0], "email has lost 30 records of orders to retention");
+    }
+
+    #[test]
+    fn a_hot_partition_is_told_when_it_stays_hot() {
+        let mut world = World::new(4, 0);
+        for i in 1..10 {
+            world.look(&[to(i), to(i * 100), to(i), to(i)], &[]);
+            assert_eq!(world.words(), [""; 0]);
+        }
+        for i in 10..20 {
+            world.look(&[to(i), to(i * 100), to(i), to(i)], &[]);
+            world.list();
+        }
+        assert_eq!(world.words(), ["orders[1] is hot: it takes 97 % of the topic"]);
+    }
+
+    #[test]
+    fn a_topic_that_fell_silent_is_told() {
+        let mut world = World::new(1, 0);
+        for i in 1..50 {
+            world.look(&[to(i * 20)], &[]);
+        }
+        assert_eq!(world.words(), [""; 0]);
+        for _ in 0..40 {
+            world.look(&[to(49 * 20)], &[]);
+            world.list();
+        }
+        let words = world.words();
+        assert!(words[0].starts_with("orders fell silent: 0/s, usually "), "{words:?}");
+    }
+
+    #[test]
+    fn a_transaction_that_hangs_is_told_after_a_minute() {
+        let mut world = World::new(1, 0);
+        let held = |end| Bounds { start: 0, end, last_stable: 50 };
+        for i in 1..31 {
+            world.look(&[held(100 + i)], &[]);
+        }
+        assert_eq!(world.words(), [""; 0]);
+        world.look(&[held(200)], &[]);
+        assert_eq!(world.words(), ["orders[0]: a transaction hangs, readers wait at 50"]);
+    }
+
+    #[test]
+    fn partitions_without_leader_or_replicas_are_told() {
+        let mut world = World::new(3, 0);
+        world.topic().info.partitions[0].leader = None;
+        world.topic().info.partitions[1].isr = vec![1];
+        let list = world.list();
+        assert_eq!(list[0].what, "orders: partition 0 is without a leader");
+        assert_eq!(list[1].what, "orders: partition 1 is under-replicated");
+        assert_eq!((list[0].severity, list[1].severity), (Severity::Critical, Severity::Warning));
     }
 }
