@@ -20,19 +20,24 @@ pub(super) fn pretty<T: Serialize + ?Sized>(out: impl Write, value: &T) -> serde
     value.serialize(&mut Serializer::with_formatter(out, Escaping(PrettyFormatter::new())))
 }
 
+/// Writes JSON text that somebody else made: outside of strings it has only ASCII, so escaping keeps its meaning.
+pub(super) fn escaped(out: &mut (impl Write + ?Sized), text: &str) -> io::Result<()> {
+    let mut rest = text;
+    while let Some((at, c)) = rest.char_indices().find(|(_, c)| !is_shown_as_itself(*c)) {
+        out.write_all(rest.get(..at).unwrap_or_default().as_bytes())?;
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            write!(out, "\\u{unit:04x}")?;
+        }
+        rest = rest.get(at + c.len_utf8()..).unwrap_or_default();
+    }
+    out.write_all(rest.as_bytes())
+}
+
 struct Escaping<F>(F);
 
 impl<F: Formatter> Formatter for Escaping<F> {
     fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, text: &str) -> io::Result<()> {
-        let mut rest = text;
-        while let Some((at, c)) = rest.char_indices().find(|(_, c)| !is_shown_as_itself(*c)) {
-            writer.write_all(rest.get(..at).unwrap_or_default().as_bytes())?;
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                write!(writer, "\\u{unit:04x}")?;
-            }
-            rest = rest.get(at + c.len_utf8()..).unwrap_or_default();
-        }
-        writer.write_all(rest.as_bytes())
+        escaped(writer, text)
     }
 
     fn begin_array<W: ?Sized + Write>(&mut self, w: &mut W) -> io::Result<()> {

@@ -7,6 +7,7 @@ mod completions;
 mod config;
 mod dlq;
 pub mod exit;
+mod get;
 mod groups;
 mod json;
 mod logs;
@@ -22,6 +23,7 @@ pub mod selectors;
 mod session;
 mod start;
 mod table;
+mod tail;
 mod topics;
 mod watch;
 
@@ -111,6 +113,10 @@ enum Command {
     /// Consumer groups: lag, status, latency
     #[command(subcommand)]
     Groups(groups::Command),
+    /// Read records of topics, as they lie or as they come
+    Tail(Box<tail::Args>),
+    /// One record whole, and how it was decoded; or why there is none
+    Get(get::Args),
     /// Dead-letter topics, their failures, their letters
     #[command(subcommand)]
     Dlq(dlq::Command),

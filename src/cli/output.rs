@@ -3,6 +3,7 @@
 //! stdout carries data and nothing else. Everything that comes from a broker is made safe before it is
 //! written: cells and messages by [`Safe`], JSON by escapes. A closed pipe is told as [`Stop::ClosedPipe`].
 
+use std::borrow::Cow;
 use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -26,9 +27,9 @@ pub enum Format {
     Json,
     /// One object a line, as it comes
     Jsonl,
-    /// The values' bytes (tail)
+    /// The values' bytes (tail, get)
     Raw,
-    /// The values as a hex dump (tail)
+    /// The values as a hex dump (tail, get)
     Hex,
 }
 
@@ -182,14 +183,18 @@ impl Output {
     /// Writes one line for the eye, made safe and cut to the terminal's width.
     pub fn line(&self, line: &str) -> Result<(), Stop> {
         let line = Safe::new(line);
-        let line = match self.form.width {
-            Some(width) => cut(line.as_str(), width),
-            None => line.as_str().into(),
-        };
         let mut out = self.data();
-        out.write_all(line.as_bytes())?;
+        out.write_all(self.fit(line.as_str()).as_bytes())?;
         out.write_all(b"\n")?;
         Ok(())
+    }
+
+    /// As much of a safe line as the terminal's width holds.
+    pub(super) fn fit<'l>(&self, line: &'l str) -> Cow<'l, str> {
+        match self.form.width {
+            Some(width) => cut(line, width),
+            None => line.into(),
+        }
     }
 
     /// Writes names and values under each other; what has no value is left out.
@@ -212,6 +217,15 @@ impl Output {
         out.write_all(bytes)?;
         out.flush()?;
         Ok(())
+    }
+
+    /// Writes with `work`, and does not flush: for many records at once. As with [`Self::bytes`], the caller sees
+    /// to it that a terminal never gets a stranger's bytes.
+    pub(super) fn write(
+        &self,
+        work: impl FnOnce(&mut BufWriter<Stdout>) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
+        work(&mut self.data())
     }
 
     /// Writes out what waits.

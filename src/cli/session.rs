@@ -8,7 +8,8 @@ use tokio_util::sync::CancellationToken;
 use super::exit::{Done, Ended, Stop};
 use super::output::{Format, Output};
 use super::{
-    Command, Global, completions, config, dlq, groups, logs, man, operator, overview, plan, run, runs, topics,
+    Command, Global, completions, config, dlq, get, groups, logs, man, operator, overview, plan, run, runs,
+    tail, topics,
 };
 use crate::ask::{Answer, Desk, Event, Request};
 use crate::config::place::{Environment, log_file};
@@ -40,8 +41,9 @@ impl<'a> Session<'a> {
 
     /// Does what was asked.
     pub(super) async fn obey(&self, command: Option<Command>) -> Ended {
-        if matches!(self.output.format(), Format::Raw | Format::Hex) {
-            return Err(Fault::usage("usage", "the formats raw and hex are for tail only")
+        let bytes = matches!(self.output.format(), Format::Raw | Format::Hex);
+        if bytes && !matches!(command, Some(Command::Tail(_) | Command::Get(_))) {
+            return Err(Fault::usage("usage", "the formats raw and hex are for tail and get only")
                 .hint("use -o table, json or jsonl")
                 .into());
         }
@@ -64,6 +66,8 @@ impl<'a> Session<'a> {
             Command::Overview(args) => overview::run(self, args).await,
             Command::Topics(command) => topics::run(self, command).await,
             Command::Groups(command) => groups::run(self, command).await,
+            Command::Tail(args) => tail::run(self, *args).await,
+            Command::Get(args) => get::run(self, args).await,
             Command::Dlq(command) => dlq::run(self, command).await,
             Command::Plan(args) => plan::run(self, *args).await,
             Command::Run(args) => run::run(self, args).await,

@@ -2,6 +2,7 @@
 
 pub mod document;
 mod get;
+mod json;
 mod placement;
 mod range;
 mod tail;
@@ -9,4 +10,5 @@ mod tail;
 mod tests;
 
 pub use get::get;
+pub use json::RecordDocument;
 pub use tail::tail;

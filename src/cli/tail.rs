@@ -1,0 +1,366 @@
+//! `redrive tail`: records of topics, as they lie or as they come.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use super::exit::{Done, Ended, Stop};
+use super::output::{Format, Output};
+use super::selectors::{Selected, Selectors};
+use super::{Session, json, session};
+use crate::ask::{Answer, Desk, Event, Request};
+use crate::config::profile::DeadLetters;
+use crate::event::Record;
+use crate::event::view::{Layout, View};
+use crate::filter::jq::{self, Program};
+use crate::filter::{Selection, document};
+use crate::records::RecordDocument;
+use crate::records::document::{TailAnswer, TailRequest};
+use crate::text::width::{left, right};
+use crate::text::{Fault, Safe, TimeFormat, TimeStyle, units};
+
+/// Bytes of a value that a line of a terminal is made of at most.
+const PREVIEW: usize = 1024;
+/// Lines of a hex dump that are made at once.
+const LINES: usize = 4096;
+
+/// The beginning of the document of `-o json`: it is written with the first record, or at the end.
+const HEAD: &[u8] = b"{\"schema\":1,\"records\":[";
+
+/// Arguments of `tail`.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Args {
+    /// The topics
+    #[arg(required = true, value_name = "TOPIC")]
+    topics: Vec<String>,
+    #[command(flatten)]
+    selectors: Selectors,
+    /// Go on with new records (the default on a terminal without --from)
+    #[arg(long, short = 'f')]
+    follow: bool,
+    /// Print what this jq expression makes of each record, instead of the record
+    #[arg(long, value_name = "JQ", allow_hyphen_values = true)]
+    select: Option<String>,
+    /// What follows each value of -o raw and --select (\n, \t, \r, \0 and \\ are understood; default \n)
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    separator: Option<String>,
+}
+
+/// The end of the document of `-o json`, behind the records.
+#[derive(Serialize)]
+struct Summary<'a> {
+    #[serde(flatten)]
+    answer: &'a TailAnswer,
+    selection: Selected,
+}
+
+pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
+    let selection = args.selectors.selection(session.clock.now())?;
+    let selected = Selected::of(&selection);
+    let open_end = selection.from.is_none() && selection.to.is_none();
+    let follow = args.follow || (open_end && session.output.is_terminal());
+    let form = form(&args, session.output, follow)?;
+    let limit = selection.limit;
+    let cx = session.connect().await?;
+    let printer = Printer {
+        output: session.output,
+        form,
+        several: args.topics.len() > 1,
+        formats: cx.profile.dead_letters.clone(),
+        times: TimeFormat::new(TimeStyle::Local),
+        state: Mutex::default(),
+        cancel: session.cancel.child_token(),
+    };
+    let answer = printer.print(&Desk::new(cx), request(args.topics, selection, follow)).await?;
+    printer.end(&answer, selected)?;
+    if session.cancel.is_cancelled() {
+        return Ok(Done::Interrupted);
+    }
+    let enough = limit.is_some_and(|limit| answer.matched >= limit);
+    Ok(if answer.complete || enough { Done::All } else { Done::Part })
+}
+
+fn request(topics: Vec<String>, selection: Selection, follow: bool) -> Request {
+    let topics = topics.into_iter().map(Arc::from).collect();
+    Request::Tail(TailRequest { topics, selection, follow })
+}
+
+/// How records are written.
+enum Form {
+    /// A line a record.
+    Lines,
+    /// A document.
+    Json,
+    /// A document a line.
+    Jsonl,
+    /// The values' bytes.
+    Raw(Vec<u8>),
+    /// The values' bytes in hexadecimal.
+    Hex,
+    /// What an expression makes of them: as text with a separator, or as JSON.
+    Select(Box<Program>, Option<Vec<u8>>),
+}
+
+fn form(args: &Args, output: &Output, follow: bool) -> Result<Form, Fault> {
+    let separator = args.separator.as_deref().map_or_else(|| b"\n".to_vec(), unescape);
+    let usage = |what: &str, hint: &str| Err(Fault::usage("usage", what).hint(hint));
+    let format = output.format();
+    if format == Format::Json && follow {
+        return usage("a document has an end, and what is followed has none", "use -o jsonl");
+    }
+    if args.separator.is_some() && format != Format::Raw && (args.select.is_none() || format != Format::Table)
+    {
+        return usage("--separator goes with -o raw and with --select", "leave it out, or add -o raw");
+    }
+    let Some(code) = &args.select else {
+        return Ok(match format {
+            Format::Table => Form::Lines,
+            Format::Json => Form::Json,
+            Format::Jsonl => Form::Jsonl,
+            Format::Raw => Form::Raw(separator),
+            Format::Hex => Form::Hex,
+        });
+    };
+    let program = Box::new(Program::compile(code, "--select")?);
+    match format {
+        Format::Table | Format::Raw => Ok(Form::Select(program, Some(separator))),
+        Format::Jsonl => Ok(Form::Select(program, None)),
+        Format::Json | Format::Hex => usage("--select gives one line a result", "use -o table, jsonl or raw"),
+    }
+}
+
+/// Reads `\n`, `\t`, `\r`, `\0` and `\\`.
+fn unescape(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        match (byte, byte == b'\\') {
+            (_, false) => out.push(byte),
+            _ => match bytes.next() {
+                Some(b'n') => out.push(b'\n'),
+                Some(b't') => out.push(b'\t'),
+                Some(b'r') => out.push(b'\r'),
+                Some(b'0') => out.push(0),
+                Some(b'\\') => out.push(b'\\'),
+                other => out.extend([Some(b'\\'), other].into_iter().flatten()),
+            },
+        }
+    }
+    out
+}
+
+struct Printer<'a> {
+    output: &'a Output,
+    form: Form,
+    several: bool,
+    formats: DeadLetters,
+    times: TimeFormat,
+    state: Mutex<State>,
+    /// Cancelled where nobody reads any more.
+    cancel: CancellationToken,
+}
+
+#[derive(Default)]
+struct State {
+    printed: u64,
+    stop: Option<Stop>,
+    select_errors: u64,
+    first_error: Option<String>,
+}
+
+impl Printer<'_> {
+    async fn print(&self, desk: &Desk, request: Request) -> Result<Arc<TailAnswer>, Stop> {
+        let tell = |event: Event| match event {
+            Event::Progress(progress) => self.output.progress(&progress),
+            Event::Records(records) => self.records(&records),
+            Event::Run(_) => {}
+        };
+        let answer = desk.answer(request, &tell, self.cancel.clone()).await;
+        if let Some(stop) = self.state().stop.take() {
+            return Err(stop);
+        }
+        match answer? {
+            Answer::Tail(answer) => Ok(answer),
+            _ => Err(session::unexpected()),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn records(&self, records: &[Record]) {
+        let mut state = self.state();
+        if state.stop.is_some() {
+            return;
+        }
+        let written = self.output.write(|out| {
+            for record in records {
+                self.record(record, out, &mut state)?;
+                state.printed += 1;
+            }
+            Ok(out.flush()?)
+        });
+        if let Err(stop) = written {
+            state.stop = Some(stop);
+            self.cancel.cancel();
+        }
+    }
+
+    fn record(&self, record: &Record, out: &mut impl Write, state: &mut State) -> Result<(), Stop> {
+        match &self.form {
+            Form::Lines => {
+                let line = self.line(record);
+                out.write_all(self.output.fit(&line).as_bytes())?;
+                out.write_all(b"\n")?;
+            }
+            Form::Json => {
+                out.write_all(if state.printed == 0 { HEAD } else { b"," })?;
+                out.write_all(b"\n")?;
+                json::compact(out, &RecordDocument::new(record))?;
+            }
+            Form::Jsonl => {
+                json::compact(&mut *out, &RecordDocument::new(record))?;
+                out.write_all(b"\n")?;
+            }
+            Form::Raw(separator) => self.text(record.value.as_deref().unwrap_or_default(), separator, out)?,
+            Form::Hex => self.hex(record, out)?,
+            Form::Select(program, separator) => match program.outputs(document(record, &self.formats)) {
+                Ok(outputs) => {
+                    for output in outputs {
+                        self.output_of(&output, separator.as_deref(), out)?;
+                    }
+                }
+                Err(why) => {
+                    state.select_errors += 1;
+                    state.first_error.get_or_insert_with(|| format!("{}: {why}", record.at));
+                }
+            },
+        }
+        Ok(())
+    }
+
+    /// One output of `--select`.
+    fn output_of(
+        &self,
+        output: &jq::Output,
+        separator: Option<&[u8]>,
+        out: &mut impl Write,
+    ) -> Result<(), Stop> {
+        match (output, separator) {
+            (output, Some(separator)) => self.text(output.bytes(), separator, out),
+            (jq::Output::Text(text), None) => {
+                json::compact(&mut *out, &crate::event::codec::encode_text(Some(text)).0)?;
+                Ok(out.write_all(b"\n")?)
+            }
+            (jq::Output::Json(text), None) => {
+                json::escaped(out, text)?;
+                Ok(out.write_all(b"\n")?)
+            }
+        }
+    }
+
+    /// Bytes as they are; on a terminal made safe, line by line.
+    fn text(&self, bytes: &[u8], separator: &[u8], out: &mut impl Write) -> Result<(), Stop> {
+        if !self.output.is_terminal() {
+            out.write_all(bytes)?;
+            return Ok(out.write_all(separator)?);
+        }
+        for (i, line) in bytes.split(|b| *b == b'\n').enumerate() {
+            if i > 0 {
+                out.write_all(b"\n")?;
+            }
+            out.write_all(Safe::from_bytes(line).as_str().as_bytes())?;
+        }
+        match separator {
+            b"\n" => out.write_all(b"\n")?,
+            other => out.write_all(Safe::from_bytes(other).as_str().as_bytes())?,
+        }
+        Ok(())
+    }
+
+    /// A record on one line: time, place, key, value.
+    fn line(&self, record: &Record) -> String {
+        let limit = if self.output.width().is_some() { PREVIEW } else { usize::MAX };
+        let cell = |bytes: Option<&Bytes>| {
+            bytes.map_or_else(
+                || units::DASH.to_owned(),
+                |bytes| Safe::preview(bytes, limit).as_str().to_owned(),
+            )
+        };
+        let time = units::or_dash(record.timestamp(), |at| self.times.full(at));
+        let place = record.at.partition.to_string();
+        let offset = record.at.offset.to_string();
+        let topic = if self.several { format!("{}  ", Safe::new(&record.at.topic)) } else { String::new() };
+        format!(
+            "{}  {topic}{}  {}  {}  {}",
+            left(&time, 30),
+            right(&place, 3),
+            right(&offset, 10),
+            left(&cell(record.key.as_ref()), 20),
+            cell(record.value.as_ref())
+        )
+    }
+
+    fn hex(&self, record: &Record, out: &mut impl Write) -> Result<(), Stop> {
+        let time = units::or_dash(record.timestamp(), |at| self.times.full(at));
+        writeln!(out, "{}  {time}", Safe::new(&record.at.to_string()))?;
+        let Some(value) = &record.value else { return Ok(writeln!(out, "(no value)")?) };
+        let view = View::new(value.clone(), Layout::Hex, 16);
+        let mut from = 0;
+        while from < view.known() {
+            for line in view.lines(from..from + LINES) {
+                writeln!(out, "{}", line.text())?;
+            }
+            from += LINES;
+        }
+        Ok(())
+    }
+
+    /// The end of the document, and what is to be said beside the data.
+    fn end(&self, answer: &TailAnswer, selection: Selected) -> Result<(), Stop> {
+        if matches!(self.form, Form::Json) {
+            let empty = self.state().printed == 0;
+            self.output.write(|out| {
+                out.write_all(if empty { HEAD } else { b"" })?;
+                out.write_all(b"\n],")?;
+                let mut rest = Vec::new();
+                json::compact(&mut rest, &Summary { answer, selection })?;
+                // The object goes on with the members of the summary.
+                out.write_all(rest.get(1..).unwrap_or_default())?;
+                Ok(out.write_all(b"\n")?)
+            })?;
+        }
+        self.output.flush()?;
+        for note in &answer.notes {
+            self.output.note(note);
+        }
+        let state = self.state();
+        if let Some(first) = &state.first_error {
+            let errors = units::count(state.select_errors);
+            self.output.note(&format!("--select failed on {errors} records, first on {first}"));
+        }
+        if let Some(why) = &answer.incomplete_reason {
+            self.output.note(&format!(
+                "incomplete: {why} ({} of {} records read matched)",
+                units::count(answer.matched),
+                units::count(answer.read)
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_separator_may_be_written_with_escapes() {
+        assert_eq!(unescape(r"\n\0-\\\t\x"), b"\n\0-\\\t\\x");
+        assert_eq!(unescape(r"a\"), b"a\\");
+    }
+}
