@@ -56,7 +56,7 @@ impl<'a> Session<'a> {
             Some(command) => {
                 let log = self.global.log_file.clone().or_else(|| self.variable("REDRIVE_LOG_FILE"));
                 let _log = log.map(|path| logs::start(&path, self.global.verbose)).transpose()?;
-                self.until_interrupted(self.obey_on_a_cluster(command)).await
+                self.until_interrupted(Box::pin(self.obey_on_a_cluster(command))).await
             }
         }
     }

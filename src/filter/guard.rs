@@ -19,7 +19,7 @@ const OPERAND: &str = "$operand!";
 type T<'s> = Term<&'s str>;
 
 /// A definition whose body first takes a step.
-pub(super) fn definition<'s>(def: Def<&'s str>) -> Def<&'s str> {
+pub(super) fn definition(def: Def<&str>) -> Def<&str> {
     let body = pipe(Term::Call(STEP, Vec::new()), None, term(def.body));
     Def { name: def.name, args: def.args, body }
 }
@@ -37,11 +37,12 @@ fn bounded(op: Math) -> Option<&'static str> {
     }
 }
 
-fn boxed<'s>(inner: Box<T<'s>>) -> Box<T<'s>> {
+#[expect(clippy::boxed_local, reason = "terms are boxed where they lie in terms")]
+fn boxed(inner: Box<T<'_>>) -> Box<T<'_>> {
     Box::new(term(*inner))
 }
 
-fn term<'s>(whole: T<'s>) -> T<'s> {
+fn term(whole: T<'_>) -> T<'_> {
     match whole {
         Term::Id | Term::Recurse | Term::Num(_) | Term::Break(_) | Term::Var(_) => whole,
         Term::Str(format, parts) => Term::Str(format, parts.into_iter().map(string_part).collect()),
@@ -96,14 +97,14 @@ fn string_part<'s>(part: StrPart<&'s str, T<'s>>) -> StrPart<&'s str, T<'s>> {
     }
 }
 
-fn path_part<'s>(part: Part<T<'s>>) -> Part<T<'s>> {
+fn path_part(part: Part<T<'_>>) -> Part<T<'_>> {
     match part {
         Part::Index(inner) => Part::Index(term(inner)),
         Part::Range(from, to) => Part::Range(from.map(term), to.map(term)),
     }
 }
 
-fn pattern<'s>(names: Pattern<&'s str>) -> Pattern<&'s str> {
+fn pattern(names: Pattern<&str>) -> Pattern<&str> {
     match names {
         Pattern::Var(name) => Pattern::Var(name),
         Pattern::Arr(items) => Pattern::Arr(items.into_iter().map(pattern).collect()),

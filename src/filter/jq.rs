@@ -185,7 +185,7 @@ type Wrong = (String, Range<usize>);
 fn compile<'s>(code: &'s str) -> Result<Filter<Bounded>, Wrong> {
     let tokens =
         Lexer::new(code).lex().map_err(|errors| first(code, errors, |e: &LexExpect<_>| e.as_str()))?;
-    let parsed = Parser::new(&tokens).parse(|p| p.term());
+    let parsed = Parser::new(&tokens).parse(jaq_core::load::Parser::term);
     let term = parsed.map_err(|errors| {
         let errors = errors.into_iter().map(|(expected, found)| {
             (expected, found.map_or(code.get(code.len()..).unwrap_or_default(), |token| token.as_str()))
@@ -252,16 +252,16 @@ fn natives() -> impl Iterator<Item = Fun<Bounded>> {
     kept.chain([(STEP, v(0), step)]).chain(own)
 }
 
-fn one<'a>(value: ValX<'a, Val>) -> jaq_core::ValXs<'a, Val> {
+fn one(value: ValX<'_, Val>) -> jaq_core::ValXs<'_, Val> {
     Box::new(std::iter::once(value))
 }
 
 /// A binary operation, refused where its result would be too large.
-fn math<'a>(
-    (mut context, _): (Ctx<'a, Bounded>, Val),
+fn math(
+    (mut context, _): (Ctx<'_, Bounded>, Val),
     size: fn(&Val, &Val) -> usize,
     work: fn(Val, Val) -> ValR<Val>,
-) -> ValX<'a, Val> {
+) -> ValX<'_, Val> {
     let right = context.pop_var();
     let left = context.pop_var();
     if size(&left, &right) > LARGEST {
@@ -390,7 +390,7 @@ mod tests {
             r#""x" * 1e15"#,
             "\"x\" * 1000000000000",
             r#"reduce range(60) as $i ("xx"; . + .)"#,
-            r#".s *= 100000000000"#,
+            r".s *= 100000000000",
             r#"reduce range(60) as $i ("xx"; . += .)"#,
             "reduce range(60) as $i (10; . * .)",
         ] {

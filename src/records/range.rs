@@ -27,7 +27,7 @@ pub(super) struct Piece {
 /// All that is meant, and what could not be found out.
 #[derive(Debug, Default)]
 pub(super) struct Pieces {
-    pub pieces: Vec<Piece>,
+    pub ranges: Vec<Piece>,
     /// Partitions that cannot be read.
     pub failed: Vec<(Shard, BrokerError)>,
     /// For the eye.
@@ -128,7 +128,7 @@ pub(super) async fn resolve(
                 .push(format!("{}[{}] ends at {}, before {from}", shard.topic, shard.partition, bounds.end));
         }
         let from = from.clamp(bounds.start, bounds.end.max(bounds.start));
-        out.pieces.push(Piece { shard, from, to });
+        out.ranges.push(Piece { shard, from, to });
     }
     Ok(out)
 }

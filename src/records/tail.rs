@@ -27,7 +27,7 @@ pub async fn tail(
     let topics = range::topics(cx, &request.topics).await?;
     let (shards, notes) = shards(cx, &topics, selection, cancel).await?;
     let pieces = range::resolve(cx, shards, selection, request.follow, cancel).await?;
-    let plan = range::plan(pieces.pieces.iter(), isolation);
+    let plan = range::plan(pieces.ranges.iter(), isolation);
     let mut reading = Reading::new(&matcher, selection.limit, pieces, notes);
     reading.answer.isolation = isolation.as_str();
     if !plan.spans.is_empty() && selection.limit != Some(0) {
@@ -96,7 +96,7 @@ impl<'a> Reading<'a> {
         answer.notes.extend(pieces.notes);
         let mut places = HashMap::new();
         let mut ends = Some(0);
-        for piece in pieces.pieces {
+        for piece in pieces.ranges {
             let left = piece.to.map(|to| u64::try_from(to - piece.from).unwrap_or(0));
             ends = ends.zip(left).map(|(all, left)| all + left);
             places.insert(piece.shard.clone(), answer.ranges.len());

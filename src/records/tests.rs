@@ -55,7 +55,9 @@ impl Place {
         let config = config.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let new = NewTopic { name: topic.into(), partitions, replication: None, config };
         let made = self.cx.broker.writer().unwrap().create_topics(&[new]).await.unwrap();
-        made.into_iter().for_each(|made| made.unwrap());
+        for topic in made {
+            topic.unwrap();
+        }
     }
 
     /// Writes one transaction (or none) of records: partition, key, value, time.
