@@ -12,6 +12,7 @@ mod members;
 mod reader;
 mod retention;
 mod settings;
+pub mod shop;
 mod state;
 mod transactions;
 mod writer;
