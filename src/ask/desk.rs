@@ -13,6 +13,7 @@ use crate::letters::Index;
 pub use crate::observe::Interest;
 use crate::observe::snapshot::Snapshot;
 use crate::records;
+use crate::redrive;
 use crate::text::Fault;
 
 /// Answers requests on one broker.
@@ -112,6 +113,9 @@ impl Desk {
             }
             Request::Get(request) => {
                 Ok(Answer::Get(Arc::new(records::get(&self.cx, &request, &cancel).await?)))
+            }
+            Request::Plan(request) => {
+                Ok(Answer::Plan(Arc::new(redrive::make_plan(&self.index, &request, &sink, &cancel).await?)))
             }
             _ => Err(Fault::failed("unwired", "this request is not wired yet")),
         }

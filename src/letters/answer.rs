@@ -15,7 +15,7 @@ use super::document::{
 };
 use super::outcome::Outcome;
 use super::read;
-use super::select::{Pick, Wanted};
+use super::select::{self, Pick, Wanted};
 use super::topic::Topic;
 use crate::broker::Name;
 use crate::context::Sink;
@@ -40,6 +40,8 @@ pub struct Walk {
     pub given: u64,
     /// Letters that retention deleted between choosing and reading.
     pub gone: u64,
+    /// Letters that would fit, but are closed, where only open ones were asked for without looking at content.
+    pub closed: u64,
     /// Letters on which the condition failed with an error; they count as not meant.
     pub filter_errors: u64,
     /// Whether the whole topic had been read, and all that fit was handed out.
@@ -151,11 +153,12 @@ impl Index {
         })
     }
 
-    /// Hands out the letters of a request one after another, by partition and offset; its limit counts. The
-    /// outcome of redriven ones is not asked for ([`Self::outcomes`] does).
+    /// Hands out the letters of a request one after another, by partition and offset; its limit counts. With `only`
+    /// (partition and offset) none but these. The outcome of redriven ones is not asked for ([`Self::outcomes`] does).
     pub async fn each(
         &self,
         request: &LettersRequest,
+        only: Option<&HashSet<(i32, i64)>>,
         sink: &dyn Sink,
         cancel: &CancellationToken,
         take: &mut (dyn FnMut(LetterRow) -> ControlFlow<()> + Send),
@@ -163,10 +166,14 @@ impl Index {
         let selection = &request.selection;
         let matcher = self.matcher(selection)?;
         let topic = self.fresh(&request.topic, sink, cancel).await?;
-        let (picks, whole) = picks(&topic, selection, request.failure.as_deref(), request.state);
+        let (mut picks, whole) = picks(&topic, selection, request.failure.as_deref(), None);
+        picks.retain(|p| only.is_none_or(|only| only.contains(&(p.partition, p.offset))));
+        let all = picks.len();
+        picks.retain(|p| request.state.is_none_or(|wanted| select::is_state(p.state, wanted)));
+        let closed = if request.state.is_some_and(Disposition::is_pending) { all - picks.len() } else { 0 };
         let limit = selection.limit.unwrap_or(u64::MAX);
         let mut notes = self.notes(&topic, &picks).await;
-        let mut walk = Walk { total: picks.len() as u64, ..Walk::default() };
+        let mut walk = Walk { total: picks.len() as u64, closed: closed as u64, ..Walk::default() };
         let mut stopped = limit == 0;
         if !stopped {
             self.matching(&topic, &picks, &matcher, sink, cancel, &mut |record, pick| {
@@ -402,7 +409,7 @@ mod tests {
             given += 1;
             ControlFlow::Continue(())
         };
-        let walk = index.each(&request, &Silent, &cancel, &mut take).await.unwrap();
+        let walk = index.each(&request, None, &Silent, &cancel, &mut take).await.unwrap();
         assert_eq!((given, walk.given, walk.filter_errors, walk.complete), (2, 2, 1, true));
     }
 

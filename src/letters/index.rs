@@ -46,14 +46,14 @@ pub struct Index {
 }
 
 /// The ledger's reader, and whether it was read to its end once.
-pub(super) struct Follower {
+pub struct Follower {
     pub(super) reader: LedgerReader,
     ready: bool,
 }
 
 impl Follower {
     /// The ledger; `None` before it was read to its end, and while it cannot be known.
-    pub(super) fn ledger(&self) -> Option<&crate::ledger::Ledger> {
+    pub fn ledger(&self) -> Option<&crate::ledger::Ledger> {
         self.reader.ledger().filter(|_| self.ready)
     }
 }
@@ -93,7 +93,7 @@ impl Index {
     }
 
     /// The ledger; waits while another task reads it.
-    pub(super) async fn ledger(&self) -> tokio::sync::MutexGuard<'_, Follower> {
+    pub async fn ledger(&self) -> tokio::sync::MutexGuard<'_, Follower> {
         self.ledger.lock().await
     }
 

@@ -8,7 +8,7 @@ pub mod index;
 pub mod json;
 pub mod ledger;
 pub mod outcome;
-mod read;
+pub(crate) mod read;
 mod select;
 #[cfg(test)]
 mod tests;

@@ -20,7 +20,7 @@ const MOST_ROUNDS: usize = 24;
 
 /// Reads the records at `positions` (partition and offset, sorted) and hands each to `take`, in the order of
 /// its partition. Positions that retention has emptied meanwhile are left out.
-pub(super) async fn at(
+pub(crate) async fn at(
     cx: &Cx,
     topic: &Name,
     positions: &[(i32, i64)],

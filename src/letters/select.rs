@@ -91,7 +91,7 @@ impl Wanted {
 }
 
 /// A letter whose state is not known may be pending: it is listed there, with its state unknown.
-fn is_state(state: Option<Disposition>, wanted: Disposition) -> bool {
+pub(super) fn is_state(state: Option<Disposition>, wanted: Disposition) -> bool {
     match state {
         None => wanted.is_pending(),
         Some(state) => state == wanted || (state.is_pending() && wanted.is_pending()),

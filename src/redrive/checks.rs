@@ -1,0 +1,277 @@
+//! Checks of a plan that ask the broker: loops, newer events of the same keys, who reads the targets.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+
+use super::cluster::Target;
+use super::document::Refusal;
+use super::found::Found;
+use super::plan::PlanHeader;
+use crate::broker::{Name, Notice, ReadPlan, Shard, Span, Until};
+use crate::context::{Cx, Progress, Sink};
+use crate::dlq::formats;
+use crate::letters::{Index, read};
+use crate::text::{Fault, Timestamp, units};
+
+/// A record is redriven so often at most.
+const LOOP_LIMIT: u32 = 3;
+/// How long is looked for newer events on a compacted target.
+const CHECK_BUDGET: Duration = Duration::from_secs(30);
+/// How many records are looked at on another target, where the answer is only told.
+const GLANCE: i64 = 50_000;
+
+/// Letters that rules refuse, and the rules.
+#[derive(Default)]
+pub(super) struct Refused {
+    force: Vec<String>,
+    out: HashSet<usize>,
+    refusals: Vec<Refusal>,
+}
+
+impl Refused {
+    pub fn new(force: Vec<String>) -> Self {
+        Self { force, ..Self::default() }
+    }
+
+    /// Refuses one letter, unless the rule is forced or the letter is out already.
+    pub fn add(&mut self, letter: usize, rule: &'static str, why: String) {
+        if self.force.iter().any(|f| f == rule) || !self.out.insert(letter) {
+            return;
+        }
+        self.all(rule, why, 1);
+    }
+
+    /// Refuses by a rule that is about no single letter.
+    pub fn all(&mut self, rule: &'static str, why: String, count: u64) {
+        match self.refusals.iter_mut().find(|r| r.rule == rule && r.why == why) {
+            Some(refusal) => refusal.count += count,
+            None => self.refusals.push(Refusal { rule, why, count }),
+        }
+    }
+
+    pub fn is_out(&self, letter: usize) -> bool {
+        self.out.contains(&letter)
+    }
+
+    pub fn into_refusals(self) -> Vec<Refusal> {
+        self.refusals
+    }
+}
+
+/// Finds letters that were redriven before and failed again: too often, or for the same reason as before. Gives all
+/// that failed again.
+pub(super) async fn loops(
+    index: &Index,
+    header: &PlanHeader,
+    found: &[Found],
+    open: &[usize],
+    refused: &mut Refused,
+    sink: &dyn Sink,
+    cancel: &CancellationToken,
+) -> Result<Vec<usize>, Fault> {
+    let mut again = Vec::new();
+    // Letters of this topic whose redrive failed again as the letter at the index.
+    let mut before: BTreeMap<(i32, i64), Vec<usize>> = BTreeMap::new();
+    {
+        let follower = index.ledger().await;
+        let ledger = follower.ledger();
+        for &i in open {
+            let letter = &found[i];
+            let latest = letter.latest.as_ref();
+            let row = latest.and_then(|(topic, p, o)| ledger?.by_target(topic, *p, *o));
+            let count = letter.count.max(row.map_or(0, |r| r.count));
+            if count > 0 {
+                again.push(i);
+            }
+            if count >= LOOP_LIMIT {
+                let why = format!("they were redriven {LOOP_LIMIT} times or more, and failed again");
+                refused.add(i, "loop_limit", why);
+            } else if let Some(row) = row
+                && Some(row.topic_id) == header.source.topic_id.as_ref()
+            {
+                before.entry((row.partition, row.offset)).or_default().push(i);
+            }
+        }
+    }
+    if !before.is_empty() {
+        let config = &index.cx().profile.dead_letters;
+        let positions: Vec<(i32, i64)> = before.keys().copied().collect();
+        read::at(index.cx(), &header.source.topic, &positions, sink, cancel, &mut |record| {
+            let failure = formats::decode(&record, config).failure.id;
+            for &i in before.get(&(record.at.partition, record.at.offset)).into_iter().flatten() {
+                if found[i].failure == failure {
+                    let why = "they were redriven before and failed for the same reason";
+                    refused.add(i, "same_failure", why.to_owned());
+                }
+            }
+            ControlFlow::Continue(())
+        })
+        .await?;
+    }
+    Ok(again)
+}
+
+/// Where one key's newest event on a target may lie.
+struct Wanted {
+    letters: Vec<usize>,
+    newest: Option<(i64, Option<Timestamp>)>,
+}
+
+/// Looks for newer events of the letters' keys on their target. On a compacted target they refuse, and so does a look
+/// that could not be finished; else they are told.
+pub(super) async fn newer(
+    cx: &Cx,
+    target: &Target,
+    found: &[Found],
+    letters: &[usize],
+    refused: &mut Refused,
+    sink: &dyn Sink,
+    cancel: &CancellationToken,
+) -> Result<Vec<String>, Fault> {
+    let name = &target.planned.topic;
+    let compacted = target.compacted == Some(true);
+    let mut keys: HashMap<Bytes, Wanted> = HashMap::new();
+    for &i in letters {
+        if let Some(key) = &found[i].key {
+            let wanted =
+                keys.entry(key.clone()).or_insert_with(|| Wanted { letters: Vec::new(), newest: None });
+            wanted.letters.push(i);
+        }
+    }
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let look = look(cx, target, found, letters, &mut keys, compacted, sink, cancel).await?;
+    let Look::Done { complete } = look else {
+        return Ok(vec![format!(
+            "newer events of the same keys on {name} were not looked for: too many records"
+        )]);
+    };
+    let mut superseded = Vec::new();
+    for wanted in keys.values() {
+        let Some((offset, time)) = wanted.newest else { continue };
+        for &i in &wanted.letters {
+            let letter = &found[i];
+            let from_here = letter.origin.as_ref() == Some(name);
+            let is_newer = match (from_here, letter.origin_offset) {
+                // Keys keep their partition, so offsets tell the order.
+                (true, Some(origin)) => offset > origin,
+                _ => time.zip(letter.origin_time.or(letter.time)).is_none_or(|(t, own)| t > own),
+            };
+            if is_newer {
+                superseded.push(i);
+            }
+        }
+    }
+    if !compacted {
+        return Ok(match superseded.len() {
+            0 => Vec::new(),
+            n => vec![format!("{} letters have newer events of their key on {name}", units::count(n as u64))],
+        });
+    }
+    for i in superseded {
+        let why = format!("{name} is compacted and has newer values of their keys, which they would replace");
+        refused.add(i, "compacted_order", why);
+    }
+    if !complete {
+        for &i in letters {
+            let why = format!("{name} is compacted, and could not be searched for newer values in time");
+            refused.add(i, "compacted_order", why);
+        }
+    }
+    Ok(Vec::new())
+}
+
+enum Look {
+    TooMany,
+    Done { complete: bool },
+}
+
+#[expect(clippy::too_many_arguments, reason = "one caller, which has all of them")]
+async fn look(
+    cx: &Cx,
+    target: &Target,
+    found: &[Found],
+    letters: &[usize],
+    keys: &mut HashMap<Bytes, Wanted>,
+    compacted: bool,
+    sink: &dyn Sink,
+    cancel: &CancellationToken,
+) -> Result<Look, Fault> {
+    let name = &target.planned.topic;
+    // Only what lies behind the earliest of the letters' own records can be newer.
+    let mut from: HashMap<i32, i64> = HashMap::new();
+    let mut anywhere = false;
+    for &i in letters {
+        match (found[i].origin.as_ref() == Some(name), found[i].origin_partition, found[i].origin_offset) {
+            (true, Some(partition), Some(offset)) => {
+                let first = from.entry(partition).or_insert(i64::MAX);
+                *first = (*first).min(offset + 1);
+            }
+            _ => anywhere = true,
+        }
+    }
+    let shards: Vec<Shard> =
+        (0..target.planned.partitions).map(|p| Shard::new(Name::clone(name), p)).collect();
+    let mut spans = Vec::new();
+    let mut total = 0;
+    for (shard, bounds) in shards.iter().zip(cx.broker.catalog().bounds(&shards).await?) {
+        let bounds = bounds?;
+        let first = if anywhere { Some(bounds.start) } else { from.get(&shard.partition).copied() };
+        let Some(first) = first else { continue };
+        let first = first.max(bounds.start);
+        if first < bounds.last_stable {
+            total += bounds.last_stable - first;
+            spans.push(Span { shard: shard.clone(), from: first, until: Until::Offset(bounds.last_stable) });
+        }
+    }
+    if !compacted && total > GLANCE {
+        return Ok(Look::TooMany);
+    }
+    if spans.is_empty() {
+        return Ok(Look::Done { complete: true });
+    }
+    let began = cx.clock.monotonic();
+    let mut progress = Progress {
+        what: format!("looking for newer events on {name}"),
+        total: Some(total.unsigned_abs()),
+        ..Progress::default()
+    };
+    let mut batches = cx.broker.reader().open(ReadPlan::new(spans), cancel.clone()).await?;
+    while let Some(batch) = batches.next().await? {
+        progress.done += batch.records.len() as u64;
+        sink.progress(progress.clone());
+        for record in &batch.records {
+            if let Some(wanted) = record.key.as_ref().and_then(|k| keys.get_mut(k)) {
+                wanted.newest = Some((record.at.offset, record.timestamp())).max(wanted.newest);
+            }
+        }
+        let failed = batch.notices.iter().any(|n| matches!(n, Notice::Failed(..) | Notice::Truncated { .. }));
+        if failed || cx.clock.monotonic().saturating_sub(began) > CHECK_BUDGET {
+            return Ok(Look::Done { complete: false });
+        }
+    }
+    Ok(Look::Done { complete: true })
+}
+
+/// Groups with commits on the targets.
+pub(super) async fn groups_of(cx: &Cx, targets: &HashSet<&Name>) -> Result<Vec<Name>, Fault> {
+    let Some(port) = cx.broker.groups() else { return Ok(Vec::new()) };
+    let names: Vec<Name> = port.list().await?.into_iter().map(|g| g.group).collect();
+    let mut out: Vec<Name> = names
+        .iter()
+        .zip(port.committed(&names).await?)
+        .filter(|(_, answer)| {
+            answer
+                .as_ref()
+                .is_ok_and(|commits| commits.iter().any(|(shard, _)| targets.contains(&shard.topic)))
+        })
+        .map(|(name, _)| Name::clone(name))
+        .collect();
+    out.sort();
+    Ok(out)
+}

@@ -1,0 +1,87 @@
+//! A letter as the planner keeps it: few bytes of each, names shared.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::outgoing::{Recipe, Stamp, batch_size, counted, key, value};
+use super::twins::Identity;
+use crate::broker::Name;
+use crate::dlq::Letter;
+use crate::event::Digest;
+use crate::letters::document::LetterRow;
+use crate::text::Timestamp;
+
+/// What a plan needs of one letter.
+pub(super) struct Found {
+    pub partition: i32,
+    pub offset: i64,
+    pub sha256: Digest,
+    pub time: Option<Timestamp>,
+    /// Topic of the root.
+    pub origin: Option<Name>,
+    pub origin_partition: Option<i32>,
+    pub origin_offset: Option<i64>,
+    pub origin_time: Option<Timestamp>,
+    /// The latest hop: what a redrive that failed again names.
+    pub latest: Option<(Name, i32, i64)>,
+    pub failure: Arc<str>,
+    pub title: Arc<str>,
+    pub key: Option<Bytes>,
+    pub tombstone: bool,
+    pub pointer: bool,
+    /// What the header says of redrives before.
+    pub count: u32,
+    /// Bytes of the record that will be written.
+    pub size: usize,
+    /// Where other letters share its root.
+    pub identity: Option<Identity>,
+}
+
+/// Shares equal names.
+#[derive(Default)]
+pub(super) struct Names(HashSet<Arc<str>>);
+
+impl Names {
+    pub fn share(&mut self, name: &Arc<str>) -> Arc<str> {
+        if let Some(known) = self.0.get(name) {
+            return Arc::clone(known);
+        }
+        self.0.insert(Arc::clone(name));
+        Arc::clone(name)
+    }
+}
+
+impl Found {
+    pub fn new(row: &LetterRow, names: &mut Names, recipe: &mut Recipe<'_>, stamp: Stamp<'_>) -> Self {
+        let letter: &Letter = &row.letter;
+        let root = &letter.root;
+        let hop = letter.previous.as_ref().unwrap_or(root);
+        let latest = match (&hop.topic, hop.partition, hop.offset) {
+            (Some(topic), Some(partition), Some(offset)) => Some((names.share(topic), partition, offset)),
+            _ => None,
+        };
+        let write = recipe.write(letter, &letter.record.at.topic, 0, u32::MAX, stamp);
+        Self {
+            partition: letter.record.at.partition,
+            offset: letter.record.at.offset,
+            sha256: letter.record.digest(),
+            time: letter.record.timestamp(),
+            origin: root.topic.as_ref().map(|t| names.share(t)),
+            origin_partition: root.partition,
+            origin_offset: root.offset,
+            origin_time: root.timestamp,
+            latest,
+            failure: names.share(&letter.failure.id),
+            title: names.share(&letter.failure.title()),
+            // A slice would keep its whole batch in memory.
+            key: key(letter).map(|k| Bytes::copy_from_slice(k)),
+            tombstone: value(letter).is_none() && !letter.pointer,
+            pointer: letter.pointer,
+            count: counted(letter),
+            size: batch_size(&write),
+            identity: Identity::of(letter),
+        }
+    }
+}

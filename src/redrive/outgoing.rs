@@ -1,0 +1,150 @@
+//! The record that a letter becomes: its bytes, without what the failure left in the headers. Pure.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::plan::PlanHeader;
+use crate::broker::{Name, Write};
+use crate::config::profile::DeadLetters;
+use crate::dlq::Letter;
+use crate::dlq::formats::{StripRules, strip_rules};
+use crate::event::{Digest, Headers};
+
+/// Which letter it was: topic id, partition, offset. The same for every try.
+pub const ID: &str = "redrive-id";
+/// The run.
+pub const RUN: &str = "redrive-run";
+/// How often the record was redriven, this time included.
+pub const COUNT: &str = "redrive-count";
+/// Who.
+pub const BY: &str = "redrive-by";
+/// Where the record failed first: topic, partition, offset.
+pub const ORIGIN: &str = "redrive-origin";
+
+/// The headers that a redrive adds, and so replaces.
+pub const ADDED: [&str; 5] = [ID, RUN, COUNT, BY, ORIGIN];
+
+/// What a run says of itself in headers.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp<'a> {
+    /// Run id.
+    pub run: &'a str,
+    /// Who.
+    pub operator: &'a str,
+}
+
+/// Makes records from letters as a plan says.
+pub struct Recipe<'a> {
+    header: &'a PlanHeader,
+    config: &'a DeadLetters,
+    strip: StripRules,
+    by_format: HashMap<Option<Arc<str>>, StripRules>,
+}
+
+impl<'a> Recipe<'a> {
+    /// The recipe of a plan.
+    pub fn new(header: &'a PlanHeader, config: &'a DeadLetters) -> Self {
+        let (prefixes, names): (Vec<&String>, Vec<&String>) =
+            header.strip_headers.iter().partition(|s| s.ends_with('*'));
+        let strip = StripRules {
+            names: names.into_iter().cloned().collect(),
+            prefixes: prefixes.into_iter().map(|p| p.trim_end_matches('*').to_owned()).collect(),
+        };
+        Self { header, config, strip, by_format: HashMap::new() }
+    }
+
+    /// The record for a letter, to be written to `topic` and `partition`. `count` is what the header says.
+    pub fn write(
+        &mut self,
+        letter: &Letter,
+        topic: &Name,
+        partition: i32,
+        count: u32,
+        stamp: Stamp<'_>,
+    ) -> Write {
+        let config = self.config;
+        let format = self
+            .by_format
+            .entry(letter.format.clone())
+            .or_insert_with(|| strip_rules(letter.format.as_deref(), config));
+        let ours = |name: &[u8]| ADDED.iter().any(|n| n.as_bytes() == name);
+        let mut headers = Headers::default();
+        for (name, value) in letter.record.headers.iter() {
+            if !format.strips(name) && !self.strip.strips(name) && !ours(name) {
+                headers.push(name.clone(), value.cloned());
+            }
+        }
+        for (name, value) in &self.header.add_headers {
+            headers.push(name.clone().into_bytes(), Some(value.clone().into_bytes().into()));
+        }
+        let at = &letter.record.at;
+        let source = self.header.source.topic_id.as_deref().unwrap_or(&self.header.source.topic);
+        let part = |n: Option<i64>| n.map_or_else(|| "?".to_owned(), |n| n.to_string());
+        let root = &letter.root;
+        let origin = format!(
+            "{}:{}:{}",
+            root.topic.as_deref().unwrap_or("?"),
+            part(root.partition.map(i64::from)),
+            part(root.offset)
+        );
+        let values = [
+            format!("{source}:{}:{}", at.partition, at.offset),
+            stamp.run.to_owned(),
+            count.to_string(),
+            stamp.operator.to_owned(),
+            origin,
+        ];
+        for (name, value) in ADDED.into_iter().zip(values) {
+            headers.push(name, Some(Bytes::from(value)));
+        }
+        Write {
+            topic: Name::clone(topic),
+            partition: Some(partition),
+            key: key(letter).cloned(),
+            value: value(letter).cloned(),
+            headers,
+            timestamp: (self.header.keep_timestamps)
+                .then(|| root.timestamp.or(letter.record.timestamp()))
+                .flatten(),
+        }
+    }
+}
+
+/// The key of the record that failed.
+pub fn key(letter: &Letter) -> Option<&Bytes> {
+    letter.original_key.as_ref().unwrap_or(&letter.record.key).as_ref()
+}
+
+/// The value of the record that failed.
+pub fn value(letter: &Letter) -> Option<&Bytes> {
+    letter.original_value.as_ref().unwrap_or(&letter.record.value).as_ref()
+}
+
+/// How often the letter's record was redriven before, as its header says.
+pub fn counted(letter: &Letter) -> u32 {
+    let header = letter.record.headers.last(COUNT);
+    header.and_then(|v| std::str::from_utf8(v).ok()).and_then(|v| v.trim().parse().ok()).unwrap_or(0)
+}
+
+/// Bytes of a record as the broker counts them: a batch with this one record, before compression.
+pub fn batch_size(write: &Write) -> usize {
+    // Batch header 61 bytes; lengths, timestamp and offset of the record at most 27, five a header's length.
+    let headers: usize =
+        write.headers.iter().map(|(n, v)| 10 + n.len() + v.map_or(0, bytes::Bytes::len)).sum();
+    88 + write.key.as_ref().map_or(0, Bytes::len) + write.value.as_ref().map_or(0, Bytes::len) + headers
+}
+
+/// Digest of key and value alone.
+pub fn body(key: Option<&Bytes>, value: Option<&Bytes>) -> Digest {
+    crate::event::Record {
+        at: crate::event::Position::new("", 0, 0),
+        time: None,
+        key: key.cloned(),
+        value: value.cloned(),
+        headers: Headers::default(),
+        lease: None,
+    }
+    .digest()
+}
