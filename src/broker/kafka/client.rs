@@ -29,6 +29,10 @@ use crate::text::Clock;
 /// How long an administrative call may take.
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 
+/// How often, and in what distance, a group's coordinator is looked for that is just being chosen.
+pub(super) const COORDINATOR_TRIES: usize = 25;
+pub(super) const COORDINATOR_WAIT: Duration = Duration::from_millis(200);
+
 /// How often a waiting call looks whether it makes sense to wait.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -44,14 +48,17 @@ pub(super) struct Context {
 /// Delivery reports of one producer.
 #[derive(Default)]
 pub(super) struct Deliveries {
-    done: Mutex<Vec<(usize, Result<Placed, Refusal>)>>,
+    done: Mutex<Vec<Delivery>>,
     /// Bytes of the records that are under way.
     pub(super) bytes: AtomicUsize,
 }
 
+/// The tag of a record, and where it was placed.
+pub(super) type Delivery = (usize, Result<Placed, BrokerError>);
+
 impl Deliveries {
     /// The reports since the last call.
-    pub(super) fn take(&self) -> Vec<(usize, Result<Placed, Refusal>)> {
+    pub(super) fn take(&self) -> Vec<Delivery> {
         std::mem::take(&mut *self.done.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -75,8 +82,8 @@ impl ProducerContext<NoCustomPartitioner> for Context {
             Ok(message) => (message, Ok(Placed { partition: message.partition(), offset: message.offset() })),
             Err((error, message)) => {
                 let code = error.rdkafka_error_code().unwrap_or(rdkafka::error::RDKafkaErrorCode::Unknown);
-                let refusal = Refusal::from_code(code, ffi::Look::of(message).words());
-                (message, Err(refusal.unwrap_or_else(|| Refusal::invalid("refused without a reason"))))
+                let what = format!("produce to {}[{}]", message.topic(), message.partition());
+                (message, Err(errors::code(what, code, ffi::Look::of(message).words())))
             }
         };
         self.deliveries.bytes.fetch_sub(message.payload_len() + message.key_len(), Ordering::Relaxed);
@@ -179,6 +186,31 @@ impl Link {
     /// Sends requests together and gives their answers in order. A refusal that concerns all of them because
     /// no broker can be reached or lets the user in is the outer error.
     pub(super) async fn ask(
+        &self,
+        what: &str,
+        asks: Vec<Ask>,
+        deadline: Duration,
+    ) -> Result<Vec<Result<Told, Refusal>>, BrokerError> {
+        let mut answers = self.ask_once(what, asks.clone(), deadline).await?;
+        for _ in 0..COORDINATOR_TRIES {
+            let moving = |answer: &Result<Told, Refusal>| answer.as_ref().is_err_and(Refusal::is_moving);
+            let places: Vec<usize> =
+                answers.iter().enumerate().filter(|(_, a)| moving(a)).map(|(place, _)| place).collect();
+            if places.is_empty() {
+                break;
+            }
+            tokio::time::sleep(COORDINATOR_WAIT).await;
+            let again = places.iter().filter_map(|place| asks.get(*place).cloned()).collect();
+            for (place, answer) in places.iter().zip(self.ask_once(what, again, deadline).await?) {
+                if let Some(old) = answers.get_mut(*place) {
+                    *old = answer;
+                }
+            }
+        }
+        Ok(answers)
+    }
+
+    async fn ask_once(
         &self,
         what: &str,
         asks: Vec<Ask>,

@@ -12,7 +12,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::RDKafkaErrorCode as Code;
 
 use super::catalog::{c_name, c_names, odd};
-use super::client::{Context, DEADLINE};
+use super::client::{COORDINATOR_TRIES, COORDINATOR_WAIT, Context, DEADLINE};
 use super::request::{Ask, GroupLine, GroupSheet, Part, Refusal, Told};
 use super::{Ports, errors};
 use crate::broker::{
@@ -25,17 +25,6 @@ const HIDDEN_FOR: Duration = Duration::from_secs(30);
 /// Groups that librdkafka's list hides, and when they were asked for.
 #[derive(Default)]
 pub(super) struct Hidden(Mutex<Option<(Duration, BTreeMap<Name, GroupKind>)>>);
-
-/// How often, and in what distance, a coordinator is looked for that is just being chosen.
-const COORDINATOR_TRIES: usize = 20;
-const COORDINATOR_WAIT: Duration = Duration::from_millis(200);
-
-fn is_moving(refusal: &Refusal) -> bool {
-    matches!(
-        refusal.code,
-        Code::CoordinatorNotAvailable | Code::CoordinatorLoadInProgress | Code::NotCoordinator
-    )
-}
 
 fn kind(of: Type) -> GroupKind {
     match of {
@@ -130,7 +119,7 @@ impl Ports {
                 return Err(odd(what));
             };
             let again: Vec<_> =
-                found.iter().filter(|sheet| sheet.refusal.as_ref().is_some_and(is_moving)).collect();
+                found.iter().filter(|sheet| sheet.refusal.as_ref().is_some_and(Refusal::is_moving)).collect();
             names = again.into_iter().filter_map(|sheet| c_name(&sheet.line.group, what).ok()).collect();
             sheets.extend(found.into_iter().map(|sheet| (sheet.line.group.clone(), sheet)));
             if !names.is_empty() {

@@ -6,6 +6,7 @@
 //! | `ffi`, `request` | what rust-rdkafka has no safe form of, and its plain values |
 //! | `catalog`, `groups` | looking |
 //! | `reader`, `read_loop`, `pipe`, `copy` | reading without being seen |
+//! | `writer`, `session`, `membership` | what changes the cluster |
 //! | `reaper`, `errors` | dropping handles, telling failures |
 
 mod catalog;
@@ -15,13 +16,16 @@ mod errors;
 mod ffi;
 mod groups;
 mod health;
+mod membership;
 mod oauth;
 mod pipe;
 mod read_loop;
 mod reader;
 mod reaper;
 mod request;
+mod session;
 mod settings;
+mod writer;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -123,7 +127,7 @@ impl Broker for Kafka {
     }
 
     fn writer(&self) -> Option<&dyn Writer> {
-        None
+        self.capabilities.guarantee.map(|_| &self.ports as &dyn Writer)
     }
 
     fn close(&self, deadline: Duration) -> Fut<'_, ()> {

@@ -38,11 +38,11 @@ struct Token {
 
 /// A client that takes tokens.
 trait Taker: Send + Sync {
-    fn take(&self, token: &Token, extensions: &[CString]) -> Result<(), String>;
+    fn accept(&self, token: &Token, extensions: &[CString]) -> Result<(), String>;
 }
 
 impl<T: Native + Send + Sync + 'static> Taker for Reaped<T> {
-    fn take(&self, token: &Token, extensions: &[CString]) -> Result<(), String> {
+    fn accept(&self, token: &Token, extensions: &[CString]) -> Result<(), String> {
         ffi::set_token(&**self, &token.text, &token.principal, token.until, extensions)
     }
 }
@@ -93,7 +93,7 @@ impl Tokens {
         client: &Arc<Reaped<T>>,
     ) -> Result<(), BrokerError> {
         let mut state = self.lock();
-        client.take(&state.token, &self.extensions).map_err(|why| {
+        client.accept(&state.token, &self.extensions).map_err(|why| {
             BrokerError::new(ErrorKind::Authentication, "use the OAUTHBEARER token", why)
                 .hint("check `security.oauth`, above all its extensions")
         })?;
@@ -128,7 +128,7 @@ impl Tokens {
                     state.token = Arc::new(token);
                     state.takers.retain(|taker| taker.strong_count() > 0);
                     for taker in state.takers.iter().filter_map(Weak::upgrade) {
-                        if let Err(why) = taker.take(&state.token, &self.extensions) {
+                        if let Err(why) = taker.accept(&state.token, &self.extensions) {
                             tracing::warn!(why, "the renewed token was not accepted");
                         }
                     }

@@ -17,6 +17,11 @@ impl<T: Send + 'static> Reaped<T> {
     pub(super) fn new(value: T) -> Self {
         Self(Some(value))
     }
+
+    /// The value, to be dropped by the caller.
+    pub(super) fn into_inner(mut self) -> Option<T> {
+        self.0.take()
+    }
 }
 
 impl<T: Send + 'static> std::ops::Deref for Reaped<T> {

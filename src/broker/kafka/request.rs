@@ -33,6 +33,16 @@ impl Refusal {
         Self { code: RDKafkaErrorCode::InvalidArgument, words: words.into() }
     }
 
+    /// Whether the coordinator is just being chosen or moved: the same call succeeds soon.
+    pub(super) fn is_moving(&self) -> bool {
+        matches!(
+            self.code,
+            RDKafkaErrorCode::CoordinatorNotAvailable
+                | RDKafkaErrorCode::CoordinatorLoadInProgress
+                | RDKafkaErrorCode::NotCoordinator
+        )
+    }
+
     /// The call was given up.
     pub(super) fn no_answer() -> Self {
         Self { code: RDKafkaErrorCode::OperationTimedOut, words: "no answer in time".to_owned() }
@@ -40,7 +50,7 @@ impl Refusal {
 }
 
 /// A request.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Ask {
     Cluster,
     Topics(Vec<CString>),

@@ -1,0 +1,412 @@
+//! A writing session: one producer, with or without transactions.
+//!
+//! librdkafka's own waits are steps of 100 ms (`base_producer.rs`), so the queue is polled until nothing is under
+//! way before a transaction is ended. A session that is dropped leaves its transaction to the broker's time-out,
+//! or to the next session with the same id.
+
+use std::collections::HashMap;
+use std::ffi::CString;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::producer::{BaseProducer, Producer as _};
+
+use super::catalog::{c_name, exists, missing};
+use super::client::{Client, Context, Deliveries};
+use super::ffi::{Outgoing, produce};
+use super::{Ports, errors};
+use crate::broker::{
+    BrokerError, Commit, ErrorKind, Fut, Guarantee, Name, Placed, Session, SessionKind, Shard, Ticket, Write,
+};
+use crate::event::murmur2;
+
+/// One look at the producer's queue.
+const STEP: Duration = Duration::from_millis(1);
+
+/// Bytes of records that may be under way.
+const MOST_BYTES: usize = 32 << 20;
+
+/// Ending a transaction is tried so often, so long each.
+const END_TRIES: usize = 3;
+const END_WAIT: Duration = Duration::from_secs(10);
+
+/// How long the first contact of a transactional session may take: the predecessor's transaction ends in it.
+const BEGIN_WAIT: Duration = Duration::from_secs(60);
+const BEGIN_STEP: Duration = Duration::from_secs(5);
+
+/// The longest time-out of a transaction that brokers allow as they come (`transaction.max.timeout.ms`), and the
+/// shortest that librdkafka takes.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+const SHORTEST_TIMEOUT: Duration = Duration::from_secs(1);
+
+type Producer = Client<BaseProducer<Context>>;
+type Answers = Vec<(Ticket, Result<Placed, BrokerError>)>;
+
+/// What a session knows of a topic.
+struct Topic {
+    name: CString,
+    partitions: i32,
+}
+
+struct KafkaSession {
+    ports: Ports,
+    producer: Producer,
+    deliveries: Arc<Deliveries>,
+    transactional: bool,
+    /// Whether a transaction is open.
+    open: bool,
+    topics: HashMap<Name, Topic>,
+    answers: Answers,
+    next_ticket: u64,
+    /// Where the next record without a key goes.
+    round_robin: i32,
+    /// The first refusal since the last end of a transaction.
+    refused: Option<BrokerError>,
+    dead: Option<BrokerError>,
+}
+
+impl Ports {
+    pub(super) async fn begin_session(&self, kind: SessionKind) -> Result<Box<dyn Session>, BrokerError> {
+        let mut config = self.link.properties();
+        for (name, value) in [
+            ("compression.type", "lz4"),
+            ("linger.ms", "1"),
+            ("batch.size", "1000000"),
+            ("queue.buffering.max.messages", "500000"),
+            // The bound is kept here; the client's own must let one large record through.
+            ("queue.buffering.max.kbytes", "262144"),
+            // It counts bytes before compression; what is too large the broker says.
+            ("message.max.bytes", "104857600"),
+            ("topic.metadata.propagation.max.ms", "5000"),
+        ] {
+            if config.get(name).is_none() {
+                config.set(name, value);
+            }
+        }
+        config.set("enable.idempotence", "true").set("acks", "all");
+        let transactional = match kind {
+            SessionKind::Idempotent => false,
+            SessionKind::Transactional { id, timeout } => {
+                let what = format!("begin transactions {id}");
+                c_name(&id, &what)?;
+                if timeout.is_zero() || timeout > LONGEST_TIMEOUT {
+                    let why = "the time-out is not between 1 ms and transaction.max.timeout.ms (15 min)";
+                    return Err(BrokerError::new(ErrorKind::Invalid, what, why));
+                }
+                let millis = timeout.max(SHORTEST_TIMEOUT).as_millis();
+                config.set("transactional.id", id).set("transaction.timeout.ms", millis.to_string());
+                true
+            }
+        };
+        let (producer, deliveries) = self.link.producer(&config)?;
+        if transactional {
+            let starting = Arc::clone(&producer);
+            let what = "begin transactions";
+            self.link
+                .blocking(what, BEGIN_WAIT, move |stop| start_transactions(&starting, stop))
+                .await?
+                .map_err(|error| errors::kafka(what, &error))?;
+        }
+        Ok(Box::new(KafkaSession {
+            ports: self.clone(),
+            producer,
+            deliveries,
+            transactional,
+            open: false,
+            topics: HashMap::new(),
+            answers: Vec::new(),
+            next_ticket: 0,
+            round_robin: -1,
+            refused: None,
+            dead: None,
+        }))
+    }
+}
+
+fn start_transactions(producer: &Producer, stop: &AtomicBool) -> Result<(), KafkaError> {
+    let mut waited = Duration::ZERO;
+    loop {
+        let started = producer.init_transactions(BEGIN_STEP);
+        producer.poll(Duration::ZERO);
+        waited += BEGIN_STEP;
+        match &started {
+            Err(KafkaError::Transaction(error))
+                if error.is_retriable() && waited < BEGIN_WAIT && !stop.load(Ordering::Relaxed) => {}
+            _ => return started,
+        }
+    }
+}
+
+/// Runs `work` on a thread that may block.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, BrokerError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| BrokerError::new(ErrorKind::Other, "produce", error.to_string()))
+}
+
+/// Polls until nothing is under way. librdkafka gives every record up after `message.timeout.ms`.
+fn drain(producer: &Producer) {
+    while producer.in_flight_count() > 0 {
+        producer.poll(STEP);
+    }
+}
+
+impl KafkaSession {
+    fn usable(&self) -> Result<(), BrokerError> {
+        self.dead.clone().map_or(Ok(()), Err)
+    }
+
+    /// Ends the session for good.
+    fn die(&mut self, error: BrokerError) -> BrokerError {
+        self.dead.get_or_insert(error).clone()
+    }
+
+    /// Takes the delivery reports, and what the client says of itself.
+    fn collect(&mut self) -> Result<(), BrokerError> {
+        for (tag, placed) in self.deliveries.take() {
+            self.answer(Ticket(tag as u64), placed);
+        }
+        if let Some((code, words)) = self.producer.client().fatal_error() {
+            return Err(self.die(errors::code("produce", code, words)));
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, ticket: Ticket, placed: Result<Placed, BrokerError>) {
+        if let Err(error) = &placed {
+            self.refused.get_or_insert_with(|| error.clone());
+        }
+        self.answers.push((ticket, placed));
+    }
+
+    /// Learns a topic's partitions; writing creates none.
+    async fn learn(&mut self, name: &Name) -> Result<(), BrokerError> {
+        if self.topics.contains_key(name) {
+            return Ok(());
+        }
+        let what = format!("produce to {name}");
+        let c_name = c_name(name, &what)?;
+        let sheets = self.ports.sheets(&what, [name]).await?;
+        let sheet = sheets.get(&**name);
+        if let Some(refusal) = sheet.and_then(|sheet| sheet.refusal.as_ref()) {
+            return Err(missing(name, what, refusal));
+        }
+        let Some(sheet) = sheet else {
+            // Tells it in the words of a topic that is not there.
+            return exists(&sheets, &Shard::new(name.clone(), 0));
+        };
+        let partitions = i32::try_from(sheet.partitions.len()).unwrap_or(i32::MAX);
+        self.topics.insert(name.clone(), Topic { name: c_name, partitions });
+        Ok(())
+    }
+
+    fn place(&mut self, write: &Write, partitions: i32) -> Result<i32, BrokerError> {
+        let partition = match (write.partition, &write.key) {
+            (Some(partition), _) => partition,
+            (None, Some(key)) => murmur2::partition(key, partitions).unwrap_or(0),
+            (None, None) => {
+                self.round_robin = self.round_robin.wrapping_add(1) & i32::MAX;
+                self.round_robin % partitions.max(1)
+            }
+        };
+        if (0..partitions).contains(&partition) {
+            return Ok(partition);
+        }
+        let why = format!("topic {} has no partition {partition}", write.topic);
+        Err(BrokerError::new(ErrorKind::UnknownPartition, format!("produce to {}", write.topic), why))
+    }
+
+    /// Queues a record; `Err` is the refusal of this record alone.
+    async fn send(&mut self, ticket: Ticket, write: &Write) -> Result<Result<(), BrokerError>, BrokerError> {
+        match self.learn(&write.topic).await {
+            Ok(()) => {}
+            Err(error) if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::TimedOut) => {
+                return Err(error);
+            }
+            Err(error) => return Ok(Err(error)),
+        }
+        let partitions = self.topics.get(&write.topic).map_or(0, |topic| topic.partitions);
+        let partition = match self.place(write, partitions) {
+            Ok(partition) => partition,
+            Err(error) => return Ok(Err(error)),
+        };
+        if self.transactional && !self.open {
+            let producer = Arc::clone(&self.producer);
+            if let Err(error) = blocking(move || producer.begin_transaction()).await? {
+                self.collect()?;
+                return Err(errors::kafka("begin a transaction", &error));
+            }
+            self.open = true;
+        }
+        let size = write.key.as_ref().map_or(0, bytes::Bytes::len)
+            + write.value.as_ref().map_or(0, bytes::Bytes::len);
+        loop {
+            let under_way = self.deliveries.bytes.load(Ordering::Relaxed);
+            if under_way == 0 || under_way + size <= MOST_BYTES {
+                let Some(topic) = self.topics.get(&write.topic) else { return Ok(Ok(())) };
+                self.deliveries.bytes.fetch_add(size, Ordering::Relaxed);
+                let sent = produce(
+                    &self.producer,
+                    &Outgoing {
+                        topic: &topic.name,
+                        partition,
+                        key: write.key.as_deref(),
+                        value: write.value.as_deref(),
+                        headers: &write.headers,
+                        time: write.timestamp,
+                        tag: ticket.0 as usize,
+                    },
+                );
+                let Err(refusal) = sent else { return Ok(Ok(())) };
+                self.deliveries.bytes.fetch_sub(size, Ordering::Relaxed);
+                if refusal.code != Code::QueueFull {
+                    self.collect()?;
+                    return Ok(Err(errors::refused(
+                        format!("produce to {}[{partition}]", write.topic),
+                        refusal,
+                    )));
+                }
+            }
+            let producer = Arc::clone(&self.producer);
+            blocking(move || producer.poll(STEP)).await?;
+            self.collect()?;
+        }
+    }
+
+    async fn drain(&mut self) -> Result<(), BrokerError> {
+        let producer = Arc::clone(&self.producer);
+        blocking(move || drain(&producer)).await?;
+        self.collect()
+    }
+
+    async fn end_by_commit(&mut self) -> Commit {
+        let producer = Arc::clone(&self.producer);
+        let ended = blocking(move || {
+            let mut ended = producer.commit_transaction(END_WAIT);
+            for _ in 1..END_TRIES {
+                match &ended {
+                    Err(KafkaError::Transaction(error)) if error.is_retriable() => {
+                        ended = producer.commit_transaction(END_WAIT);
+                    }
+                    _ => break,
+                }
+            }
+            ended
+        })
+        .await;
+        let error = match ended {
+            Ok(Ok(())) => {
+                self.open = false;
+                return Commit::Done;
+            }
+            Ok(Err(error)) => error,
+            Err(error) => return Commit::Unknown(self.die(error)),
+        };
+        let told = errors::kafka("commit", &error);
+        match &error {
+            KafkaError::Transaction(e) if e.txn_requires_abort() && !e.is_fatal() => {
+                self.refused.get_or_insert_with(|| told.clone());
+                Commit::Aborted(told)
+            }
+            _ => self.dead_commit(told),
+        }
+    }
+
+    fn dead_commit(&mut self, error: BrokerError) -> Commit {
+        let fenced = error.kind == ErrorKind::Fenced;
+        let error = self.die(error);
+        if fenced { Commit::Fenced(error) } else { Commit::Unknown(error) }
+    }
+}
+
+impl Session for KafkaSession {
+    fn guarantee(&self) -> Guarantee {
+        if self.transactional { Guarantee::ExactlyOnceReadCommitted } else { Guarantee::AtLeastOnceChecked }
+    }
+
+    fn stage(&mut self, write: Write) -> Fut<'_, Ticket> {
+        Box::pin(async move {
+            self.usable()?;
+            if self.transactional
+                && let Some(refused) = &self.refused
+            {
+                let why = format!("the transaction can only be aborted: {}", refused.why);
+                return Err(BrokerError::new(ErrorKind::Other, "produce", why));
+            }
+            let ticket = Ticket(self.next_ticket);
+            self.next_ticket += 1;
+            if let Err(error) = self.send(ticket, &write).await? {
+                self.answer(ticket, Err(error));
+            }
+            Ok(ticket)
+        })
+    }
+
+    fn settle(&mut self) -> Fut<'_, Answers> {
+        Box::pin(async move {
+            self.usable()?;
+            self.drain().await?;
+            let mut answers = std::mem::take(&mut self.answers);
+            answers.sort_unstable_by_key(|(ticket, _)| *ticket);
+            Ok(answers)
+        })
+    }
+
+    fn commit(&mut self) -> Fut<'_, Commit> {
+        Box::pin(async move {
+            self.usable()?;
+            if let Err(error) = self.drain().await {
+                return Ok(self.dead_commit(error));
+            }
+            if let Some(error) = self.refused.clone() {
+                if !self.transactional {
+                    self.refused = None;
+                }
+                return Ok(Commit::Aborted(error));
+            }
+            Ok(if self.open { self.end_by_commit().await } else { Commit::Done })
+        })
+    }
+
+    fn abort(&mut self) -> Fut<'_, ()> {
+        Box::pin(async move {
+            self.usable()?;
+            if self.open {
+                let producer = Arc::clone(&self.producer);
+                let ended = blocking(move || abort(&producer)).await?;
+                self.collect()?;
+                ended.map_err(|error| self.die(errors::kafka("abort", &error)))?;
+                self.open = false;
+            } else {
+                self.drain().await?;
+            }
+            self.answers.clear();
+            self.refused = None;
+            Ok(())
+        })
+    }
+}
+
+/// Aborts. What is queued is given up by librdkafka, which waits for its reports to be taken meanwhile.
+fn abort(producer: &Producer) -> Result<(), KafkaError> {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                producer.poll(STEP);
+            }
+        });
+        let mut ended = producer.abort_transaction(END_WAIT);
+        for _ in 1..END_TRIES {
+            match &ended {
+                Err(KafkaError::Transaction(error)) if error.is_retriable() => {
+                    ended = producer.abort_transaction(END_WAIT);
+                }
+                _ => break,
+            }
+        }
+        over.store(true, Ordering::Relaxed);
+        ended
+    })
+}
