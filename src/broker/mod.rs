@@ -399,7 +399,8 @@ pub struct Placed {
 /// How a commit ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Commit {
-    /// All that was staged is committed.
+    /// All that was staged is committed. A broker may answer before committed readers see it: Kafka writes the
+    /// markers afterwards, so a reader that must see it goes up to the high watermark.
     Done,
     /// The answer was lost: it may or may not be committed. The session is dead; read the truth back.
     Unknown(BrokerError),

@@ -161,6 +161,17 @@ impl Bench {
         only(self.broker.catalog().bounds(std::slice::from_ref(shard)).await.unwrap()).unwrap()
     }
 
+    /// Waits until the ends of transactions are in the log up to `end`: Kafka answers a commit before it has
+    /// written the markers.
+    pub async fn stable(&self, shard: &Shard, end: i64) {
+        soon("the markers of a transaction", async {
+            while self.bounds(shard).await.last_stable != end {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+    }
+
     /// Writes without a transaction and gives the places.
     pub async fn put(&self, writes: impl IntoIterator<Item = Write>) -> Vec<Placed> {
         let mut session = self.broker.writer().unwrap().begin(SessionKind::Idempotent).await.unwrap();
