@@ -1,17 +1,21 @@
 //! `tail`: the records of topics, as they lie or as they come.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use super::document::{TailAnswer, TailRequest};
 use super::placement;
 use super::range::{self, Pieces};
-use crate::broker::{Batch, ErrorKind, Notice, Shard, TopicInfo};
+use crate::broker::{Batch, BrokerError, ErrorKind, Notice, Shard, TopicInfo};
 use crate::context::{Cx, Progress, Sink};
 use crate::event::Record;
 use crate::filter::{Matcher, Selection};
 use crate::text::Fault;
+
+/// How long a followed read waits after a failure that may pass.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// Reads what is asked and gives it to `sink`, in order within each partition. A cancelled tail answers with what
 /// it had read.
@@ -43,6 +47,14 @@ pub async fn tail(
                 Err(error) if error.kind == ErrorKind::Cancelled => {
                     reading.incomplete("it was cancelled");
                     break;
+                }
+                // What is followed goes on where the broker comes back.
+                Err(error) if error.retryable && request.follow => {
+                    reading.waiting(&error, sink);
+                    tokio::select! {
+                        () = cancel.cancelled() => {}
+                        () = tokio::time::sleep(AGAIN) => {}
+                    }
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -116,6 +128,7 @@ impl<'a> Reading<'a> {
     /// Takes one batch; whether more is wanted.
     fn take(&mut self, batch: Batch, sink: &dyn Sink) -> bool {
         let mut records = batch.records;
+        self.progress.waiting = None;
         self.answer.read += records.len() as u64;
         self.answer.bytes += records.iter().map(|record| record.size() as u64).sum::<u64>();
         if !self.matcher.is_all() {
@@ -154,6 +167,11 @@ impl<'a> Reading<'a> {
             self.incomplete(&format!("the limit of {} records was reached", self.answer.matched));
         }
         !full
+    }
+
+    fn waiting(&mut self, error: &BrokerError, sink: &dyn Sink) {
+        self.progress.waiting = Some(format!("the broker: {}", error.why));
+        sink.progress(self.progress.clone());
     }
 
     fn positions_of(&mut self, records: &[Record]) {

@@ -48,7 +48,7 @@ fn a_word_from_outside_never_drives_the_terminal() {
 #[test]
 fn the_formats_of_tail_are_refused_elsewhere() {
     let ended = Home::new().run(&["config", "show", "-o", "raw"]).code(2);
-    assert!(ended.err.contains("tail only"), "{}", ended.err);
+    assert!(ended.err.contains("tail and get only"), "{}", ended.err);
 }
 
 #[test]
