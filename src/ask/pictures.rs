@@ -115,21 +115,23 @@ pub(super) async fn take(
         }
         Ok::<_, Fault>(())
     };
-    let reading = async {
+    let reading = async || {
         let result = index.refresh(None, &sink, cancel).await;
         read.store(result.is_ok(), Ordering::Relaxed);
         result
     };
     let both = async {
         if exposure.count_letters {
-            let (looked, read) = tokio::join!(looking, reading);
-            return looked.and(read);
+            // Read before and after, so that those which arrive between are known as arrivals.
+            reading().await?;
+            looking.await?;
+            return reading().await;
         }
-        tokio::pin!(looking, reading);
+        tokio::pin!(looking);
         tokio::select! {
             looked = &mut looking => looked,
             // What is wrong with dead letters is told by the commands on dead letters.
-            _ = &mut reading => looking.await,
+            _ = reading() => looking.await,
         }
     };
     tokio::select! {

@@ -14,21 +14,21 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(.., candidate)| candidate)
 }
 
-/// Levenshtein's distance in characters.
+/// The number of single edits in characters: one more, one less, another one, or two neighbours exchanged.
 fn distance(a: &[char], b: &[char]) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
+    let first: Vec<usize> = (0..=b.len()).collect();
+    let (mut before, mut row) = (first.clone(), first);
     for (i, x) in a.iter().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (cell, y) in row.iter_mut().skip(1).zip(b) {
-            let next = (diagonal + usize::from(x != y)).min(left + 1).min(*cell + 1);
-            diagonal = *cell;
-            *cell = next;
-            left = next;
+        let mut next = vec![i + 1];
+        for (j, y) in b.iter().enumerate() {
+            let [above, diagonal] = [row[j + 1], row[j]];
+            let mut least = (diagonal + usize::from(x != y)).min(above + 1).min(next[j] + 1);
+            if i > 0 && j > 0 && *x == b[j - 1] && a[i - 1] == *y {
+                least = least.min(before[j - 1] + 1);
+            }
+            next.push(least);
         }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
+        before = std::mem::replace(&mut row, next);
     }
     row.last().copied().unwrap_or_default()
 }
@@ -54,6 +54,7 @@ mod tests {
     fn the_distance_counts_single_edits() {
         let d = |a: &str, b: &str| distance(&a.chars().collect::<Vec<_>>(), &b.chars().collect::<Vec<_>>());
         assert_eq!(d("kitten", "sitting"), 3);
+        assert_eq!(d("emial", "email"), 1);
         assert_eq!(d("", "abc"), 3);
         assert_eq!(d("abc", ""), 3);
         assert_eq!(d("abc", "abc"), 0);

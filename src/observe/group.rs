@@ -359,7 +359,10 @@ impl Group {
             .filter(|(_, part)| part.committed.is_some())
             .filter_map(|(shard, _)| logs(shard)?.rate.per_second())
             .reduce(|a, b| a + b);
-        let (drain_seconds, falls_behind) = drain(lag, consumed, produced);
+        // Commits in steps need two of them, or a whole window, before their rate can be held against another.
+        let settled = self.parts.values().any(|p| p.window.is_settled());
+        let (drain_seconds, falls_behind) =
+            drain(lag, consumed.filter(|_| settled || lag == Some(0)), produced);
         let mut latency_ms = latency::percentiles([&self.latency]);
         let steps: Vec<f64> = self.parts.values().filter_map(|p| p.window.commit_interval()).collect();
         let commit_interval = (!steps.is_empty()).then(|| steps.iter().sum::<f64>() / steps.len() as f64);

@@ -58,6 +58,11 @@ impl Window {
         (count > 0).then(|| last.since(first) as f64 / f64::from(count))
     }
 
+    /// Whether a rate of commits can be told: two were seen, or the window is full.
+    pub fn is_settled(&self) -> bool {
+        self.0.len() == WINDOW || self.commit_interval().is_some()
+    }
+
     fn pairs(&self) -> impl Iterator<Item = (&Point, &Point)> {
         self.0.iter().zip(self.0.iter().skip(1))
     }

@@ -116,7 +116,11 @@ impl Link {
             _ => None,
         };
         let context = Context { health: Arc::clone(&health), deliveries: Arc::default() };
-        let asking = BaseConsumer::from_config_and_context(&base, context)
+        // A group id although it never joins: where a group's coordinator has moved, librdkafka 2.12 tells that to its
+        // own group's state, and without a group id that is a null pointer (`rd_kafka_handle_OffsetFetch`).
+        let mut config = base.clone();
+        config.set("group.id", format!("redrive-ro-{}", uuid::Uuid::new_v4()));
+        let asking = BaseConsumer::from_config_and_context(&config, context)
             .map_err(|error| errors::kafka("connect", &error))?;
         let asking = Arc::new(Reaped::new(asking));
         if let Some(tokens) = &tokens {
@@ -334,7 +338,7 @@ fn poll(client: &Client<BaseConsumer<Context>>, closed: &Arc<AtomicBool>) -> Res
     let (client, closed) = (Arc::clone(client), Arc::clone(closed));
     let work = move || {
         while !closed.load(Ordering::Relaxed) {
-            // Events are served inside; without a group there are no records.
+            // Events are served inside; without an assignment there are no records.
             drop(client.poll(Duration::from_millis(250)));
         }
     };
