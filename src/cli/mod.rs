@@ -5,6 +5,7 @@
 
 mod completions;
 mod config;
+mod demo;
 mod dlq;
 pub mod exit;
 mod get;
@@ -105,6 +106,8 @@ fn property(text: &str) -> Result<(String, String), String> {
 /// All commands.
 #[derive(Clone, Debug, Subcommand)]
 enum Command {
+    /// A shop that fails now and then, on an embedded broker, and the console on it
+    Demo(demo::Args),
     /// The five dashboards and what needs attention
     Overview(overview::Args),
     /// Topics: rates, sizes, who lags on them, where their dead letters go

@@ -8,10 +8,10 @@ use tokio_util::sync::CancellationToken;
 use super::exit::{Done, Ended, Stop};
 use super::output::{Format, Output};
 use super::{
-    Command, Global, completions, config, dlq, get, groups, logs, man, operator, overview, plan, run, runs,
-    tail, topics,
+    Command, Global, completions, config, demo, dlq, get, groups, logs, man, operator, overview, plan, run,
+    runs, tail, topics,
 };
-use crate::ask::{Answer, Desk, Event, Request};
+use crate::ask::{Answer, Desk, Event, Extra, Request};
 use crate::config::place::{Environment, log_file};
 use crate::config::{Choice, Chosen, Configuration, Options, Unchosen};
 use crate::context::{Cx, Operator};
@@ -63,6 +63,7 @@ impl<'a> Session<'a> {
 
     async fn obey_on_a_cluster(&self, command: Command) -> Ended {
         match command {
+            Command::Demo(args) => demo::run(self, args).await,
             Command::Overview(args) => overview::run(self, args).await,
             Command::Topics(command) => topics::run(self, command).await,
             Command::Groups(command) => groups::run(self, command).await,
@@ -76,6 +77,13 @@ impl<'a> Session<'a> {
             Command::Completions(args) => completions::run(self, &args),
             Command::Man(args) => man::run(self, &args),
         }
+    }
+
+    /// Opens the console on a desk; `extra` adds commands to its palette.
+    #[expect(clippy::unused_async, reason = "the console will be awaited")]
+    pub(super) async fn open_console(&self, desk: Arc<Desk>, extra: Option<Arc<dyn Extra>>) -> Ended {
+        let _ = (desk, extra);
+        Err(Fault::failed("unwired", "the console is not there yet").into())
     }
 
     async fn console(&self) -> Ended {

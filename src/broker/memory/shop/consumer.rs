@@ -22,7 +22,7 @@ const LEAVE: Duration = Duration::from_secs(3);
 const STALLING: &str = "warehouse";
 /// It works from the beginning of each cycle up to the stall, and after it.
 const CYCLE: Duration = Duration::from_secs(100);
-const STALL: std::ops::Range<u64> = 40..75;
+const STALL: std::ops::Range<u64> = 20..55;
 
 /// Events a second that a group can process at the usual rate.
 fn pace(group: &str) -> u32 {
@@ -151,16 +151,14 @@ impl Consumer {
     fn process(&self, source: &str, record: &Record) -> Outcome {
         let seen = event::read(self.group, source, record.value.as_deref());
         let known = seen.event_id.as_ref().is_some_and(|id| self.done.contains(id));
-        match seen.cause.filter(|cause| !known && !self.shared.repairs.is_repaired(*cause)) {
-            Some(cause) => Outcome::Failed(cause, seen.subject),
-            None => {
-                if let Some(id) = seen.event_id.filter(|_| !known) {
-                    self.done.add(id);
-                    self.shared.processed.fetch_add(1, Ordering::Relaxed);
-                }
-                Outcome::Processed
-            }
+        if let Some(cause) = seen.cause.filter(|cause| !known && !self.shared.repairs.is_repaired(*cause)) {
+            return Outcome::Failed(cause, seen.subject);
         }
+        if let Some(id) = seen.event_id.filter(|_| !known) {
+            self.done.add(id);
+            self.shared.processed.fetch_add(1, Ordering::Relaxed);
+        }
+        Outcome::Processed
     }
 
     /// After the first failure: to the retry topic, or at once to the dead letters.

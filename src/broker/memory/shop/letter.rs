@@ -142,7 +142,7 @@ fn exception(headers: &mut Headers, failed: &Failed<'_>, prefix: &str) {
     };
     frames(&mut trace, &WRAPPER_FRAMES);
     for (i, exception) in chain.iter().enumerate() {
-        trace.push_str(&format!("Caused by: {}: {}\n", exception.class, exception.message));
+        trace.extend(["Caused by: ", exception.class, ": ", &exception.message, "\n"]);
         frames(&mut trace, exception.frames);
         if i == 0 {
             frames(&mut trace, &SHARED_FRAMES);
@@ -194,7 +194,7 @@ mod tests {
         }
     }
 
-    fn failed<'a>(record: &'a Record, cause: Cause) -> Failed<'a> {
+    fn failed(record: &Record, cause: Cause) -> Failed<'_> {
         Failed { record, group: cause.group(), cause, subject: "ord-5512", now: AT.plus_millis(1_000) }
     }
 

@@ -5,6 +5,7 @@
 //! times and the order in which consumers work are not.
 
 mod cause;
+mod claim;
 mod consumer;
 mod event;
 mod letter;
@@ -22,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use cause::Cause;
 use cause::Repairs;
+pub use claim::Claim;
 
 use crate::broker::{Broker, BrokerError, ErrorKind, Name, NewTopic, Writer};
 use crate::text::Clock;
