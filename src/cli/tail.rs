@@ -69,6 +69,7 @@ pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
         output: session.output,
         form,
         several: args.topics.len() > 1,
+        watched: follow && session.output.is_terminal(),
         formats: cx.profile.dead_letters.clone(),
         times: TimeFormat::new(TimeStyle::Local),
         state: Mutex::default(),
@@ -156,6 +157,8 @@ struct Printer<'a> {
     output: &'a Output,
     form: Form,
     several: bool,
+    /// Whether somebody looks at what is followed.
+    watched: bool,
     formats: DeadLetters,
     times: TimeFormat,
     state: Mutex<State>,
@@ -174,6 +177,8 @@ struct State {
 impl Printer<'_> {
     async fn print(&self, desk: &Desk, request: Request) -> Result<Arc<TailAnswer>, Stop> {
         let tell = |event: Event| match event {
+            // Where records are watched as they come, they tell how far it is.
+            Event::Progress(_) if self.watched => {}
             Event::Progress(progress) => self.output.progress(&progress),
             Event::Records(records) => self.records(&records),
             Event::Run(_) => {}
@@ -228,17 +233,19 @@ impl Printer<'_> {
             }
             Form::Raw(separator) => self.text(record.value.as_deref().unwrap_or_default(), separator, out)?,
             Form::Hex => self.hex(record, out)?,
-            Form::Select(program, separator) => match program.outputs(document(record, &self.formats)) {
-                Ok(outputs) => {
-                    for output in outputs {
-                        self.output_of(&output, separator.as_deref(), out)?;
+            Form::Select(program, separator) => {
+                match program.outputs(document(record, &self.formats, program)) {
+                    Ok(outputs) => {
+                        for output in outputs {
+                            self.output_of(&output, separator.as_deref(), out)?;
+                        }
+                    }
+                    Err(why) => {
+                        state.select_errors += 1;
+                        state.first_error.get_or_insert_with(|| format!("{}: {why}", record.at));
                     }
                 }
-                Err(why) => {
-                    state.select_errors += 1;
-                    state.first_error.get_or_insert_with(|| format!("{}: {why}", record.at));
-                }
-            },
+            }
         }
         Ok(())
     }

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use jaq_json::{Map, Num, Val};
 use serde_json::Value;
 
-use super::jq;
+use super::jq::{self, Program};
+use super::needs::Part;
 use crate::config::profile::DeadLetters;
 use crate::dlq::{self, formats};
 use crate::event::{Record, envelope};
@@ -14,19 +15,28 @@ use crate::event::{Record, envelope};
 /// The document: `{topic, partition, offset, timestamp, key, value, headers, event, dead_letter}`.
 ///
 /// A value that is no JSON is its text, or base64 where it is no text. A key is parsed only where it is an object or
-/// an array, so that `.key == "12"` finds the key `12`.
-pub fn document(record: &Record, formats: &DeadLetters) -> Val {
+/// an array, so that `.key == "12"` finds the key `12`. What `program` cannot look at is left out.
+pub fn document(record: &Record, formats: &DeadLetters, program: &Program) -> Val {
+    let needs = program.needs();
+    let when = |part, make: &dyn Fn() -> Val| if needs.has(part) { make() } else { Val::Null };
     object([
         ("topic", text(&record.at.topic)),
         ("partition", number(i64::from(record.at.partition))),
         ("offset", number(record.at.offset)),
-        ("timestamp", record.timestamp().map_or(Val::Null, |at| text(&at.to_string()))),
-        ("key", record.key.as_ref().map_or(Val::Null, key)),
-        ("value", record.value.as_ref().map_or(Val::Null, payload)),
-        ("headers", headers(record)),
-        ("event", serde_json::to_value(envelope::extract(record)).map_or(Val::Null, from_json)),
-        ("dead_letter", dead_letter(record, formats)),
+        (
+            "timestamp",
+            when(Part::Timestamp, &|| record.timestamp().map_or(Val::Null, |at| text(&at.to_string()))),
+        ),
+        ("key", when(Part::Key, &|| record.key.as_ref().map_or(Val::Null, key))),
+        ("value", when(Part::Value, &|| record.value.as_ref().map_or(Val::Null, payload))),
+        ("headers", when(Part::Headers, &|| headers(record))),
+        ("event", when(Part::Event, &|| event(record))),
+        ("dead_letter", when(Part::DeadLetter, &|| dead_letter(record, formats))),
     ])
+}
+
+fn event(record: &Record) -> Val {
+    serde_json::to_value(envelope::extract(record)).map_or(Val::Null, from_json)
 }
 
 fn dead_letter(record: &Record, config: &DeadLetters) -> Val {

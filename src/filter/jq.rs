@@ -17,6 +17,7 @@ use jaq_core::{Compiler, Ctx, DataT, Error, Exn, Filter, Lut, Native, RunPtr, Va
 use jaq_json::Val;
 
 use super::guard::{self, PRODUCT, STEP, SUM};
+use super::needs::Needs;
 use crate::event::json;
 use crate::text::Fault;
 
@@ -49,6 +50,7 @@ const RANGE: &str = "def range($from; $to; $by):
 /// A compiled expression.
 pub struct Program {
     filter: Filter<Bounded>,
+    needs: Needs,
 }
 
 /// What values a filter works on, and what it is given beside them.
@@ -100,11 +102,16 @@ fn stack_pointer() -> usize {
 impl Program {
     /// Compiles `code`, the value of `option`; what is wrong with it is a usage error that shows where.
     pub fn compile(code: &str, option: &str) -> Result<Self, Fault> {
-        compile(code).map(|filter| Self { filter }).map_err(|(why, at)| {
+        compile(code).map(|(filter, needs)| Self { filter, needs }).map_err(|(why, at)| {
             Fault::usage("jq", format!("the expression of {option} is not valid: {why}"))
                 .why(show(code, at))
                 .hint("the input is {topic, partition, offset, timestamp, key, value, headers, event, dead_letter}")
         })
+    }
+
+    /// Which parts of the document it can look at.
+    pub(super) fn needs(&self) -> Needs {
+        self.needs
     }
 
     /// Whether the first output is neither `null` nor `false`; no output counts as false.
@@ -182,7 +189,7 @@ fn words(exn: Exn<'_, Val>) -> String {
 /// What is wrong, and where in the code.
 type Wrong = (String, Range<usize>);
 
-fn compile<'s>(code: &'s str) -> Result<Filter<Bounded>, Wrong> {
+fn compile<'s>(code: &'s str) -> Result<(Filter<Bounded>, Needs), Wrong> {
     let tokens =
         Lexer::new(code).lex().map_err(|errors| first(code, errors, |e: &LexExpect<_>| e.as_str()))?;
     let parsed = Parser::new(&tokens).parse(jaq_core::load::Parser::term);
@@ -192,6 +199,7 @@ fn compile<'s>(code: &'s str) -> Result<Filter<Bounded>, Wrong> {
         });
         first(code, errors.collect(), |e| e.as_str())
     })?;
+    let needs = Needs::of(&term);
     let main = Def { name: MAIN, args: Vec::new(), body: term };
     let range = jaq_core::load::parse(RANGE, |p| p.defs()).unwrap_or_default();
     let library = range.into_iter().chain(jaq_core::defs()).chain(jaq_std::defs()).chain(jaq_json::defs());
@@ -202,11 +210,12 @@ fn compile<'s>(code: &'s str) -> Result<Filter<Bounded>, Wrong> {
     let modules = Loader::new(definitions)
         .load(&arena, File { code: MAIN, path: () })
         .map_err(|_| ("it cannot be compiled".to_owned(), 0..code.len()))?;
-    Compiler::default().with_funs(natives()).compile(modules).map_err(|errors| {
+    let filter = Compiler::default().with_funs(natives()).compile(modules).map_err(|errors| {
         let undefined = errors.into_iter().flat_map(|(_, errors)| errors).next();
         let Some((name, kind)) = undefined else { return ("it cannot be compiled".to_owned(), 0..0) };
         (format!("there is no {} {name}", kind.as_str()), place(code, name))
-    })
+    })?;
+    Ok((filter, needs))
 }
 
 /// The first of several errors.

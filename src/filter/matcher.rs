@@ -61,7 +61,7 @@ impl Matcher {
             return false;
         }
         let Some(condition) = &self.condition else { return true };
-        condition.is_true(document(record, &self.formats)).unwrap_or_else(|why| {
+        condition.is_true(document(record, &self.formats, condition)).unwrap_or_else(|why| {
             self.errors.fetch_add(1, Ordering::Relaxed);
             if let Ok(mut first) = self.first_error.lock() {
                 first.get_or_insert_with(|| format!("{}: {why}", record.at));

@@ -4,6 +4,7 @@ mod document;
 mod guard;
 pub mod jq;
 mod matcher;
+mod needs;
 
 use bytes::Bytes;
 
