@@ -150,12 +150,13 @@ mod tests {
     use crate::ask::Desk;
     use crate::broker::memory::MemoryBroker;
     use crate::broker::memory::fault::Op;
+    use crate::broker::memory::shop::{self, Shop};
     use crate::broker::{NewTopic, SessionKind, Write};
     use crate::config::profile::Profile;
     use crate::context::{Cx, Operator};
     use crate::event::Headers;
-    use crate::observe::snapshot::{Freshness, Role};
-    use crate::text::SystemClock;
+    use crate::observe::snapshot::{Freshness, Role, Status};
+    use crate::text::{Clock, SystemClock, Timestamp};
 
     /// A desk on a broker with `orders` and one letter in `orders-dlt`.
     async fn desk() -> (Arc<MemoryBroker>, Desk) {
@@ -236,5 +237,56 @@ mod tests {
         memory.faults().disconnect();
         let fault = desk.picture(&exposure, &|_| {}, &CancellationToken::new()).await.unwrap_err();
         assert_eq!(fault.code, "unreachable");
+    }
+
+    /// Runs with tokio's paused time.
+    struct PausedClock(tokio::time::Instant);
+
+    impl Clock for PausedClock {
+        fn now(&self) -> Timestamp {
+            Timestamp(1_795_525_331_000 + self.0.elapsed().as_millis() as i64)
+        }
+
+        fn monotonic(&self) -> Duration {
+            self.0.elapsed()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shop_at_work_is_seen_as_it_is() {
+        let clock: Arc<dyn Clock> = Arc::new(PausedClock(tokio::time::Instant::now()));
+        let memory = MemoryBroker::new(Arc::clone(&clock), 128 << 20);
+        let operator = Operator { name: "t".into(), os_user: "t".into(), host: "t".into() };
+        let cx = Cx {
+            broker: memory.broker(),
+            clock: Arc::clone(&clock),
+            profile: Profile::new("t", vec![]).into(),
+            operator: Arc::new(operator),
+        };
+        let made = cx.broker.writer().unwrap().create_topics(&shop::topics("")).await.unwrap();
+        assert!(made.iter().all(Result::is_ok));
+        let shop = Shop::start(memory.broker(), clock, shop::Options::default()).unwrap();
+        let desk = Desk::new(cx);
+        let mut pictures = desk.snapshots();
+        tokio::time::sleep(Duration::from_secs(40)).await;
+        pictures.mark_unchanged();
+        pictures.changed().await.unwrap();
+        let picture = pictures.borrow().clone();
+        let totals = &picture.totals;
+        let rate = totals.records_per_second.unwrap();
+        assert!((rate - f64::from(shop::USUAL_RATE)).abs() < 10.0, "{rate}");
+        assert!(totals.bytes_per_second.is_some_and(|bytes| bytes > rate * 100.0));
+        assert!(totals.latency.samples > 100 && totals.latency.p99 > totals.latency.p50);
+        assert!(totals.error_percent.is_some_and(|percent| percent > 0.1 && percent < 5.0));
+        let (pending, written) = (totals.pending.unwrap(), shop.status().dead_lettered);
+        assert!(pending > 20 && pending <= written && pending + 20 > written, "{pending} of {written}");
+        assert!(picture.groups.iter().all(|g| g.status == Status::Ok && g.lag.is_some_and(|lag| lag < 200)));
+        let list: Vec<&str> = picture.attention.iter().map(|a| a.what.as_str()).collect();
+        assert!(
+            list.iter().any(|what| what.contains("new failure java.net.SocketTimeoutException")),
+            "{list:?}"
+        );
+        assert!(list.iter().any(|what| what.contains("retention deletes")), "{list:?}");
+        assert!(!list.iter().any(|what| what.contains("stuck")), "{list:?}");
     }
 }

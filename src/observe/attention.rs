@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::group::{Group, Logs};
+use super::group::{Group, Logs, Stuck};
 use super::snapshot::{Attention, GroupPartitionRow, GroupRow, Place, Role, Severity, Status, TopicRow};
 use super::topic::Topic;
 use crate::broker::Name;
@@ -99,12 +99,12 @@ fn new_failures(facts: &Facts<'_>, out: &mut Vec<Finding>) {
     for row in facts.letters {
         let new = row.new_failures.iter().filter(|(_, _, at)| facts.now.since(*at) < NEW_MS);
         let pace = row.arrivals_per_minute.filter(|n| *n > 0.0);
-        let pace = pace.map_or_else(String::new, |n| format!(" (+{}/min)", units::number(n)));
+        let pace = pace.map_or_else(String::new, |n| format!(" +{}/min", units::number(n)));
         for (id, name, at) in new {
             out.push(Finding {
                 key: format!("failure {} {id}", row.topic),
                 severity: Severity::Critical,
-                what: format!("{}: new failure {name}{pace}", row.topic),
+                what: format!("{}{pace}, new failure {name}", row.topic),
                 place: place("dead_letters", Some(&row.topic), None),
                 hint: "open its failures and read a stack trace; redrive when the cause is repaired",
                 since: Some(*at),
@@ -153,38 +153,7 @@ fn groups(facts: &Facts<'_>, out: &mut Vec<Finding>) {
             });
             continue;
         }
-        for stuck in group.stuck(facts.logs).into_iter().take(MOST_STUCK) {
-            let (topic, partition) = (&stuck.shard.topic, stuck.shard.partition);
-            let at = units::count(stuck.offset.max(0) as u64);
-            let behind = units::count(stuck.lag.max(0) as u64);
-            let (what, hint) = if stuck.alone {
-                (
-                    format!(
-                        "{} is stuck at record {topic}[{partition}] @ {at}, behind it {behind}",
-                        row.group
-                    ),
-                    "look at the record: it may be one that the consumer cannot process",
-                )
-            } else {
-                (
-                    format!("{} is stalled on {topic}[{partition}] at {at}, behind it {behind}", row.group),
-                    "its consumers are there and commit nothing: look at their logs",
-                )
-            };
-            out.push(Finding {
-                key: format!("stall {} {topic} {partition}", row.group),
-                severity: Severity::Critical,
-                what,
-                place: Place {
-                    partition: Some(partition),
-                    offset: Some(stuck.offset),
-                    ..place("groups", Some(topic), Some(&row.group))
-                },
-                hint,
-                since: stuck.since,
-                hold: 0,
-            });
-        }
+        stalled(row, group.stuck(facts.logs), out);
     }
     // Groups that nobody runs any more are worth one word in all.
     if let Some(first) = abandoned.first() {
@@ -201,6 +170,55 @@ fn groups(facts: &Facts<'_>, out: &mut Vec<Finding>) {
             since: None,
             hold: 0,
         });
+    }
+}
+
+fn stalled(row: &GroupRow, stuck: Vec<Stuck>, out: &mut Vec<Finding>) {
+    let mut together: BTreeMap<Name, Vec<Stuck>> = BTreeMap::new();
+    let mut add = |stuck: &Stuck, kind: &str, what, hint| {
+        let (topic, partition) = (&stuck.shard.topic, stuck.shard.partition);
+        let place = place("groups", Some(topic), Some(&row.group));
+        out.push(Finding {
+            key: format!("{kind} {} {topic}", row.group),
+            severity: Severity::Critical,
+            what,
+            place: Place { partition: Some(partition), offset: Some(stuck.offset), ..place },
+            hint,
+            since: stuck.since,
+            hold: 0,
+        });
+    };
+    let number = |n: i64| units::count(n.max(0) as u64);
+    let mut alone = 0;
+    for stuck in stuck {
+        if !stuck.alone {
+            together.entry(Name::clone(&stuck.shard.topic)).or_default().push(stuck);
+        } else if alone < MOST_STUCK {
+            alone += 1;
+            let (topic, partition) = (&stuck.shard.topic, stuck.shard.partition);
+            let (at, behind) = (number(stuck.offset), number(stuck.lag));
+            let what =
+                format!("{} is stuck at record {topic}[{partition}] @ {at}, behind it {behind}", row.group);
+            let hint = "look at the record: it may be one that the consumer cannot process";
+            add(&stuck, &format!("stuck {partition}"), what, hint);
+        }
+    }
+    for (topic, stuck) in together {
+        let behind = number(stuck.iter().map(|s| s.lag).sum());
+        let what = match stuck.as_slice() {
+            [one] => {
+                let (partition, at) = (one.shard.partition, number(one.offset));
+                format!("{} is stalled on {topic}[{partition}] at {at}, behind it {behind}", row.group)
+            }
+            many => {
+                let count = many.len();
+                format!("{} is stalled on {count} partitions of {topic}, behind them {behind}", row.group)
+            }
+        };
+        let hint = "its consumers are there and commit nothing: look at their logs";
+        if let Some(worst) = stuck.first() {
+            add(worst, "stalled", what, hint);
+        }
     }
 }
 
@@ -477,7 +495,7 @@ mod tests {
         row.expires_at = Some(world.now().1.plus_millis(3 * 3_600_000));
         world.letters = vec![row];
         let list = world.list();
-        assert_eq!(list[0].what, "orders-dlt: new failure PaymentTimeout (+12/min)");
+        assert_eq!(list[0].what, "orders-dlt +12/min, new failure PaymentTimeout");
         assert_eq!((list[0].severity, list[0].place.screen), (Severity::Critical, "dead_letters"));
         assert_eq!(list[1].what, "orders-dlt: retention deletes the oldest pending letter in 3 h");
         world.second += 31 * 60;
@@ -496,6 +514,19 @@ mod tests {
         assert_eq!(list[0].what, "email is stuck at record orders[0] @ 48, behind it 66");
         assert_eq!((list[0].place.partition, list[0].place.offset), (Some(0), Some(48)));
         assert_eq!(list[0].since, Timestamp(START + 2000));
+    }
+
+    #[test]
+    fn a_group_that_stalls_as_a_whole_is_one_line() {
+        let mut world = World::new(3, 1);
+        for i in 1..5 {
+            world.look(&[to(100), to(100), to(100)], &[i * 10, i * 10, i * 10]);
+        }
+        for _ in 0..10 {
+            world.look(&[to(100), to(100), to(150)], &[40, 40, 40]);
+        }
+        assert_eq!(world.words(), ["email is stalled on 3 partitions of orders, behind them 230"]);
+        assert_eq!(world.list()[0].place.partition, Some(2), "the longest queue");
     }
 
     #[test]

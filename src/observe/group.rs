@@ -146,7 +146,7 @@ pub(super) struct Stuck {
     pub offset: i64,
     pub lag: i64,
     pub since: Option<Timestamp>,
-    /// Whether others of its partitions move: then it is this record that stops it.
+    /// Whether other partitions of the topic move: then it is this record that stops it.
     pub alone: bool,
 }
 
@@ -317,7 +317,9 @@ impl Group {
 
     /// Partitions at which it is stuck, the longest queue first.
     pub fn stuck(&self, logs: Logs<'_>) -> Vec<Stuck> {
-        let moving = self.parts.values().any(|p| p.window.moved());
+        let lately = |part: &Part| part.window.moved() && part.window.still() <= STILL;
+        let moving: BTreeSet<&Name> =
+            self.parts.iter().filter(|(_, p)| lately(p)).map(|(shard, _)| &shard.topic).collect();
         let mut stuck: Vec<Stuck> = self
             .parts
             .iter()
@@ -329,7 +331,7 @@ impl Group {
                     offset: first.map(|t| t.offset).or(part.committed)?,
                     lag: part.reachable(logs(shard)?)?,
                     since: part.moved,
-                    alone: moving,
+                    alone: moving.contains(&shard.topic),
                 })
             })
             .collect();

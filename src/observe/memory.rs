@@ -265,6 +265,10 @@ impl Memory {
             let Some(log) = topic.logs.get_mut(&shard.partition) else { continue };
             for trace in &sip.traces {
                 log.remember(*trace);
+                // What a group comes to next is no fair sample of the topic.
+                if sip.wish.why == Why::Tail {
+                    topic.sizes.add(trace.size);
+                }
             }
         }
         let topics = &self.topics;

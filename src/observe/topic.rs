@@ -13,6 +13,8 @@ use crate::dlq::names;
 
 /// Half-life of what counts as a topic's usual rate, in seconds.
 const USUAL_HALF_LIFE: f64 = 300.0;
+/// Records that a mean size rests on.
+const SIZES: u32 = 2_000;
 
 /// A topic's rate as it usually is.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,6 +40,21 @@ impl Usual {
     }
 }
 
+/// The mean size of records read; old ones are forgotten slowly, so that one huge record does not rule it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sizes {
+    count: u32,
+    mean: f64,
+}
+
+impl Sizes {
+    /// Adds a record's size in bytes.
+    pub fn add(&mut self, size: usize) {
+        self.count = (self.count + 1).min(SIZES);
+        self.mean += (size as f64 - self.mean) / f64::from(self.count);
+    }
+}
+
 /// One topic.
 #[derive(Clone, Debug)]
 pub(super) struct Topic {
@@ -50,6 +67,7 @@ pub(super) struct Topic {
     pub configured: Option<Duration>,
     pub logs: BTreeMap<i32, Log>,
     pub usual: Usual,
+    pub sizes: Sizes,
     trend: Trend,
 }
 
@@ -63,6 +81,7 @@ impl Topic {
             configured: None,
             logs: BTreeMap::new(),
             usual: Usual::default(),
+            sizes: Sizes::default(),
             trend: Trend::default(),
         }
     }
@@ -107,9 +126,7 @@ impl Topic {
 
     /// Mean size of the records that were read, in bytes.
     pub fn mean_size(&self) -> Option<f64> {
-        let sizes = || self.logs.values().flat_map(|l| l.traces.values()).map(|t| t.size);
-        let count = sizes().count();
-        (count > 0).then(|| sizes().sum::<usize>() as f64 / count as f64)
+        (self.sizes.count > 0).then_some(self.sizes.mean)
     }
 
     /// Notes its rate of now.
@@ -250,6 +267,20 @@ mod tests {
         assert_eq!(row.records, Some(100));
         assert_eq!(row.error.as_deref(), Some("1 of 2 partitions: offsets of orders[1]: not allowed"));
         assert_eq!(row.detail[1].end_offset, None);
+    }
+
+    #[test]
+    fn one_huge_record_among_many_moves_the_mean_size_a_little() {
+        let mut topic = Topic::new(info("orders", 1));
+        assert_eq!(topic.mean_size(), None);
+        topic.sizes.add(100);
+        topic.sizes.add(300);
+        assert_eq!(topic.mean_size(), Some(200.0));
+        for _ in 0..10_000 {
+            topic.sizes.add(500);
+        }
+        topic.sizes.add(1_000_000);
+        assert!((topic.mean_size().unwrap() - 1000.0).abs() < 20.0);
     }
 
     #[test]
