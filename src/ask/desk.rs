@@ -117,7 +117,11 @@ impl Desk {
             Request::Plan(request) => {
                 Ok(Answer::Plan(Arc::new(redrive::make_plan(&self.index, &request, &sink, &cancel).await?)))
             }
-            _ => Err(Fault::failed("unwired", "this request is not wired yet")),
+            Request::Run(request) => {
+                let tell = |run| tell(Event::Run(Box::new(run)));
+                Ok(Answer::Run(Arc::new(redrive::run(&self.index, &request, &tell, &sink, &cancel).await?)))
+            }
+            Request::Runs => Ok(Answer::Runs(Arc::new(redrive::runs(&self.index, &sink, &cancel).await?))),
         }
     }
 }

@@ -83,6 +83,11 @@ impl LedgerReader {
         self.found.as_ref().and_then(|f| f.id.as_ref())
     }
 
+    /// Whether the audit was seen to name this ledger.
+    pub fn is_audited(&self) -> bool {
+        self.audit_checked
+    }
+
     /// How long the last refresh stood still behind an open transaction.
     pub fn waited(&self) -> Duration {
         self.waited

@@ -4,16 +4,26 @@
 //! crashes: target records, ledger rows and audit records are one transaction, and the ledger is the only truth
 //! about what was done. Limits: without transactions nothing is written.
 
+mod books;
 mod checks;
 mod cluster;
 pub mod document;
+mod engine;
 pub mod file;
+mod follow;
 mod found;
+mod item;
 pub mod outgoing;
 pub mod placement;
 pub mod plan;
 mod planner;
 pub mod rules;
+mod run;
+mod runs;
+mod transaction;
 pub mod twins;
+mod window;
 
 pub use planner::plan as make_plan;
+pub use run::run;
+pub use runs::runs;

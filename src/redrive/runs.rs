@@ -1,0 +1,185 @@
+//! The runs of a cluster, from the audit: who redrove what, and what became of it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::document::{ParkedLetter, RunAnswer, RunRow, RunsAnswer};
+use super::follow;
+use super::run::is_live;
+use crate::broker::{ErrorKind, Guarantee, Name, Notice, ReadPlan, Shard, Span, Until};
+use crate::context::{Cx, Progress, Sink};
+use crate::ledger::audit::{Action, AuditRecord};
+use crate::ledger::row::OwnerState;
+use crate::ledger::{AUDIT_TOPIC, Disposition, Ledger};
+use crate::letters::Index;
+use crate::letters::document::Target;
+use crate::letters::ledger::LedgerReader;
+use crate::text::{Fault, Timestamp};
+
+/// Runs listed, the latest.
+const MOST_RUNS: usize = 500;
+/// Redriven records whose outcome is looked up.
+const MOST_RECORDS: usize = 200_000;
+
+/// Lists the runs, the latest first.
+pub async fn runs(index: &Index, sink: &dyn Sink, cancel: &CancellationToken) -> Result<RunsAnswer, Fault> {
+    let cx = index.cx();
+    let mut latest: HashMap<String, AuditRecord> = HashMap::new();
+    read_audit(cx, sink, cancel, &mut |record| {
+        if record.action != Action::Ledger {
+            latest.insert(record.run.clone(), record);
+        }
+    })
+    .await?;
+    let mut records: Vec<AuditRecord> = latest.into_values().collect();
+    records.sort_by(|a, b| (b.started_ms, &b.run).cmp(&(a.started_ms, &a.run)));
+    records.truncate(MOST_RUNS);
+    let mut reader = LedgerReader::new(cx.clone());
+    let read = reader.refresh(sink, cancel).await;
+    // The audit tells what was done even where the ledger cannot be read; states and outcomes need it.
+    let ledger = reader.ledger().filter(|_| read.is_ok());
+    let mut runs: Vec<RunRow> = records.iter().map(|record| row(cx, record, ledger)).collect();
+    if let Some(ledger) = ledger {
+        settle(index, &records, &mut runs, ledger, sink, cancel).await;
+    }
+    Ok(RunsAnswer { runs })
+}
+
+async fn read_audit(
+    cx: &Cx,
+    sink: &dyn Sink,
+    cancel: &CancellationToken,
+    take: &mut (dyn FnMut(AuditRecord) + Send),
+) -> Result<(), Fault> {
+    let shard = Shard::new(AUDIT_TOPIC, 0);
+    let topic = [Name::clone(&shard.topic)];
+    let infos = cx.broker.catalog().topics(Some(&topic)).await?;
+    match infos.first().map(|i| &i.error) {
+        None => return Ok(()),
+        Some(Some(e)) if e.kind == ErrorKind::UnknownTopic => return Ok(()),
+        Some(Some(e)) => return Err(e.clone().into()),
+        Some(None) => {}
+    }
+    let Some(bounds) = cx.broker.catalog().bounds(std::slice::from_ref(&shard)).await?.pop() else {
+        return Ok(());
+    };
+    let bounds = bounds?;
+    if bounds.last_stable <= bounds.start {
+        return Ok(());
+    }
+    let mut progress = Progress {
+        what: "reading the audit".to_owned(),
+        total: Some((bounds.last_stable - bounds.start).unsigned_abs()),
+        ..Progress::default()
+    };
+    let span = Span { shard, from: bounds.start, until: Until::Offset(bounds.last_stable) };
+    let mut batches = cx.broker.reader().open(ReadPlan::new(vec![span]), cancel.clone()).await?;
+    while let Some(batch) = batches.next().await? {
+        for record in &batch.records {
+            let record = AuditRecord::decode(record.value.as_deref()).map_err(|e| {
+                Fault::refused(e.code(), format!("{AUDIT_TOPIC} cannot be read")).why(e.to_string())
+            })?;
+            take(record);
+        }
+        for notice in batch.notices {
+            if let Notice::Failed(_, error) = notice {
+                return Err(error.into());
+            }
+        }
+        progress.done += batch.records.len() as u64;
+        sink.progress(progress.clone());
+    }
+    Ok(())
+}
+
+/// The run as its latest audit record has it.
+fn row(cx: &Cx, record: &AuditRecord, ledger: Option<&Ledger>) -> RunRow {
+    let t = &record.totals;
+    let seconds = (record.time_ms - record.started_ms).max(0) as f64 / 1000.0;
+    let handled = t.redriven + t.already_handled + t.duplicates + t.expired + t.parked + t.held;
+    let run = RunAnswer {
+        run: record.run.clone(),
+        plan: record.plan.clone(),
+        topic: Arc::from(&*record.topic),
+        operator: record.operator.clone(),
+        started: Timestamp(record.started_ms),
+        seconds,
+        guarantee: if record.guarantee == Guarantee::AtLeastOnceChecked.as_str() {
+            Guarantee::AtLeastOnceChecked.as_str()
+        } else {
+            Guarantee::ExactlyOnceReadCommitted.as_str()
+        },
+        planned: t.planned,
+        redriven: t.redriven,
+        already_handled: t.already_handled,
+        duplicates: t.duplicates,
+        expired: t.expired,
+        parked: t
+            .parked_letters
+            .iter()
+            .map(|p| ParkedLetter { partition: p.partition, offset: p.offset, why: p.why.clone() })
+            .collect(),
+        held: t.held,
+        remaining: t.planned.saturating_sub(handled),
+        unconfirmed: t.redriven,
+        aborted_records: t.aborted_records,
+        stopped: record.stopped.as_deref().map(|s| match s {
+            "cancelled" => "cancelled",
+            "fenced" => "fenced",
+            _ => "error",
+        }),
+        stopped_reason: record.stopped_reason.clone(),
+        records_per_second: (seconds > 0.0 && t.redriven > 0).then(|| t.redriven as f64 / seconds),
+        ..RunAnswer::default()
+    };
+    let owner = ledger.and_then(|l| l.owner(&record.topic_id));
+    let state = match (record.action, &record.stopped) {
+        (Action::End, None) => "done",
+        (Action::End, Some(_)) => "stopped",
+        _ => match owner.filter(|o| *o.run == *record.run && is_live(cx, o)) {
+            Some(owner) if owner.state == OwnerState::Waiting => "waiting",
+            Some(_) => "running",
+            None => "abandoned",
+        },
+    };
+    RunRow { run, state }
+}
+
+/// Looks up what became of the records of the runs. What cannot be found out stays unconfirmed.
+async fn settle(
+    index: &Index,
+    records: &[AuditRecord],
+    runs: &mut [RunRow],
+    ledger: &Ledger,
+    sink: &dyn Sink,
+    cancel: &CancellationToken,
+) {
+    let numbers: HashMap<&str, usize> = records.iter().enumerate().map(|(i, r)| (&*r.run, i)).collect();
+    let mut of: Vec<(Target, Option<Name>)> = Vec::new();
+    let mut whose: Vec<usize> = Vec::new();
+    for row in ledger.rows().filter(|r| r.disposition == Disposition::Redriven).take(MOST_RECORDS) {
+        let (Some(&i), Some(target)) = (numbers.get(&**row.run), row.target) else { continue };
+        let topic = Arc::clone(target.topic);
+        of.push((Target { topic, partition: target.partition, offset: target.offset }, row.group.cloned()));
+        whose.push(i);
+    }
+    let mut topics: Vec<Name> = records.iter().map(|r| Name::from(&*r.topic)).collect();
+    topics.sort();
+    topics.dedup();
+    for topic in topics {
+        // A topic that is gone says nothing of what came back to it.
+        let _ = index.refresh(Some(&[topic]), sink, cancel).await;
+    }
+    let Ok(outcomes) = index.outcomes(&of).await else { return };
+    let mut by_run: BTreeMap<usize, Vec<_>> = BTreeMap::new();
+    for (i, outcome) in whose.into_iter().zip(outcomes) {
+        by_run.entry(i).or_default().push(outcome);
+    }
+    for (i, outcomes) in by_run {
+        if let Some(row) = runs.get_mut(i) {
+            follow::count(&outcomes, &mut row.run);
+        }
+    }
+}

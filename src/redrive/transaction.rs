@@ -1,0 +1,168 @@
+//! One transaction of a run: records, their ledger rows, the owner row and an audit record, or nothing.
+
+use std::collections::HashMap;
+
+use super::item::{Act, Item};
+use crate::broker::{BrokerError, Commit, ErrorKind, Name, Placed, Session, Ticket, Write};
+use crate::event::Headers;
+use crate::ledger::{AUDIT_TOPIC, LEDGER_TOPIC};
+use crate::text::Fault;
+
+/// How a transaction ended.
+pub(super) enum Ended {
+    /// All of it is committed; places in the order of the items.
+    Committed(Vec<Option<Placed>>),
+    /// Records were refused and the transaction aborted; nothing of it is there.
+    Refused {
+        /// Items that the broker named, with its words.
+        named: Vec<(usize, String)>,
+        /// Its words where it named none.
+        why: String,
+        /// Records that were written before the end.
+        aborted: u64,
+    },
+    /// It may or may not be committed, or the session is dead: the ledger knows.
+    Lost(BrokerError),
+    /// Something else than a record is wrong; it was aborted.
+    Failed(Fault),
+}
+
+/// What a refusal says about the record.
+enum Blame {
+    Record,
+    Somebody,
+    Link,
+    Cluster(Fault),
+}
+
+fn blame(error: &BrokerError) -> Blame {
+    match error.kind {
+        ErrorKind::TooLarge | ErrorKind::Invalid => Blame::Record,
+        ErrorKind::Unreachable | ErrorKind::TimedOut | ErrorKind::Fenced | ErrorKind::Cancelled => {
+            Blame::Link
+        }
+        ErrorKind::UnknownTopic | ErrorKind::UnknownPartition => Blame::Cluster(
+            Fault::refused("target_changed", "a target is not as it was planned").why(error.to_string()),
+        ),
+        ErrorKind::Authorisation => {
+            Blame::Cluster(Fault::refused("acl", error.what.clone()).why(error.why.clone()))
+        }
+        ErrorKind::Authentication | ErrorKind::Tls | ErrorKind::Unsupported | ErrorKind::Full => {
+            Blame::Cluster(error.clone().into())
+        }
+        _ if error.retryable => Blame::Link,
+        _ => Blame::Somebody,
+    }
+}
+
+/// A row of the ledger or audit, as a record.
+pub(super) fn book(topic: &str, key: Option<bytes::Bytes>, value: bytes::Bytes) -> Write {
+    Write {
+        topic: Name::from(topic),
+        partition: Some(0),
+        key,
+        value: Some(value),
+        headers: Headers::default(),
+        timestamp: None,
+    }
+}
+
+/// Writes the items that are sent, then what `rows` makes of their places, then commits.
+pub(super) async fn transact(
+    session: &mut dyn Session,
+    items: &[Item],
+    rows: impl FnOnce(&[Option<Placed>]) -> Vec<Write>,
+) -> Ended {
+    let mut tickets: HashMap<Ticket, usize> = HashMap::with_capacity(items.len());
+    let mut stuck = None;
+    for (i, item) in items.iter().enumerate().filter(|(_, item)| item.act == Act::Send) {
+        match session.stage(item.write.clone()).await {
+            Ok(ticket) => {
+                tickets.insert(ticket, i);
+            }
+            Err(error) => {
+                stuck = Some(error);
+                break;
+            }
+        }
+    }
+    let answers = match session.settle().await {
+        Ok(answers) => answers,
+        Err(error) => return Ended::Lost(error),
+    };
+    let mut placed: Vec<Option<Placed>> = vec![None; items.len()];
+    let mut refused: Vec<(usize, BrokerError)> = Vec::new();
+    for (ticket, answer) in answers {
+        let Some(&i) = tickets.get(&ticket) else { continue };
+        match answer {
+            Ok(place) => placed[i] = Some(place),
+            Err(error) => refused.push((i, error)),
+        }
+    }
+    let written = placed.iter().flatten().count();
+    if !refused.is_empty() {
+        return refusal(session, refused, written as u64).await;
+    }
+    if let Some(error) = stuck {
+        return match blame(&error) {
+            Blame::Cluster(fault) => end(session, Ended::Failed(fault)).await,
+            _ => Ended::Lost(error),
+        };
+    }
+    if written < tickets.len() {
+        let why = format!("{} of {} records were not answered", tickets.len() - written, tickets.len());
+        return Ended::Lost(BrokerError::new(ErrorKind::Other, "produce", why));
+    }
+    for row in rows(&placed) {
+        if let Err(error) = session.stage(row).await {
+            return Ended::Lost(error);
+        }
+    }
+    let answers = match session.settle().await {
+        Ok(answers) => answers,
+        Err(error) => return Ended::Lost(error),
+    };
+    if let Some(error) = answers.into_iter().find_map(|(_, answer)| answer.err()) {
+        return match blame(&error) {
+            Blame::Link => Ended::Lost(error),
+            Blame::Cluster(fault) => end(session, Ended::Failed(fault)).await,
+            Blame::Record | Blame::Somebody => {
+                let fault = Fault::failed("ledger", format!("{LEDGER_TOPIC} or {AUDIT_TOPIC} took no row"));
+                end(session, Ended::Failed(fault.why(error.to_string()))).await
+            }
+        };
+    }
+    match session.commit().await {
+        Ok(Commit::Done) => Ended::Committed(placed),
+        Ok(Commit::Unknown(error) | Commit::Fenced(error)) | Err(error) => Ended::Lost(error),
+        Ok(Commit::Aborted(error)) => end(session, Ended::Lost(error)).await,
+    }
+}
+
+/// Aborts; gives `ended`, or that the session is lost.
+async fn end(session: &mut dyn Session, ended: Ended) -> Ended {
+    match session.abort().await {
+        Ok(()) => ended,
+        Err(error) => Ended::Lost(error),
+    }
+}
+
+/// Aborts, and finds out whom the reports name.
+async fn refusal(session: &mut dyn Session, refused: Vec<(usize, BrokerError)>, aborted: u64) -> Ended {
+    let mut named = Vec::new();
+    let mut why = String::new();
+    let mut lost = None;
+    for (i, error) in refused {
+        match blame(&error) {
+            Blame::Record => named.push((i, error.why)),
+            Blame::Somebody => why = error.why,
+            Blame::Link => lost = Some(error),
+            Blame::Cluster(fault) => return end(session, Ended::Failed(fault)).await,
+        }
+    }
+    // Where a record is named, errors of the others only follow from it.
+    match lost {
+        Some(error) if named.is_empty() && why.is_empty() => Ended::Lost(error),
+        _ => end(session, Ended::Refused { named, why, aborted }).await,
+    }
+}
