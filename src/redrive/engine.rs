@@ -10,7 +10,7 @@ use super::item::{Act, Item, PROGRAM, Run, hold_key};
 use super::outgoing::{Recipe, Stamp};
 use super::plan::{Plan, PlannedLetter, damaged};
 use super::run::{Held, is_cancel, list_parked};
-use super::transaction::{Ended, book, transact};
+use super::transaction::{Ended, book, commit, send};
 use super::twins::{Identity, Twins, is_same};
 use super::window::Window;
 use crate::broker::{BrokerError, ErrorKind, Name, Placed, Session, SessionKind, Write, Writer};
@@ -75,7 +75,7 @@ pub(super) struct Engine<'a> {
     /// The run that was the owner before this one began.
     owner_before: Option<Arc<str>>,
     /// Whether the owner before seemed to be at work.
-    takes_over: bool,
+    pub takes_over: bool,
     failures: u32,
     /// When sending began, and how many records went out since, for the rate.
     paced: (Duration, u64),
@@ -114,7 +114,7 @@ impl<'a> Engine<'a> {
             batch: FIRST_BATCH,
             owned: None,
             owner_before: None,
-            takes_over: request.take_over,
+            takes_over: false,
             failures: 0,
             paced: (cx.clock.monotonic(), 0),
             told: None,
@@ -509,8 +509,13 @@ impl<'a> Engine<'a> {
         };
         let now = self.cx.clock.monotonic();
         let renews = end.is_some() || self.owned.is_none_or(|at| now.saturating_sub(at) >= RENEW);
-        let ended =
-            transact(&mut *session, items, |placed| self.rows(items, placed, renews, state, end)).await;
+        let ended = match send(&mut *session, items).await {
+            Ok(placed) => {
+                let rows = self.rows(items, &placed, renews, state, end);
+                commit(&mut *session, rows, placed).await
+            }
+            Err(ended) => ended,
+        };
         match &ended {
             Ended::Committed(_) => {
                 self.session = Some(session);

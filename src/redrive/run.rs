@@ -60,12 +60,11 @@ pub async fn run(
         answer.remaining = 0;
         return Ok(answer);
     }
-    if let Some(owner) = ledger.ledger().and_then(|l| l.owner(&source))
-        && is_live(cx, owner)
-        && !request.take_over
-    {
+    let live = ledger.ledger().and_then(|l| l.owner(&source)).filter(|o| is_live(cx, o));
+    if let Some(owner) = live.filter(|_| !request.take_over) {
         return Err(occupied(owner, &plan.header.source.topic));
     }
+    let takes_over = live.is_some();
     let Some(writer) = cx.broker.writer() else { return Err(read_only(cx)) };
     let health = cluster::health(cx).await?;
     if let Some(why) = health.weak.filter(|_| !plan.forces("ledger_weak")) {
@@ -75,6 +74,7 @@ pub async fn run(
     }
     books::make(cx, writer, &health.missing).await?;
     let mut engine = Engine::new(cx, request, source, ledger, answer, tell, sink, cancel);
+    engine.takes_over = takes_over;
     let ended = engine.run(writer).await;
     let (stopped, fault) = match ended {
         Ok(()) => (None, None),

@@ -67,12 +67,8 @@ pub(super) fn book(topic: &str, key: Option<bytes::Bytes>, value: bytes::Bytes) 
     }
 }
 
-/// Writes the items that are sent, then what `rows` makes of their places, then commits.
-pub(super) async fn transact(
-    session: &mut dyn Session,
-    items: &[Item],
-    rows: impl FnOnce(&[Option<Placed>]) -> Vec<Write>,
-) -> Ended {
+/// Writes the items that are sent; gives their places in the order of the items.
+pub(super) async fn send(session: &mut dyn Session, items: &[Item]) -> Result<Vec<Option<Placed>>, Ended> {
     let mut tickets: HashMap<Ticket, usize> = HashMap::with_capacity(items.len());
     let mut stuck = None;
     for (i, item) in items.iter().enumerate().filter(|(_, item)| item.act == Act::Send) {
@@ -88,7 +84,7 @@ pub(super) async fn transact(
     }
     let answers = match session.settle().await {
         Ok(answers) => answers,
-        Err(error) => return Ended::Lost(error),
+        Err(error) => return Err(Ended::Lost(error)),
     };
     let mut placed: Vec<Option<Placed>> = vec![None; items.len()];
     let mut refused: Vec<(usize, BrokerError)> = Vec::new();
@@ -101,19 +97,28 @@ pub(super) async fn transact(
     }
     let written = placed.iter().flatten().count();
     if !refused.is_empty() {
-        return refusal(session, refused, written as u64).await;
+        return Err(refusal(session, refused, written as u64).await);
     }
     if let Some(error) = stuck {
-        return match blame(&error) {
+        return Err(match blame(&error) {
             Blame::Cluster(fault) => end(session, Ended::Failed(fault)).await,
             _ => Ended::Lost(error),
-        };
+        });
     }
     if written < tickets.len() {
         let why = format!("{} of {} records were not answered", tickets.len() - written, tickets.len());
-        return Ended::Lost(BrokerError::new(ErrorKind::Other, "produce", why));
+        return Err(Ended::Lost(BrokerError::new(ErrorKind::Other, "produce", why)));
     }
-    for row in rows(&placed) {
+    Ok(placed)
+}
+
+/// Writes the rows of what was sent, then commits all of it.
+pub(super) async fn commit(
+    session: &mut dyn Session,
+    rows: Vec<Write>,
+    placed: Vec<Option<Placed>>,
+) -> Ended {
+    for row in rows {
         if let Err(error) = session.stage(row).await {
             return Ended::Lost(error);
         }

@@ -1,0 +1,8 @@
+//! Redriving on the embedded broker: what the protocol promises, under every fault that the broker can be given.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
+
+mod faults;
+mod plans;
+mod runs;
+mod world;

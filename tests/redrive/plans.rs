@@ -1,0 +1,156 @@
+//! What a plan refuses, skips and says.
+
+use bytes::Bytes;
+use redrive::ledger::Disposition;
+use redrive::redrive::document::{Into, PlanAnswer};
+
+use crate::world::{Dead, SOURCE, TARGET, World};
+
+fn rules(plan: &PlanAnswer) -> Vec<(&'static str, u64)> {
+    plan.preflight.refusals.iter().map(|r| (r.rule, r.count)).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_of_several_letters_of_a_failed_record_is_sent_and_the_others_are_marked() {
+    let world = World::empty().await;
+    let one = Dead::new(0, "a", (0, 1));
+    let mut other = one.clone();
+    other.value = Some(Bytes::from_static(b"another value"));
+    world.bury(&[one.clone(), Dead { partition: 1, ..one.clone() }, other]).await;
+    let plan = world.plan().await;
+    assert_eq!((plan.preflight.selected, plan.preflight.duplicates), (2, 1));
+    let run = world.run(&plan.plan).await.unwrap();
+    assert_eq!((run.redriven, run.duplicates, run.remaining), (2, 1, 0));
+    let reader = world.ledger().await;
+    let counts = reader.ledger().unwrap().counts(&world.topic_id(SOURCE).await);
+    assert_eq!((counts.redriven, counts.duplicate), (2, 1));
+    assert_eq!(world.read(TARGET).await.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_duplicate_of_a_letter_redriven_before_is_marked_too() {
+    let world = World::empty().await;
+    let one = Dead::new(0, "a", (0, 1));
+    world.bury(&[one.clone(), one]).await;
+    let mut request = World::request();
+    request.only = Some(vec![(0, 0)]);
+    let first = world.plan_with(request).await.unwrap();
+    assert_eq!(first.records, 1);
+    world.run(&first.plan).await.unwrap();
+    let second = world.plan().await;
+    assert_eq!((second.preflight.selected, second.preflight.duplicates), (0, 1));
+    let run = world.run(&second.plan).await.unwrap();
+    assert_eq!((run.redriven, run.duplicates), (0, 1));
+    assert_eq!(world.read(TARGET).await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_fails_again_is_counted_and_the_limit_stops_the_loop() {
+    let world = World::empty().await;
+    let mut origin = (0, 5);
+    for round in 1..=3 {
+        // Each time for another reason, and without the header that counts.
+        let error = ["a.One", "a.Two", "a.Three"][round - 1];
+        world.bury(&[Dead { error, ..Dead::new(0, "a", origin) }]).await;
+        let plan = world.plan().await;
+        assert_eq!(rules(&plan), [], "round {round}");
+        assert_eq!(plan.preflight.again, u64::from(round > 1));
+        world.run(&plan.plan).await.unwrap();
+        let sent = world.read(TARGET).await.pop().unwrap();
+        assert_eq!(sent.headers.last("redrive-count").unwrap(), round.to_string().as_bytes());
+        origin = (sent.at.partition, sent.at.offset);
+    }
+    world.bury(&[Dead { error: "a.Four", ..Dead::new(0, "a", origin) }]).await;
+    let plan = world.plan().await;
+    assert_eq!((rules(&plan), plan.records), (vec![("loop_limit", 1)], 0));
+    let mut forced = World::request();
+    forced.force.push("loop_limit".to_owned());
+    assert_eq!(world.plan_with(forced).await.unwrap().records, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_fails_for_the_same_reason_again_is_refused() {
+    let world = World::empty().await;
+    world.bury(&[Dead::new(0, "a", (0, 5))]).await;
+    world.run(&world.plan().await.plan).await.unwrap();
+    let sent = world.read(TARGET).await.pop().unwrap();
+    world.bury(&[Dead::new(0, "a", (sent.at.partition, sent.at.offset))]).await;
+    assert_eq!(rules(&*world.plan().await), [("same_failure", 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn letters_that_cannot_be_sent_are_refused_by_name() {
+    let world = World::empty().await;
+    let mut tombstone = Dead::new(0, "a", (0, 1));
+    tombstone.value = None;
+    let mut large = Dead::new(0, "b", (0, 2));
+    large.value = Some(Bytes::from(vec![b'x'; 900_000]));
+    let mut nowhere = Dead::new(0, "c", (0, 3));
+    nowhere.topic = "gone";
+    let mut forged = Dead::new(0, "d", (0, 4));
+    forged.topic = "__redrive.ledger";
+    world.bury(&[tombstone, large, nowhere, forged, Dead::new(0, "e", (0, 5))]).await;
+    world.delete(TARGET).await;
+    world.create(TARGET, 3, &[("max.message.bytes", "100000")]).await;
+    let plan = world.plan().await;
+    let mut refused = rules(&plan);
+    refused.sort_unstable();
+    let wanted = [("origin_unknown", 1), ("target_missing", 1), ("tombstone", 1), ("too_large", 1)];
+    assert_eq!(refused, wanted);
+    assert_eq!(plan.records, 1);
+    // Nothing was made by asking.
+    let topics = world.broker().catalog().topics(None).await.unwrap();
+    assert!(!topics.iter().any(|t| *t.name == *"gone"));
+    let mut request = World::request();
+    request.force.push("pointer".to_owned());
+    assert_eq!(world.plan_with(request).await.unwrap_err().code, "usage");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_older_value_does_not_replace_a_newer_one_on_a_compacted_target() {
+    let world = World::empty().await;
+    world.create("state", 1, &[("cleanup.policy", "compact")]).await;
+    world.bury(&[Dead::new(0, "a", (0, 0)), Dead::new(0, "b", (0, 1))]).await;
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    world
+        .produce(redrive::broker::Write {
+            topic: "state".into(),
+            partition: Some(0),
+            key: Some(Bytes::from_static(b"a")),
+            value: Some(Bytes::from_static(b"newer")),
+            headers: redrive::event::Headers::default(),
+            timestamp: None,
+        })
+        .await;
+    let mut request = World::request();
+    request.into = Into::Topic("state".to_owned());
+    let plan = world.plan_with(request).await.unwrap();
+    assert_eq!((rules(&plan), plan.records), (vec![("compacted_order", 1)], 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn letters_go_out_in_the_order_of_their_records() {
+    let world = World::empty().await;
+    let origins = [3, 1, 2, 0];
+    let letters: Vec<Dead> = origins.iter().map(|o| Dead::new((*o % 2) as i32, "a", (0, *o))).collect();
+    world.bury(&letters).await;
+    let plan = world.plan().await;
+    world.run(&plan.plan).await.unwrap();
+    let values: Vec<Bytes> = world.read(TARGET).await.into_iter().filter_map(|r| r.value).collect();
+    assert_eq!(values, ["a@0:0", "a@0:1", "a@0:2", "a@0:3"].map(Bytes::from));
+    let reader = world.ledger().await;
+    let id = world.topic_id(SOURCE).await;
+    assert_eq!(reader.ledger().unwrap().disposition(&id, 0, 0), Disposition::Redriven);
+}
+
+#[tokio::test(start_paused = true)]
+async fn groups_that_read_the_target_are_named() {
+    let world = World::new().await;
+    let broker = world.broker();
+    let offsets = [(redrive::broker::Shard::new(TARGET, 0), 0)];
+    broker.writer().unwrap().alter_offsets(&"mailer".into(), &offsets).await.unwrap();
+    let plan = world.plan().await;
+    assert_eq!(plan.preflight.groups_that_will_see_them, ["mailer".into()]);
+    assert!(plan.preflight.warnings.iter().any(|w| w.contains("read_uncommitted")));
+    assert_eq!(plan.guarantee, "exactly_once");
+}

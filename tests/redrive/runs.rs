@@ -1,0 +1,302 @@
+//! Runs without and with trouble that an operator can meet.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use redrive::ask::Event;
+use redrive::broker::memory::fault::{Lost, Op};
+use redrive::broker::{SessionKind, Shard, Write};
+use redrive::event::Headers;
+use redrive::ledger::row::{HeaderRow, Key};
+use redrive::ledger::{AUDIT_TOPIC, Disposition, LEDGER_TOPIC};
+use redrive::redrive::plan::Plan;
+use tokio_util::sync::CancellationToken;
+
+use crate::world::{Dead, SOURCE, TARGET, World};
+
+#[tokio::test(start_paused = true)]
+async fn every_letter_arrives_once_and_a_second_run_writes_nothing() {
+    let world = World::new().await;
+    let plan = world.plan().await;
+    assert_eq!((plan.preflight.selected, plan.preflight.refusals.len()), (12, 0));
+    let run = world.run(&plan.plan).await.unwrap();
+    assert_eq!((run.redriven, run.remaining, run.stopped), (12, 0, None));
+    world.assert_exactly_once(&plan.plan).await;
+    let ends = world.ends().await;
+    let begun = world.memory.faults().calls_of(Op::Begin);
+    let again = world.run(&plan.plan).await.unwrap();
+    assert_eq!((again.redriven, again.already_handled), (0, 12));
+    assert_eq!(world.ends().await, ends);
+    assert_eq!(world.memory.faults().calls_of(Op::Begin), begun);
+    let next = world.plan().await;
+    assert_eq!((next.preflight.selected, next.preflight.already_handled), (0, 12));
+    let runs = world.runs().await;
+    assert_eq!(runs.runs.len(), 1);
+    assert_eq!((runs.runs[0].state, runs.runs[0].run.redriven), ("done", 12));
+    assert_eq!(runs.runs[0].run.run, run.run);
+}
+
+#[tokio::test(start_paused = true)]
+async fn headers_of_the_failure_are_taken_off_and_those_of_the_run_added() {
+    let world = World::empty().await;
+    world.bury(&[Dead::new(0, "a", (1, 7))]).await;
+    let mut request = World::request();
+    request.add_headers.push(("why".to_owned(), "fixed".to_owned()));
+    let plan = world.plan_with(request).await.unwrap();
+    let run = world.run(&plan.plan).await.unwrap();
+    let records = world.read(TARGET).await;
+    let names: Vec<&[u8]> = records[0].headers.iter().map(|(n, _)| n.as_ref()).collect();
+    let wanted =
+        ["trace", "why", "redrive-id", "redrive-run", "redrive-count", "redrive-by", "redrive-origin"];
+    assert_eq!(names, wanted.map(str::as_bytes));
+    let text = |name: &str| String::from_utf8(records[0].headers.last(name).unwrap().to_vec()).unwrap();
+    assert_eq!(text("redrive-run"), run.run);
+    assert_eq!((text("redrive-count"), text("redrive-by")), ("1".to_owned(), "ada".to_owned()));
+    assert_eq!(text("redrive-origin"), "orders:1:7");
+    assert_eq!(records[0].at.partition, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_is_too_large_is_parked_and_the_rest_of_its_key_is_held() {
+    let world = World::empty().await;
+    let letters: Vec<Dead> = (0..9_u8)
+        .map(|i| {
+            let mut letter = Dead::new(0, ["a", "b", "c"][usize::from(i) % 3], (0, i64::from(i)));
+            if i == 4 {
+                letter.value = Some(Bytes::from(vec![b'x'; 5_000]));
+            }
+            letter
+        })
+        .collect();
+    world.bury(&letters).await;
+    let plan = world.plan().await;
+    assert_eq!(plan.preflight.selected, 9);
+    // The target takes less than when it was planned.
+    let partitions = plan.plan.header.target.topics[0].partitions;
+    world.delete(TARGET).await;
+    world.create(TARGET, partitions, &[("max.message.bytes", "2000")]).await;
+    let plan = replanned(&world, &plan.plan).await;
+    let run = world.run(&plan).await.unwrap();
+    assert_eq!((run.redriven, run.held, run.remaining, run.stopped), (7, 1, 0, None));
+    assert_eq!(run.parked.len(), 1);
+    assert_eq!((run.parked[0].partition, run.parked[0].offset), (0, 4));
+    assert!(run.aborted_records > 0);
+    let values: Vec<Bytes> = world.read(TARGET).await.into_iter().filter_map(|r| r.value).collect();
+    let of_b: Vec<&Bytes> = values.iter().filter(|v| v.starts_with(b"b@")).collect();
+    assert_eq!(of_b, [&Bytes::from_static(b"b@0:1")]);
+    let reader = world.ledger().await;
+    let ledger = reader.ledger().unwrap();
+    let source = world.topic_id(SOURCE).await;
+    assert_eq!(ledger.disposition(&source, 0, 4), Disposition::Parked);
+    assert_eq!(ledger.disposition(&source, 0, 7), Disposition::Pending);
+    // The same plan once more: what is held stays so.
+    let ends = world.ends().await;
+    let again = world.run(&plan).await.unwrap();
+    assert_eq!((again.redriven, again.held, again.already_handled), (0, 1, 8));
+    assert_eq!(world.ends().await, ends);
+}
+
+/// The plan, with the targets' ids of now.
+async fn replanned(world: &World, plan: &Plan) -> Arc<Plan> {
+    let mut plan = plan.clone();
+    for target in &mut plan.header.target.topics {
+        target.topic_id = Some(world.topic_id(&target.topic).await);
+    }
+    Arc::new(plan)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_operator_is_refused_and_takes_over_only_when_told_so() {
+    let world = World::new().await;
+    let mut request = World::request();
+    request.rate = Some(4);
+    let plan = Arc::clone(&world.plan_with(request).await.unwrap().plan);
+    let first = {
+        let (cx, plan) = (world.cx("ada"), Arc::clone(&plan));
+        tokio::spawn(async move {
+            let desk = redrive::ask::Desk::new(cx);
+            let request = redrive::redrive::document::RunRequest { plan, reason: None, take_over: false };
+            desk.answer(redrive::ask::Request::Run(request), &|_| {}, CancellationToken::new()).await
+        })
+    };
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let refused = world.run_as("bob", &plan, false, &CancellationToken::new()).await.unwrap_err();
+    assert_eq!(refused.code, "fenced");
+    assert!(refused.why.contains("ada"), "{}", refused.why);
+    let second = world.run_as("bob", &plan, true, &CancellationToken::new()).await.unwrap();
+    let redrive::ask::Answer::Run(first) = first.await.unwrap().unwrap() else { panic!() };
+    assert_eq!(first.stopped, Some("fenced"));
+    assert!(first.stopped_reason.as_ref().unwrap().contains("bob"));
+    assert!(first.redriven > 0);
+    assert_eq!(second.stopped, None);
+    assert_eq!(first.redriven + second.redriven, 12);
+    world.assert_exactly_once(&plan).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_of_a_commit_is_settled_from_the_ledger() {
+    for lost in [Lost::Answer, Lost::Request] {
+        for nth in 1..=4 {
+            let world = World::new().await;
+            let mut request = World::request();
+            request.rate = Some(20);
+            let plan = Arc::clone(&world.plan_with(request).await.unwrap().plan);
+            world.memory.faults().lose_commit(nth, lost);
+            let run = world.run(&plan).await.unwrap();
+            assert_eq!((run.redriven, run.stopped, run.remaining), (12, None, 0), "{lost:?} {nth}");
+            world.assert_exactly_once(&plan).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_run_ends_between_transactions_and_goes_on_later() {
+    let world = World::new().await;
+    let mut request = World::request();
+    request.rate = Some(8);
+    let plan = Arc::clone(&world.plan_with(request).await.unwrap().plan);
+    let cancel = CancellationToken::new();
+    let seen = Mutex::new(Vec::new());
+    let tell = |event: Event| {
+        if let Event::Run(run) = event {
+            seen.lock().unwrap().push(run.redriven);
+            if run.redriven >= 4 {
+                cancel.cancel();
+            }
+        }
+    };
+    let run = world.run_on(world.cx("ada"), &plan, false, &tell, &cancel).await.unwrap();
+    assert_eq!(run.stopped, Some("cancelled"));
+    assert!((4..12).contains(&run.redriven), "{}", run.redriven);
+    assert_eq!(run.remaining, 12 - run.redriven);
+    assert_eq!(world.read(TARGET).await.len() as u64, run.redriven);
+    assert_eq!(world.runs().await.runs[0].state, "stopped");
+    // Its owner row is closed: nobody has to take over.
+    let rest = world.run_as("bob", &plan, false, &CancellationToken::new()).await.unwrap();
+    assert_eq!(rest.redriven + run.redriven, 12);
+    world.assert_exactly_once(&plan).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rate_is_kept() {
+    let world = World::new().await;
+    let mut request = World::request();
+    request.rate = Some(2);
+    let plan = Arc::clone(&world.plan_with(request).await.unwrap().plan);
+    let run = world.run(&plan).await.unwrap();
+    assert_eq!(run.redriven, 12);
+    assert!((5.5..6.3).contains(&run.seconds), "{}", run.seconds);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_ledger_is_refused_and_never_made_anew() {
+    let world = World::new().await;
+    let plan = Arc::clone(&world.plan().await.plan);
+    world.run(&plan).await.unwrap();
+    world.delete(LEDGER_TOPIC).await;
+    assert_eq!(world.run(&plan).await.unwrap_err().code, "ledger_lost");
+    assert_eq!(world.plan_with(World::request()).await.unwrap_err().code, "ledger_lost");
+    world.create(LEDGER_TOPIC, 1, &[("cleanup.policy", "compact")]).await;
+    assert_eq!(world.run(&plan).await.unwrap_err().code, "ledger_lost");
+    assert_eq!(world.read(TARGET).await.len(), 12);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ledger_of_a_newer_format_is_refused() {
+    let world = World::new().await;
+    let plan = Arc::clone(&world.plan().await.plan);
+    world.create(LEDGER_TOPIC, 1, &[("cleanup.policy", "compact")]).await;
+    let mut header = HeaderRow::current("later");
+    header.v += 1;
+    world
+        .produce(Write {
+            topic: LEDGER_TOPIC.into(),
+            partition: Some(0),
+            key: Some(Key::Header.encode()),
+            value: Some(header.encode()),
+            headers: Headers::default(),
+            timestamp: None,
+        })
+        .await;
+    assert_eq!(world.run(&plan).await.unwrap_err().code, "ledger_newer");
+    assert!(world.read(TARGET).await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_foreign_open_transaction_on_the_ledger_is_waited_for() {
+    let world = World::new().await;
+    let plan = Arc::clone(&world.plan().await.plan);
+    world.run(&plan).await.unwrap();
+    world.bury(&[Dead::new(0, "d", (0, 99))]).await;
+    let plan = Arc::clone(&world.plan().await.plan);
+    let broker = world.broker();
+    let kind = SessionKind::Transactional { id: "foreign".to_owned(), timeout: Duration::from_secs(20) };
+    let mut foreign = broker.writer().unwrap().begin(kind).await.unwrap();
+    foreign
+        .stage(Write {
+            topic: LEDGER_TOPIC.into(),
+            partition: Some(0),
+            key: Some(Bytes::from_static(b"foreign")),
+            value: None,
+            headers: Headers::default(),
+            timestamp: None,
+        })
+        .await
+        .unwrap();
+    foreign.settle().await.unwrap();
+    let run = world.run(&plan).await.unwrap();
+    assert_eq!((run.redriven, run.stopped), (1, None));
+    assert_eq!(world.read(TARGET).await.len(), 13);
+}
+
+#[tokio::test(start_paused = true)]
+async fn topics_made_again_and_forged_plans_are_refused() {
+    let world = World::new().await;
+    let plan = Arc::clone(&world.plan().await.plan);
+
+    let mut forged = (*plan).clone();
+    forged.letters[3].sha256 = forged.letters[4].sha256;
+    assert_eq!(world.run(&Arc::new(forged)).await.unwrap_err().code, "plan_damaged");
+    let mut beyond = (*plan).clone();
+    beyond.letters[3].offset = 1_000;
+    assert_eq!(world.run(&Arc::new(beyond)).await.unwrap_err().code, "plan_damaged");
+    let mut elsewhere = (*plan).clone();
+    elsewhere.header.cluster_id = "another".into();
+    assert_eq!(world.run(&Arc::new(elsewhere)).await.unwrap_err().code, "wrong_cluster");
+
+    world.delete(TARGET).await;
+    assert_eq!(world.run(&plan).await.unwrap_err().code, "target_missing");
+    world.create(TARGET, 3, &[]).await;
+    assert_eq!(world.run(&plan).await.unwrap_err().code, "target_changed");
+    world.delete(SOURCE).await;
+    world.create(SOURCE, 2, &[]).await;
+    let plan = replanned(&world, &plan).await;
+    assert_eq!(world.run(&plan).await.unwrap_err().code, "target_changed");
+    assert!(world.read(TARGET).await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_only_profile_plans_and_does_not_run() {
+    let world = World::new().await;
+    let cx = world.cx_on(world.memory.read_only(), "ada");
+    let desk = redrive::ask::Desk::new(cx.clone());
+    let request = redrive::ask::Request::Plan(World::request());
+    let answer = desk.answer(request, &|_| {}, CancellationToken::new()).await.unwrap();
+    let redrive::ask::Answer::Plan(plan) = answer else { panic!() };
+    assert_eq!(plan.records, 12);
+    let run = world.run_on(cx, &plan.plan, false, &|_| {}, &CancellationToken::new()).await;
+    assert_eq!(run.unwrap_err().code, "read_only");
+}
+
+#[tokio::test(start_paused = true)]
+async fn letters_that_expired_since_the_plan_are_told() {
+    let world = World::new().await;
+    let plan = Arc::clone(&world.plan().await.plan);
+    let broker = world.broker();
+    let before = [(Shard::new(SOURCE, 0), 2)];
+    broker.writer().unwrap().delete_before(&before).await.unwrap();
+    let run = world.run(&plan).await.unwrap();
+    assert_eq!((run.redriven, run.expired, run.remaining), (10, 2, 0));
+    assert_eq!(world.read(AUDIT_TOPIC).await.len(), 3);
+}
