@@ -291,6 +291,7 @@ impl Link {
         };
         let mut task = std::pin::pin!(task);
         let mut waited = Duration::ZERO;
+        let mark = self.health.mark();
         loop {
             tokio::select! {
                 done = &mut task => {
@@ -299,7 +300,7 @@ impl Link {
                 () = tokio::time::sleep(LOOK) => waited += LOOK,
             }
             self.open()?;
-            if let Some(trouble) = self.health.gives_up(waited) {
+            if let Some(trouble) = self.health.gives_up(mark, waited) {
                 return Err(named(what, trouble));
             }
             if waited > deadline + Duration::from_secs(2) {

@@ -83,7 +83,7 @@ fn hint(kind: ErrorKind) -> &'static str {
         }
         ErrorKind::Authorisation => "the user's rights (ACLs) on the cluster do not allow this",
         ErrorKind::Tls => {
-            "check `security.ca` and that the broker's address in `brokers` is named in its certificate"
+            "check `security` of the profile: `ca`, `certificate`, and that `protocol` is the listener's"
         }
         ErrorKind::Unreachable => {
             "check `brokers` of the profile, and that `security.protocol` is the listener's"

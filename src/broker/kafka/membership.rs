@@ -128,13 +128,11 @@ impl Membership for Member {
             // Closing commits nothing, and tells the coordinator.
             let closing =
                 tokio::task::spawn_blocking(move || drop(Arc::into_inner(consumer).map(Reaped::into_inner)));
-            match tokio::time::timeout(deadline, closing).await {
-                Ok(_) => Ok(()),
-                Err(_) => {
-                    let why = format!("it took longer than {} s", deadline.as_secs_f32());
-                    Err(BrokerError::new(ErrorKind::TimedOut, what, why))
-                }
+            if tokio::time::timeout(deadline, closing).await.is_err() {
+                let why = format!("it took longer than {} s", deadline.as_secs_f32());
+                return Err(BrokerError::new(ErrorKind::TimedOut, what, why));
             }
+            Ok(())
         })
     }
 }

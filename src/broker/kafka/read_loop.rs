@@ -24,10 +24,11 @@ use crate::broker::{Batch, Bounds, BrokerError, Isolation, Name, ReadPlan, Shard
 const BATCH_BYTES: usize = 1 << 20;
 const BATCH_RECORDS: usize = 4_096;
 
-/// How long a read is still before it is asked whether the brokers are there.
-const STILL: Duration = Duration::from_millis(2_500);
+/// How often it is looked whether the topics are still those that the read began with. The client does not tell
+/// when a topic was deleted or made again under a reader that waits at its end.
+const CHECK: Duration = Duration::from_secs(3);
 
-/// How long the look at a log that refused a position may take.
+/// How long such a look may take.
 const LOOK: Duration = Duration::from_secs(5);
 
 /// A read under way.
@@ -49,7 +50,8 @@ pub(super) struct ReadLoop {
     mean: usize,
     /// Readings that moved since the last batch.
     moved: Vec<usize>,
-    still: Duration,
+    /// When the topics were looked at last.
+    checked: Duration,
 }
 
 impl ReadLoop {
@@ -65,6 +67,7 @@ impl ReadLoop {
             let shard = &reading.shard;
             places.entry(shard.topic.clone()).or_default().insert(shard.partition, place);
         }
+        let checked = link.clock.monotonic();
         Self {
             link,
             pipe,
@@ -79,7 +82,7 @@ impl ReadLoop {
             chunk: (plan.budget / 4).clamp(1, BATCH_BYTES),
             mean: 4_096,
             moved: Vec::new(),
-            still: Duration::ZERO,
+            checked,
         }
     }
 
@@ -102,12 +105,7 @@ impl ReadLoop {
             let most = (self.chunk / self.mean).clamp(1, BATCH_RECORDS);
             let messages = inbox.take(most, WAIT);
             let drained = messages.len() < most;
-            if messages.is_empty() {
-                self.stand_still();
-            } else {
-                self.still = Duration::ZERO;
-            }
-            let mut refused = Vec::new();
+            let mut refused = self.check();
             let mut finished = Vec::new();
             for message in &messages {
                 let message = message.look();
@@ -281,22 +279,33 @@ impl ReadLoop {
         }
     }
 
-    /// Nothing came: that may be all there is, or nobody is there.
-    fn stand_still(&mut self) {
-        self.still += WAIT;
-        if self.still < STILL || self.link.health.now().is_none() {
-            return;
+    /// Looks from time to time whether brokers and topics are there; gives the partitions of those that are not.
+    fn check(&mut self) -> Vec<usize> {
+        let now = self.link.clock.monotonic();
+        if now.saturating_sub(self.checked) < CHECK {
+            return Vec::new();
         }
-        self.still = Duration::ZERO;
+        let waiting: Vec<&Reading> = self.readings.iter().filter(|reading| !reading.done).collect();
+        let names = c_names(waiting.iter().map(|reading| &reading.shard.topic));
         let stop = AtomicBool::new(false);
-        match self.link.ask_now(vec![Ask::Cluster], STILL, &stop).pop() {
-            Some(Ok(_)) => self.link.health.well(),
-            _ => {
-                if let Some(trouble) = self.link.health.now() {
-                    self.pipe.trouble(super::client::named("read", trouble));
-                }
+        let told = self.link.ask_now(vec![Ask::Topics(names)], LOOK, &stop).pop();
+        self.checked = self.link.clock.monotonic();
+        let Some(Ok(Told::Topics(sheets))) = told else {
+            if let Some(trouble) = self.link.health.now() {
+                self.pipe.trouble(super::client::named("read", trouble));
             }
-        }
+            return Vec::new();
+        };
+        self.link.health.well();
+        let sheets: HashMap<&str, &TopicSheet> = sheets.iter().map(|s| (s.name.as_str(), s)).collect();
+        let other = |reading: &Reading| {
+            sheets.get(&*reading.shard.topic).is_some_and(|sheet| match &sheet.refusal {
+                None => sheet.id != reading.topic_id,
+                Some(refusal) => matches!(remedy(refusal.code), Remedy::Look),
+            })
+        };
+        let places = self.readings.iter().enumerate();
+        places.filter(|(_, reading)| !reading.done && other(reading)).map(|(place, _)| place).collect()
     }
 
     /// The log does not have the position, or the topic is gone: begins anew at the start, or ends.
@@ -308,7 +317,7 @@ impl ReadLoop {
         let before = reading.position;
         match survey(&self.link, &reading.shard, self.isolation) {
             Ok((bounds, id)) if id == reading.topic_id => {
-                reading.settle(bounds, self.isolation, &mut self.batch)
+                reading.settle(bounds, self.isolation, &mut self.batch);
             }
             // Made again under the same name: its offsets mean other records.
             Ok((bounds, _)) => reading.truncated(bounds.end, &mut self.batch),

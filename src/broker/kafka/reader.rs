@@ -60,13 +60,12 @@ impl Reading {
     /// At the end of what can be read now.
     pub(super) fn at_end(&mut self, batch: &mut Batch) {
         match self.until {
-            Until::Offset(_) => {}
             Until::End => self.finish(Notice::Finished(self.shard.clone()), batch),
             Until::Follow if !self.caught_up => {
                 self.caught_up = true;
                 batch.notices.push(Notice::CaughtUp(self.shard.clone()));
             }
-            Until::Follow => {}
+            Until::Offset(_) | Until::Follow => {}
         }
     }
 

@@ -42,8 +42,7 @@ fn tls(config: &mut ClientConfig, protocol: Protocol, tls: &Tls) -> Result<(), B
             BrokerError::new(ErrorKind::Invalid, "connect", why)
         })
     };
-    // An OpenSSL that is compiled in does not know where this system keeps its authorities.
-    config.set("ssl.ca.location", tls.ca.as_deref().map_or(Ok("probe".to_owned()), text)?);
+    config.set("ssl.ca.location", tls.ca.as_deref().map_or_else(|| Ok(system_store()), text)?);
     if let Some(certificate) = &tls.certificate {
         config.set("ssl.certificate.location", text(certificate)?);
     }
@@ -56,6 +55,15 @@ fn tls(config: &mut ClientConfig, protocol: Protocol, tls: &Tls) -> Result<(), B
     let check = if tls.skip_hostname_check { "none" } else { "https" };
     config.set("ssl.endpoint.identification.algorithm", check);
     Ok(())
+}
+
+/// Where this system keeps its authorities: an OpenSSL that is compiled in does not know it, so that the usual
+/// places are looked at, after those that OpenSSL is told by its own variables.
+fn system_store() -> String {
+    ["SSL_CERT_FILE", "SSL_CERT_DIR"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok().filter(|path| !path.is_empty()))
+        .unwrap_or_else(|| "probe".to_owned())
 }
 
 fn sasl(config: &mut ClientConfig, connection: &Connection) {
@@ -113,7 +121,8 @@ mod tests {
         let mut profile = profile();
         assert_eq!(base(&profile).unwrap().get("ssl.ca.location"), None);
         profile.connection.protocol = Protocol::Ssl;
-        assert_eq!(base(&profile).unwrap().get("ssl.ca.location"), Some("probe"));
+        let store = system_store();
+        assert_eq!(base(&profile).unwrap().get("ssl.ca.location"), Some(store.as_str()));
         profile.connection.tls.ca = Some("/etc/ca.pem".into());
         assert_eq!(base(&profile).unwrap().get("ssl.ca.location"), Some("/etc/ca.pem"));
     }

@@ -10,8 +10,6 @@ mod records;
 
 use std::ffi::{CStr, CString};
 use std::os::raw::c_char;
-#[cfg(test)]
-use std::os::raw::c_int;
 use std::ptr::NonNull;
 
 use rdkafka::bindings as rd;
@@ -65,13 +63,6 @@ impl<T> Drop for Owned<T> {
         // SAFETY: the pointer came from the constructor that `destroy` belongs to, and is given up here, once.
         unsafe { (self.destroy)(self.raw()) }
     }
-}
-
-/// The library's version as `0xMMmmrrxx`.
-#[cfg(test)]
-pub(super) fn version() -> c_int {
-    // SAFETY: takes nothing and reads a constant.
-    unsafe { rd::rd_kafka_version() }
 }
 
 /// Copies a C string; null is empty.
@@ -147,5 +138,25 @@ pub(super) fn forward_log(from: &impl Native, to: &impl Native) {
         if let Some(queue) = Owned::new(rd::rd_kafka_queue_get_main(to.raw()), rd::rd_kafka_queue_destroy) {
             rd::rd_kafka_set_log_queue(from.raw(), queue.raw());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_linked_library_is_the_one_whose_behaviour_was_read() {
+        // `0xMMmmrrxx`. SAFETY: takes nothing and reads a constant.
+        let version = unsafe { rd::rd_kafka_version() };
+        assert!(version >= 0x020c_0000, "{version:#x}");
+    }
+
+    #[test]
+    fn a_string_that_is_not_utf_8_is_copied_without_a_panic() {
+        // SAFETY: a constant that ends with a zero.
+        assert_eq!(unsafe { text(c"a\xffb".as_ptr()) }, "a\u{fffd}b");
+        // SAFETY: null is allowed.
+        assert_eq!(unsafe { text(std::ptr::null()) }, "");
     }
 }

@@ -229,12 +229,10 @@ pub(in super::super) fn produce(
     // SAFETY: the producer is borrowed, so that its handle is valid; bytes are copied before this returns.
     let refused =
         unsafe { take_refusal(rd::rd_kafka_produceva(producer.raw(), fields.as_ptr(), fields.len())) };
-    match refused {
-        Some(refused) => Err(refused),
-        None => {
-            // The record owns the headers now.
-            std::mem::forget(headers);
-            Ok(())
-        }
+    if let Some(refused) = refused {
+        return Err(refused);
     }
+    // The record owns the headers now.
+    std::mem::forget(headers);
+    Ok(())
 }

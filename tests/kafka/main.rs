@@ -1,0 +1,9 @@
+//! The Kafka adapter on a real broker: what the conformance suite cannot ask of every adapter.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "a test may speak and panic")]
+
+mod oauth;
+mod reading;
+mod security;
+mod support;
+mod writing;
