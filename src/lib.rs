@@ -9,7 +9,7 @@
 //! | 4a | [`observe`], [`letters`], [`records`], [`redrive`] | 0-3; not each other, but `redrive` uses `letters` |
 //! | 4b | `broker::kafka`, `broker::memory` | 0-1, `config`, the port |
 //! | 5 | [`ask`] | 0-4a |
-//! | 6 | [`cli`], [`tui`] | 0-5, not each other |
+//! | 6 | [`tui`], then [`cli`], which opens it | 0-5 |
 //! | 7 | [`wire`], `main` | all |
 //!
 //! `tests/architecture.rs` holds the table to be true.

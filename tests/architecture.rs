@@ -42,7 +42,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "cli",
         &[
             "text", "event", "filter", "dlq", "ledger", "config", "broker", "context", "observe", "records",
-            "letters", "redrive", "ask", "wire",
+            "letters", "redrive", "ask", "wire", "tui",
         ],
     ),
 ];

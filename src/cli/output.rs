@@ -118,6 +118,11 @@ impl Output {
         }
     }
 
+    /// Whether what goes to the terminal is coloured.
+    pub fn colours(&self) -> bool {
+        self.form.colour
+    }
+
     /// The format asked for.
     pub fn format(&self) -> Format {
         self.format

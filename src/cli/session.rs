@@ -1,5 +1,6 @@
 //! What every command is given: the output, the configuration, the clock, the way to stop.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use crate::config::place::{Environment, log_file};
 use crate::config::{Choice, Chosen, Configuration, Options, Unchosen};
 use crate::context::{Cx, Operator};
 use crate::text::{Clock, Fault};
+use crate::tui::{self, Start};
 
 /// One command under way.
 pub struct Session<'a> {
@@ -87,10 +89,27 @@ impl<'a> Session<'a> {
     }
 
     async fn console(&self) -> Ended {
+        let terminal = std::io::stdin().is_terminal() && self.output.is_terminal();
+        if !terminal || self.environment.get("TERM").is_some_and(|term| term == "dumb") {
+            return Err(Fault::usage("no_terminal", "the console needs a terminal")
+                .hint("`redrive overview` prints what it shows first; --help lists all commands")
+                .into());
+        }
         let configuration = self.configuration()?;
-        let chosen = self.chosen(&configuration).await?;
-        let _ = (chosen, log_file());
-        Err(Fault::failed("unwired", "the console is not there yet").into())
+        let log =
+            self.global.log_file.clone().or_else(|| self.variable("REDRIVE_LOG_FILE")).or_else(log_file);
+        let _log = log.map(|path| logs::start(&path, self.global.verbose)).transpose()?;
+        let start = match configuration.choose() {
+            Err(Unchosen::None) => Start::Welcome { config_place: configuration.place.clone() },
+            _ => Start::Desk(Arc::new(Desk::new(self.connect_to(self.chosen(&configuration).await?).await?))),
+        };
+        tui::run(start, self.console_options(&configuration)).await?;
+        Ok(Done::All)
+    }
+
+    /// Settings of the console.
+    pub(super) fn console_options(&self, configuration: &Configuration) -> tui::Options {
+        tui::Options { console: configuration.console(), no_colour: !self.output.colours(), extra: None }
     }
 
     /// Cancels at the first interrupt and gives up waiting at the second.

@@ -1,72 +1,74 @@
-//! Roles become styles: screens name what a text is, never how it looks.
+//! Roles become styles: the 16 ANSI colours and the terminal's own foreground and background, or none at all.
 //!
-//! Only the terminal's own foreground and background and the sixteen ANSI colours are used, so that light and
-//! dark terminals both work; a selection is reversed. Without colour, attributes tell the roles apart. Every
-//! state is a glyph and a word. With plain ASCII, [`Theme::finish`] replaces the drawn glyphs in one place.
+//! Code names a role and never a colour. Whatever is selected is reversed, so that it is seen on light and
+//! dark grounds alike; every state is a glyph and a word too.
 
-use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier, Style};
 
-/// What a text is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+use crate::text::units::DASH;
+
+/// What a piece of text is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// Ordinary text.
-    #[default]
+    /// Plain text.
     Text,
-    /// What matters less: units, punctuation, explanations.
+    /// Less important.
     Dim,
-    /// Headings.
+    /// Headings, and what changed lately.
     Title,
-    /// Names of fields, keys of the keyboard.
+    /// A key to press, a member's name.
     Key,
-    /// Values of fields.
+    /// A value.
     Value,
-    /// A good state.
+    /// All well.
     Ok,
-    /// A state to think about.
+    /// Will hurt.
     Warn,
-    /// A bad state.
+    /// Hurts.
     Fail,
-    /// What is marked or found.
+    /// Marked by the operator, or found by a search.
     Mark,
-    /// What the cursor is on.
+    /// Under the cursor.
     Select,
-    /// What leads to a write.
+    /// Leads to a write.
     Write,
 }
 
-impl Role {
-    /// All of them.
-    pub const ALL: [Self; 11] = [
-        Self::Text,
-        Self::Dim,
-        Self::Title,
-        Self::Key,
-        Self::Value,
-        Self::Ok,
-        Self::Warn,
-        Self::Fail,
-        Self::Mark,
-        Self::Select,
-        Self::Write,
-    ];
+/// Whether colours are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Depth {
+    /// The 16 ANSI colours.
+    #[default]
+    Ansi,
+    /// Bold, dim, underline and reverse alone.
+    None,
 }
 
-/// A state that is drawn as glyph and word.
+/// Which characters are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Glyphs {
+    /// Unicode.
+    #[default]
+    Unicode,
+    /// ASCII alone.
+    Ascii,
+}
+
+/// How a state looks: a glyph and a role; the word stands beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Health {
-    /// Fine.
+pub enum Sign {
+    /// All well.
     Ok,
-    /// To think about.
+    /// Will hurt.
     Warn,
-    /// Broken.
+    /// Hurts.
     Fail,
-    /// Not known any more.
+    /// Not current, or not known.
     Stale,
 }
 
-impl Health {
-    /// Its glyph; one cell.
+impl Sign {
+    /// The glyph, one cell.
     pub fn glyph(self) -> &'static str {
         match self {
             Self::Ok => "●",
@@ -76,17 +78,7 @@ impl Health {
         }
     }
 
-    /// Its word, where the screen has no better one.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Warn => "warn",
-            Self::Fail => "fail",
-            Self::Stale => "stale",
-        }
-    }
-
-    /// Its role.
+    /// The role.
     pub fn role(self) -> Role {
         match self {
             Self::Ok => Role::Ok,
@@ -97,162 +89,123 @@ impl Health {
     }
 }
 
-/// Which colours may be sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Colours {
-    /// The sixteen ANSI colours.
-    #[default]
-    Ansi,
-    /// None: bold, dim, underline and reverse only.
-    None,
-}
-
-/// Which characters may be sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Charset {
-    /// Unicode.
-    #[default]
-    Unicode,
-    /// ASCII only.
-    Ascii,
-}
-
-/// How everything looks.
+/// A theme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Theme {
-    /// Which colours may be sent.
-    pub colours: Colours,
-    /// Which characters may be sent.
-    pub charset: Charset,
+    /// Colours.
+    pub depth: Depth,
+    /// Characters.
+    pub glyphs: Glyphs,
 }
 
 impl Theme {
     /// The style of a role.
-    pub fn style(self, role: Role) -> Style {
-        match self.colours {
-            Colours::Ansi => coloured(role),
-            Colours::None => plain(role),
+    pub fn style(&self, role: Role) -> Style {
+        let modifier = match role {
+            Role::Text | Role::Ok | Role::Value => Modifier::empty(),
+            Role::Dim => Modifier::DIM,
+            Role::Title => Modifier::BOLD,
+            Role::Key | Role::Warn => Modifier::UNDERLINED,
+            Role::Fail => Modifier::BOLD.union(Modifier::UNDERLINED),
+            Role::Mark => Modifier::BOLD.union(Modifier::REVERSED),
+            Role::Select => Modifier::REVERSED,
+            Role::Write => Modifier::BOLD,
+        };
+        if self.depth == Depth::None {
+            return Style::new().add_modifier(modifier);
+        }
+        let style = Style::new();
+        match role {
+            Role::Text => style,
+            Role::Dim | Role::Title | Role::Select => style.add_modifier(modifier),
+            Role::Key => style.fg(Color::Cyan),
+            Role::Value | Role::Ok => style.fg(Color::Green),
+            Role::Warn => style.fg(Color::Yellow).add_modifier(Modifier::BOLD),
+            Role::Fail => style.fg(Color::Red).add_modifier(Modifier::BOLD),
+            Role::Mark => style.fg(Color::Magenta).add_modifier(Modifier::BOLD),
+            Role::Write => style.fg(Color::Red),
         }
     }
 
-    /// Ends the drawing of a frame: where only ASCII may be sent, every other character is replaced.
-    pub fn finish(self, buf: &mut Buffer) {
-        if self.charset == Charset::Unicode {
-            return;
+    /// The style of a profile's name in its colour, where colours are used and the name is known.
+    pub fn profile(&self, colour: Option<&str>) -> Style {
+        let style = Style::new().add_modifier(Modifier::BOLD);
+        match colour.and_then(colour_of) {
+            Some(colour) if self.depth == Depth::Ansi => style.fg(colour),
+            _ => style,
         }
-        for cell in &mut buf.content {
-            if !cell.symbol().is_ascii() {
-                let ascii = cell.symbol().chars().next().map_or(' ', ascii);
-                cell.set_char(ascii);
-            }
-        }
+    }
+
+    /// What is drawn for a character of one cell.
+    pub fn character(&self, c: char) -> char {
+        if self.glyphs == Glyphs::Unicode || c.is_ascii() { c } else { ascii(c) }
     }
 }
 
-fn coloured(role: Role) -> Style {
-    let style = Style::new();
-    match role {
-        Role::Text => style,
-        Role::Dim => style.add_modifier(Modifier::DIM),
-        Role::Title => style.add_modifier(Modifier::BOLD),
-        Role::Key => style.fg(Color::Cyan),
-        Role::Value => style.fg(Color::Blue),
-        Role::Ok => style.fg(Color::Green),
-        Role::Warn => style.fg(Color::Yellow).add_modifier(Modifier::BOLD),
-        Role::Fail => style.fg(Color::Red).add_modifier(Modifier::BOLD),
-        Role::Mark => style.fg(Color::Magenta).add_modifier(Modifier::BOLD),
-        Role::Select => style.add_modifier(Modifier::REVERSED),
-        Role::Write => style.fg(Color::Red).add_modifier(Modifier::REVERSED | Modifier::BOLD),
-    }
+/// The colours' names in a configuration, in the order of the ANSI numbers.
+fn colour_of(name: &str) -> Option<Color> {
+    let number = crate::config::keys::COLOURS.iter().position(|known| *known == name)?;
+    Some(Color::Indexed(u8::try_from(number).ok()?))
 }
 
-fn plain(role: Role) -> Style {
-    let (b, d, u, r) = (Modifier::BOLD, Modifier::DIM, Modifier::UNDERLINED, Modifier::REVERSED);
-    Style::new().add_modifier(match role {
-        // A value stands beside its key and needs no mark of its own.
-        Role::Text | Role::Value => Modifier::empty(),
-        Role::Dim => d,
-        Role::Title => b | u,
-        Role::Key => b,
-        Role::Ok => d | u,
-        Role::Warn => u,
-        Role::Fail => b | r,
-        Role::Mark => d | r,
-        Role::Select => r,
-        Role::Write => b | u | r,
-    })
-}
-
-/// What stands for a character in ASCII; `?` for a character of somebody's data.
+/// The stand-in for a character outside ASCII.
 fn ascii(c: char) -> char {
     match c {
-        '●' | '▶' | '✔' => 'o',
+        '●' => 'o',
         '▲' => '!',
-        '✖' | '×' => 'x',
-        '◌' | '…' => '~',
-        '▁' | '_' => '_',
-        '▂' | '·' => '.',
-        '▃' | '↓' => ':',
-        '▄' | '—' | '─' | '░' | '–' => '-',
-        '▅' | '⇄' => '=',
-        '▆' | '┌' | '┐' | '└' | '┘' | '├' | '┤' | '┬' | '┴' | '┼' => '+',
-        '▇' | '◆' => '*',
-        '█' | '▋' | '▊' | '▉' => '#',
-        '▌' | '▸' | '→' | '›' => '>',
-        '▾' => 'v',
+        '✖' => 'x',
+        '◌' => '~',
+        '✔' => 'v',
+        '▸' | '→' | '…' => '>',
+        '←' => '<',
+        '·' | '─' | '▄' => '-',
+        '│' | '▌' => '|',
+        '┌' | '┐' | '└' | '┘' => '+',
+        '▁' => '_',
+        '▂' | '░' => '.',
+        '▃' => ':',
+        '▅' => '=',
+        '▆' => '+',
+        '▇' => '*',
+        '█' => '#',
         '↑' => '^',
-        '←' | '‹' => '<',
-        '│' => '|',
-        '↵' => 'E',
-        '▏' | '▎' | '▍' => ' ',
-        '\u{2800}'..='\u{28ff}' => match (c as u32 & 0xff).count_ones() {
-            0 => ' ',
-            1 | 2 => '.',
-            3 | 4 => ':',
-            5 | 6 => '+',
-            _ => '#',
-        },
+        '↓' => 'v',
+        _ if DASH.starts_with(c) => '-',
         _ => '?',
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use ratatui::layout::Rect;
-
     use super::*;
 
     #[test]
-    fn without_colour_every_role_but_the_value_looks_different() {
-        let theme = Theme { colours: Colours::None, charset: Charset::Unicode };
-        let roles: Vec<_> = Role::ALL.into_iter().filter(|r| *r != Role::Value).collect();
-        for (i, a) in roles.iter().enumerate() {
-            assert!(theme.style(*a).fg.is_none() && theme.style(*a).bg.is_none());
-            for b in &roles[i + 1..] {
-                assert_ne!(theme.style(*a), theme.style(*b), "{a:?} looks like {b:?}");
+    fn what_matters_is_told_apart_without_colour() {
+        let theme = Theme { depth: Depth::None, ..Theme::default() };
+        let roles = [Role::Text, Role::Dim, Role::Title, Role::Warn, Role::Fail, Role::Mark, Role::Select];
+        for (i, one) in roles.iter().enumerate() {
+            assert_eq!(theme.style(*one).fg, None);
+            for other in &roles[i + 1..] {
+                assert_ne!(theme.style(*one), theme.style(*other), "{one:?} and {other:?}");
             }
         }
     }
 
     #[test]
-    fn only_the_terminals_own_palette_is_used() {
-        for role in Role::ALL {
-            let style = Theme::default().style(role);
-            assert!(style.bg.is_none());
-            assert!(!matches!(
-                style.fg,
-                Some(Color::Rgb(..) | Color::Indexed(_) | Color::White | Color::Black)
-            ));
-        }
+    fn every_glyph_of_a_state_has_its_own_stand_in() {
+        let theme = Theme { glyphs: Glyphs::Ascii, ..Theme::default() };
+        let stand_ins: Vec<char> = [Sign::Ok, Sign::Warn, Sign::Fail, Sign::Stale]
+            .iter()
+            .flat_map(|sign| sign.glyph().chars())
+            .map(|c| theme.character(c))
+            .collect();
+        assert_eq!(stand_ins, ['o', '!', 'x', '~']);
     }
 
     #[test]
-    fn plain_ascii_leaves_nothing_else_in_the_picture() {
-        let theme = Theme { colours: Colours::Ansi, charset: Charset::Ascii };
-        let mut buf = Buffer::empty(Rect::new(0, 0, 20, 1));
-        buf.set_string(0, 0, "● ▲ ✖ ◌ ▁█ 日é", Style::new());
-        theme.finish(&mut buf);
-        let text: String = buf.content.iter().map(ratatui::buffer::Cell::symbol).collect();
-        assert_eq!(text.trim_end(), "o ! x ~ _# ? ?");
+    fn every_colour_of_the_configuration_is_one_of_the_sixteen() {
+        for (number, name) in crate::config::keys::COLOURS.iter().enumerate() {
+            assert_eq!(colour_of(name), Some(Color::Indexed(number as u8)));
+        }
     }
 }

@@ -1,257 +1,130 @@
-//! A line of text that is edited as in readline.
-//!
-//! It holds what was typed, untouched; control characters can come in by pasting and are shown, never sent.
+//! A single line of input, with the keys of a shell.
 
-use crossterm::event::{KeyCode, KeyModifiers};
-use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
-use unicode_segmentation::UnicodeSegmentation as _;
+use unicode_segmentation::UnicodeSegmentation;
 
-use super::{put, skip};
-use crate::text::{Safe, width};
-use crate::tui::theme::{Role, Theme};
+use super::super::keymap::{Chord, Code};
 
-/// The longest text in bytes.
+/// The longest input in bytes: a paste of a whole file is a mistake.
 const LONGEST: usize = 4096;
 
-/// One step of editing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Edit {
-    /// Puts text in at the cursor.
-    Insert(String),
-    /// Takes the character before the cursor away.
-    Backspace,
-    /// Takes the character under the cursor away.
-    Delete,
-    /// One character to the left.
-    Left,
-    /// One character to the right.
-    Right,
-    /// To the beginning of a word.
-    WordLeft,
-    /// Behind the end of a word.
-    WordRight,
-    /// To the beginning.
-    Home,
-    /// To the end.
-    End,
-    /// Takes away everything before the cursor.
-    KillBefore,
-    /// Takes away everything from the cursor on.
-    KillAfter,
-    /// Takes away the word before the cursor.
-    KillWord,
-}
-
-impl Edit {
-    /// What a key does in a line of text; `None` where it means nothing here.
-    pub fn of(code: KeyCode, modifiers: KeyModifiers) -> Option<Self> {
-        let word = modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
-        Some(match code {
-            KeyCode::Char(c) if modifiers == KeyModifiers::CONTROL => match c {
-                'a' => Self::Home,
-                'e' => Self::End,
-                'b' => Self::Left,
-                'f' => Self::Right,
-                'd' => Self::Delete,
-                'h' => Self::Backspace,
-                'u' => Self::KillBefore,
-                'k' => Self::KillAfter,
-                'w' => Self::KillWord,
-                _ => return None,
-            },
-            KeyCode::Char('b') if modifiers == KeyModifiers::ALT => Self::WordLeft,
-            KeyCode::Char('f') if modifiers == KeyModifiers::ALT => Self::WordRight,
-            KeyCode::Char(c) if !word => Self::Insert(c.to_string()),
-            KeyCode::Backspace if word => Self::KillWord,
-            KeyCode::Backspace => Self::Backspace,
-            KeyCode::Delete => Self::Delete,
-            KeyCode::Left if word => Self::WordLeft,
-            KeyCode::Right if word => Self::WordRight,
-            KeyCode::Left => Self::Left,
-            KeyCode::Right => Self::Right,
-            KeyCode::Home => Self::Home,
-            KeyCode::End => Self::End,
-            _ => return None,
-        })
-    }
-}
-
-/// A line of text with a cursor.
+/// A line being typed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Input {
     text: String,
-    /// Bytes before the cursor; always between two grapheme clusters.
-    cursor: usize,
+    /// Byte place of the cursor.
+    at: usize,
 }
 
 impl Input {
-    /// A line with the cursor at its end.
-    pub fn new(text: impl Into<String>) -> Self {
-        let text = text.into();
-        Self { cursor: text.len(), text }
+    /// An input that holds `text`, the cursor behind it.
+    pub fn new(text: &str) -> Self {
+        Self { text: text.to_owned(), at: text.len() }
     }
 
-    /// The text.
+    /// What was typed.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Whether it is empty.
-    pub fn is_empty(&self) -> bool {
-        self.text.is_empty()
+    /// What stands before the cursor.
+    pub fn before(&self) -> &str {
+        self.text.get(..self.at).unwrap_or(&self.text)
     }
 
-    /// Replaces the text; the cursor goes to its end.
-    pub fn set(&mut self, text: impl Into<String>) {
+    /// Replaces all of it.
+    pub fn set(&mut self, text: &str) {
         *self = Self::new(text);
     }
 
-    /// Does one step; whether the text changed.
-    pub fn edit(&mut self, edit: Edit) -> bool {
-        let before = self.text.len();
-        match edit {
-            Edit::Insert(text) => {
-                if self.text.len() + text.len() <= LONGEST {
-                    self.text.insert_str(self.cursor, &text);
-                    // What was put in may join with what stands behind it.
-                    self.cursor = self.border_at_or_after(self.cursor + text.len());
-                }
+    /// Takes a pasted text; line breaks become spaces.
+    pub fn paste(&mut self, text: &str) {
+        text.chars().for_each(|c| self.insert(if c.is_control() { ' ' } else { c }));
+    }
+
+    /// Takes a key; whether it meant something here.
+    pub fn press(&mut self, chord: Chord) -> bool {
+        match (chord.code, chord.ctrl) {
+            (Code::Char(c), false) if !chord.alt => self.insert(c),
+            (Code::Backspace, false) | (Code::Char('h'), true) => {
+                let from = self.previous();
+                self.remove(from, self.at);
             }
-            Edit::Backspace => self.remove(self.left(), self.cursor),
-            Edit::Delete => self.remove(self.cursor, self.right()),
-            Edit::KillBefore => self.remove(0, self.cursor),
-            Edit::KillAfter => self.remove(self.cursor, self.text.len()),
-            Edit::KillWord => self.remove(self.word_left(), self.cursor),
-            Edit::Left => self.cursor = self.left(),
-            Edit::Right => self.cursor = self.right(),
-            Edit::WordLeft => self.cursor = self.word_left(),
-            Edit::WordRight => self.cursor = self.word_right(),
-            Edit::Home => self.cursor = 0,
-            Edit::End => self.cursor = self.text.len(),
+            (Code::Delete, false) | (Code::Char('d'), true) => {
+                let to = self.next();
+                self.remove(self.at, to);
+            }
+            (Code::Left, false) | (Code::Char('b'), true) => self.at = self.previous(),
+            (Code::Right, false) | (Code::Char('f'), true) => self.at = self.next(),
+            (Code::Home, false) | (Code::Char('a'), true) => self.at = 0,
+            (Code::End, false) | (Code::Char('e'), true) => self.at = self.text.len(),
+            (Code::Char('u'), true) => self.remove(0, self.at),
+            (Code::Char('k'), true) => self.remove(self.at, self.text.len()),
+            (Code::Char('w'), true) => {
+                let before = self.before().trim_end();
+                let from = before.rfind(char::is_whitespace).map_or(0, |i| i + 1);
+                self.remove(from, self.at);
+            }
+            _ => return false,
         }
-        self.text.len() != before
+        true
     }
 
-    /// Draws the part around the cursor into the first line of `area`, and the cursor as a reversed cell where
-    /// it has the focus.
-    pub fn draw(&self, buf: &mut Buffer, area: Rect, focused: bool, theme: Theme) {
-        let area = area.intersection(buf.area);
-        if area.is_empty() {
-            return;
+    fn insert(&mut self, c: char) {
+        if self.text.len() + c.len_utf8() <= LONGEST {
+            self.text.insert(self.at, c);
+            self.at += c.len_utf8();
         }
-        let cells = usize::from(area.width);
-        let before = width::width(Safe::new(self.before()).as_str());
-        // The cursor's own cell is the last one.
-        let skipped = (before + 1).saturating_sub(cells);
-        let shown = width::window(Safe::new(&self.text).as_str(), skipped, cells);
-        put(buf, area, &shown, theme.style(Role::Text));
-        if focused {
-            let at = skip(area, (before - skipped) as u16);
-            buf.set_style(Rect { width: 1, height: 1, ..at }.intersection(area), theme.style(Role::Select));
-        }
-    }
-
-    fn before(&self) -> &str {
-        self.text.get(..self.cursor).unwrap_or_default()
-    }
-
-    fn after(&self) -> &str {
-        self.text.get(self.cursor..).unwrap_or_default()
-    }
-
-    fn left(&self) -> usize {
-        self.before().grapheme_indices(true).next_back().map_or(0, |(at, _)| at)
-    }
-
-    fn right(&self) -> usize {
-        self.cursor + self.after().graphemes(true).next().map_or(0, str::len)
-    }
-
-    fn word_left(&self) -> usize {
-        let before = self.before().trim_end_matches(|c: char| !c.is_alphanumeric());
-        let word = before.trim_end_matches(|c: char| c.is_alphanumeric());
-        self.border_at_or_after(word.len())
-    }
-
-    fn word_right(&self) -> usize {
-        let after = self.after();
-        let word = after.trim_start_matches(|c: char| !c.is_alphanumeric());
-        let rest = word.trim_start_matches(|c: char| c.is_alphanumeric());
-        self.border_at_or_after(self.cursor + after.len() - rest.len())
-    }
-
-    fn border_at_or_after(&self, at: usize) -> usize {
-        let mut borders = self.text.grapheme_indices(true).map(|(border, _)| border);
-        borders.find(|border| *border >= at).unwrap_or(self.text.len())
     }
 
     fn remove(&mut self, from: usize, to: usize) {
         self.text.replace_range(from..to, "");
-        self.cursor = self.border_at_or_after(from);
+        self.at = from;
+    }
+
+    fn previous(&self) -> usize {
+        self.before().grapheme_indices(true).next_back().map_or(0, |(i, _)| i)
+    }
+
+    fn next(&self) -> usize {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        self.at + rest.graphemes(true).next().map_or(0, str::len)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-    use crate::tui::widgets::tests::{paper, picture};
 
-    fn after(text: &str, edits: &[Edit]) -> (String, usize) {
-        let mut input = Input::new(text);
-        for edit in edits {
-            input.edit(edit.clone());
+    fn press(input: &mut Input, keys: &str) {
+        for chord in Chord::parse_all(keys).unwrap() {
+            input.press(chord);
         }
-        (input.text, input.cursor)
     }
 
     #[test]
-    fn editing_works_by_characters_and_words() {
-        use Edit::*;
-        assert_eq!(after("orders", &[Backspace]), ("order".into(), 5));
-        assert_eq!(after("e\u{301}x", &[Left, Backspace]), ("x".into(), 0));
-        assert_eq!(after("tail orders", &[KillWord]), ("tail ".into(), 5));
-        assert_eq!(after("tail orders", &[WordLeft, KillBefore]), ("orders".into(), 0));
-        assert_eq!(after("ab", &[Home, Insert("é日".into()), KillAfter]), ("é日".into(), 5));
-        assert_eq!(after("", &[Backspace, Delete, Left, Right, KillWord, WordRight]), (String::new(), 0));
+    fn it_is_edited_like_a_line_of_a_shell() {
+        let mut input = Input::default();
+        press(&mut input, "o r d e r s space k e y");
+        assert_eq!(input.text(), "orders key");
+        press(&mut input, "ctrl-w");
+        assert_eq!(input.text(), "orders ");
+        press(&mut input, "ctrl-a delete right ctrl-k");
+        assert_eq!(input.text(), "r");
     }
 
     #[test]
-    fn keys_mean_what_they_mean_in_a_shell() {
-        let control = |c| Edit::of(KeyCode::Char(c), KeyModifiers::CONTROL);
-        assert_eq!(control('w'), Some(Edit::KillWord));
-        assert_eq!(control('c'), None);
-        assert_eq!(Edit::of(KeyCode::Char('X'), KeyModifiers::SHIFT), Some(Edit::Insert("X".into())));
-        assert_eq!(Edit::of(KeyCode::Enter, KeyModifiers::NONE), None);
+    fn a_cluster_is_removed_as_a_whole() {
+        let mut input = Input::new("ae\u{301}");
+        press(&mut input, "backspace");
+        assert_eq!(input.text(), "a");
     }
 
     #[test]
-    fn a_long_text_shows_the_part_around_the_cursor() {
-        let mut buf = paper(5, 1);
-        let area = buf.area;
-        Input::new("0123456789").draw(&mut buf, area, true, Theme::default());
-        assert_eq!(picture(&buf), "6789");
-    }
-
-    proptest! {
-        #[test]
-        fn no_order_of_edits_breaks_the_text(steps in proptest::collection::vec((0..12_usize, "\\PC{0,3}|[\\x00-\\x1f]"), 0..30)) {
-            use Edit::*;
-            let mut input = Input::default();
-            for (which, text) in steps {
-                let edits = [
-                    Insert(text), Backspace, Delete, Left, Right, WordLeft, WordRight, Home, End, KillBefore,
-                    KillAfter, KillWord,
-                ];
-                input.edit(edits[which].clone());
-                prop_assert!(input.text.is_char_boundary(input.cursor));
-                let mut buf = paper(7, 1);
-                let area = buf.area;
-                input.draw(&mut buf, area, true, Theme::default());
-                prop_assert!(!picture(&buf).chars().any(char::is_control));
-            }
-        }
+    fn a_paste_is_one_line_and_not_endless() {
+        let mut input = Input::default();
+        input.paste("a\nb\u{1b}[2J");
+        assert_eq!(input.text(), "a b [2J");
+        input.paste(&"x".repeat(10_000));
+        assert_eq!(input.text().len(), LONGEST);
     }
 }

@@ -1,0 +1,259 @@
+//! What each command does to the state.
+
+use std::sync::Arc;
+
+use super::command::{Command, Id};
+use super::keymap::{Chord, Code, Meaning};
+use super::message::Effect;
+use super::overlays::{Overlay, Palette};
+use super::screens::{Overview, Screen};
+use super::state::State;
+use super::theme::Sign;
+use crate::ask::Answer;
+use crate::redrive::document::RunAnswer;
+use crate::text::{Fault, TimeFormat, TimeStyle};
+
+/// Twice ctrl-c within so many milliseconds ends the console.
+const TWICE: i64 = 1_000;
+
+/// Does a command, or tells why it cannot be done.
+pub fn command(state: &mut State, id: Id, effects: &mut Vec<Effect>) {
+    if let Some(Err(why)) = Command::of(id).map(|command| (command.enabled)(state)) {
+        state.tell(Sign::Warn, why);
+        return;
+    }
+    match id {
+        Id::Quit => quit(state, effects),
+        Id::Cancel => cancel(state, effects),
+        Id::Back => back(state, effects),
+        Id::Close => {
+            if state.screens.len() > 1 {
+                pop(state, effects);
+            } else {
+                quit(state, effects);
+            }
+        }
+        Id::Last => last(state),
+        Id::Palette => {
+            state.overlays.push(Overlay::Palette(Palette::new(state)));
+            effects.push(Effect::Extras);
+        }
+        Id::Dashboard(panel) => {
+            go(state, None, effects);
+            if let Some(Screen::Overview(overview)) = state.screens.first_mut() {
+                overview.focus(panel);
+            }
+        }
+        Id::GoOverview => go(state, None, effects),
+        Id::Refresh => {
+            effects.push(Effect::Refresh);
+            state.tell(Sign::Ok, "looking at the cluster now");
+        }
+        Id::Redraw => effects.push(Effect::Redraw),
+        Id::Suspend => effects.push(Effect::Suspend),
+        Id::Pause => pause(state),
+        Id::TimeStyle => time_style(state),
+        Id::Mouse => {
+            state.mouse = !state.mouse;
+            effects.push(Effect::Mouse(state.mouse));
+            let text = if state.mouse { "the mouse is ours" } else { "the mouse selects text" };
+            state.tell(Sign::Ok, text);
+        }
+        Id::Down => scroll(state, 1),
+        Id::Up => scroll(state, -1),
+        Id::Top => scroll(state, isize::MIN),
+        Id::Bottom => scroll(state, isize::MAX),
+        Id::HalfDown => scroll(state, page(state) / 2),
+        Id::HalfUp => scroll(state, -(page(state) / 2)),
+        Id::PageDown | Id::PagerPageDown => scroll(state, page(state)),
+        Id::PageUp | Id::PagerPageUp => scroll(state, -page(state)),
+        Id::Mark => with_list(state, super::widgets::List::toggle),
+        Id::MarkAll => with_list(state, super::widgets::List::toggle_all),
+        Id::Unmark => with_list(state, |list| list.marks.clear()),
+        Id::Sort => {
+            let columns = state.view().columns();
+            with_list(state, |list| list.next_sort(columns));
+            refresh(state);
+        }
+        Id::Reverse => {
+            with_list(state, |list| list.sort.reverse = !list.sort.reverse);
+            refresh(state);
+        }
+        Id::TogglePane => {
+            if let Screen::Overview(overview) = state.screen_mut() {
+                overview.toggle();
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Does what enter does on the seen screen.
+pub fn open(state: &mut State, effects: &mut Vec<Effect>) {
+    let enter = [Chord::plain(Code::Enter)];
+    if let Meaning::Command(id) = state.keymap.meaning(&state.scopes(), &enter) {
+        command(state, id, effects);
+    }
+}
+
+/// The run that was started here is over.
+pub fn run_ended(state: &mut State, answer: Result<Answer, Fault>) {
+    let Some(job) = state.job.as_mut() else { return };
+    match answer {
+        Ok(Answer::Run(answer)) => {
+            job.latest = Some(Box::new(RunAnswer::clone(&answer)));
+            job.ended = Some(Ok(()));
+        }
+        Ok(_) => job.ended = Some(Err(Fault::failed("internal", "the answer does not fit the question"))),
+        Err(fault) => {
+            job.ended = Some(Err(fault.clone()));
+            state.tell_fault(&fault);
+        }
+    }
+}
+
+fn page(state: &State) -> isize {
+    isize::try_from(state.hits.page.max(2)).unwrap_or(20)
+}
+
+fn with_list(state: &mut State, change: impl FnOnce(&mut super::widgets::List)) {
+    if let Some(list) = state.view_mut().list_mut() {
+        change(list);
+    }
+}
+
+/// Orders the seen screen's list anew.
+pub fn refresh(state: &mut State) {
+    let picture = Arc::clone(&state.picture);
+    state.view_mut().refresh(&picture);
+}
+
+/// Moves by so many rows or lines.
+pub fn scroll(state: &mut State, by: isize) {
+    let page = state.hits.page.max(1);
+    with_list(state, |list| {
+        list.step(by);
+        list.top = list.top_for(page);
+    });
+}
+
+/// Orders by a column; by the same one again turns the order round.
+pub fn sort(state: &mut State, column: usize) {
+    with_list(state, |list| {
+        if list.sort.column == Some(column) {
+            list.sort.reverse = !list.sort.reverse;
+        } else {
+            list.sort.column = Some(column);
+        }
+    });
+    refresh(state);
+}
+
+/// Shows another screen on top.
+pub fn push(state: &mut State, screen: Screen) {
+    state.screens.push(screen);
+    refresh(state);
+}
+
+/// Leaves the seen screen; the root stays.
+pub fn pop(state: &mut State, effects: &mut Vec<Effect>) {
+    if state.screens.len() > 1
+        && let Some(screen) = state.screens.pop()
+    {
+        effects.extend(screen.view().waits_for().map(Effect::Cancel));
+        refresh(state);
+    }
+}
+
+/// Leaves all screens, for one above the root.
+fn go(state: &mut State, screen: Option<Screen>, effects: &mut Vec<Effect>) {
+    if state.seat.is_none() {
+        state.tell(Sign::Warn, "no cluster is configured");
+        return;
+    }
+    let mut stack = vec![Screen::Overview(Overview::default())];
+    if let Some(Screen::Overview(_)) = state.screens.first() {
+        // The root keeps its cursor.
+        stack = vec![state.screens.remove(0)];
+    }
+    stack.extend(screen);
+    let left = std::mem::replace(&mut state.screens, stack);
+    effects.extend(left.iter().filter_map(|screen| screen.view().waits_for()).map(Effect::Cancel));
+    state.left = (!left.is_empty()).then_some(left);
+    let picture = Arc::clone(&state.picture);
+    for screen in &mut state.screens {
+        screen.view_mut().refresh(&picture);
+    }
+}
+
+/// Goes to the screens that were left last.
+fn last(state: &mut State) {
+    match state.left.take() {
+        Some(mut left) if state.screens.len() == 1 => {
+            state.screens.append(&mut left);
+        }
+        Some(mut left) => {
+            let now = state.screens.split_off(1);
+            state.screens.append(&mut left);
+            state.left = Some(now);
+        }
+        None => state.tell(Sign::Warn, "there is no view before this one"),
+    }
+    let picture = Arc::clone(&state.picture);
+    for screen in &mut state.screens {
+        screen.view_mut().refresh(&picture);
+    }
+}
+
+fn back(state: &mut State, effects: &mut Vec<Effect>) {
+    if let Some(list) = state.view_mut().list_mut() {
+        if !list.marks.is_empty() {
+            list.marks.clear();
+            return;
+        }
+        if !list.filter.text().is_empty() {
+            list.filter = super::widgets::Filter::default();
+            refresh(state);
+            return;
+        }
+    }
+    pop(state, effects);
+}
+
+fn quit(state: &mut State, effects: &mut Vec<Effect>) {
+    state.ending = true;
+    effects.push(Effect::Quit);
+}
+
+fn cancel(state: &mut State, effects: &mut Vec<Effect>) {
+    if state.interrupted.is_some_and(|at| state.now.since(at) < TWICE) {
+        quit(state, effects);
+        return;
+    }
+    state.interrupted = Some(state.now);
+    let said = match state.view().waits_for() {
+        Some(id) => {
+            effects.push(Effect::Cancel(id));
+            "cancelled; ctrl-c again quits"
+        }
+        None => "ctrl-c again quits",
+    };
+    state.tell(Sign::Warn, said);
+}
+
+fn pause(state: &mut State) {
+    match state.held.take() {
+        Some((latest, _)) => super::update::show(state, latest),
+        None => state.held = Some((Arc::clone(&state.picture), 0)),
+    }
+}
+
+fn time_style(state: &mut State) {
+    let (style, name) = match state.times.style() {
+        TimeStyle::Local => (TimeStyle::Utc, "UTC"),
+        TimeStyle::Utc => (TimeStyle::Relative, "as ages"),
+        TimeStyle::Relative => (TimeStyle::Local, "local"),
+    };
+    state.times = TimeFormat::new(style);
+    state.tell(Sign::Ok, format!("times are {name}"));
+}

@@ -1,0 +1,129 @@
+//! Does what `update` wants done; nothing here waits for a broker.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::mailbox::Mailbox;
+use super::message::{Effect, Message, RequestId};
+use super::terminal::Terminal;
+use crate::ask::{Desk, Extra, Request};
+use crate::text::Fault;
+
+/// So long the end waits for a transaction under way.
+const GRACE: Duration = Duration::from_secs(15);
+
+/// The most bytes that are copied: terminals take no more.
+const CLIPBOARD: usize = 75_000;
+
+/// What follows an effect.
+pub enum Next {
+    /// Going on, with a message where the effect has an answer at once.
+    GoOn(Option<Message>),
+    /// The end.
+    End,
+}
+
+/// Does effects.
+pub struct Effects {
+    desk: Option<Arc<Desk>>,
+    extra: Option<Arc<dyn Extra>>,
+    mailbox: Arc<Mailbox>,
+    /// Requests under way.
+    asked: HashMap<RequestId, CancellationToken>,
+    tasks: TaskTracker,
+}
+
+impl Effects {
+    /// Does effects on a cluster, where there is one.
+    pub fn new(desk: Option<Arc<Desk>>, extra: Option<Arc<dyn Extra>>, mailbox: Arc<Mailbox>) -> Self {
+        Self { desk, extra, mailbox, asked: HashMap::new(), tasks: TaskTracker::new() }
+    }
+
+    /// Does one. An error is the terminal's.
+    pub fn perform(&mut self, effect: Effect, terminal: &mut Terminal) -> io::Result<Next> {
+        let answer = match effect {
+            Effect::Ask(id, request) => {
+                self.ask(id, *request);
+                None
+            }
+            Effect::Cancel(id) => {
+                if let Some(cancel) = self.asked.remove(&id) {
+                    cancel.cancel();
+                }
+                None
+            }
+            Effect::Refresh => {
+                if let Some(desk) = &self.desk {
+                    desk.refresh();
+                }
+                None
+            }
+            Effect::Extras => self.extra.as_ref().map(|extra| Message::Extras(extra.commands())),
+            Effect::Extra(line) => self.extra.as_ref().map(|extra| Message::Said(extra.run(&line))),
+            Effect::Copy(text) => Some(copy(&text, terminal)?),
+            Effect::Save(plan, path) => {
+                let mailbox = Arc::clone(&self.mailbox);
+                self.tasks.spawn_blocking(move || {
+                    let shown = path.display().to_string();
+                    let said = plan.save(&path);
+                    mailbox.say(said.map(|()| format!("saved: execute it with `redrive run {shown}`")));
+                });
+                None
+            }
+            Effect::Redraw => {
+                terminal.forget()?;
+                None
+            }
+            Effect::Mouse(taken) => {
+                terminal.mouse(taken)?;
+                None
+            }
+            Effect::Suspend => {
+                terminal.suspend()?;
+                None
+            }
+            Effect::Quit => return Ok(Next::End),
+        };
+        Ok(Next::GoOn(answer))
+    }
+
+    fn ask(&mut self, id: RequestId, request: Request) {
+        let Some(desk) = self.desk.clone() else { return };
+        self.asked.retain(|_, cancel| !cancel.is_cancelled());
+        let cancel = CancellationToken::new();
+        self.asked.insert(id, cancel.clone());
+        let mailbox = Arc::clone(&self.mailbox);
+        self.tasks.spawn(async move {
+            let tell = |event| mailbox.tell(id, event);
+            let answer = desk.answer(request, &tell, cancel.clone()).await;
+            // The answer of whoever was sent away is nobody's; it also lets the token go.
+            mailbox.done(id, answer);
+            cancel.cancel();
+        });
+    }
+
+    /// Takes everything back, and waits until what must not be cut in two is over.
+    pub async fn end(self) {
+        for cancel in self.asked.values() {
+            cancel.cancel();
+        }
+        self.tasks.close();
+        // Who does not end in time is cut off; the ledger says how far it came.
+        let _ = tokio::time::timeout(GRACE, self.tasks.wait()).await;
+    }
+}
+
+/// Copies through the terminal, which says nothing about whether it did.
+fn copy(text: &str, terminal: &Terminal) -> io::Result<Message> {
+    if text.len() > CLIPBOARD {
+        let why = format!("{} bytes are more than the {CLIPBOARD} that terminals take", text.len());
+        return Ok(Message::Said(Err(Fault::failed("clipboard", "not copied").why(why))));
+    }
+    terminal.copy(text)?;
+    Ok(Message::Said(Ok(format!("copied {} characters through the terminal (OSC 52)", text.chars().count()))))
+}

@@ -1,0 +1,97 @@
+//! What lies over a screen and takes the keys meanwhile.
+
+pub mod palette;
+mod which_key;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+pub use palette::Palette;
+pub use which_key::draw as draw_which_key;
+
+use super::hits::Hits;
+use super::keymap::Chord;
+use super::message::Effect;
+use super::state::State;
+use super::theme::Role;
+use super::widgets::Pen;
+
+/// An overlay.
+#[expect(missing_docs, reason = "each has its own module")]
+pub enum Overlay {
+    Palette(Palette),
+}
+
+impl Overlay {
+    /// What it asks for in the notice line: a label, what stands before the cursor, and what behind it.
+    pub fn line(&self) -> Option<(String, &str, &str)> {
+        match self {
+            Self::Palette(_) => None,
+        }
+    }
+
+    /// Draws it over `body`.
+    pub fn draw(&self, state: &State, buffer: &mut Buffer, body: Rect, hits: &mut Hits) {
+        match self {
+            Self::Palette(overlay) => overlay.draw(state, buffer, body, hits),
+        }
+    }
+}
+
+/// Whether an overlay stays after a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stays {
+    /// It does.
+    Yes,
+    /// It does not.
+    No,
+}
+
+/// Gives a key to the topmost overlay.
+pub fn press(state: &mut State, chord: Chord, effects: &mut Vec<Effect>) {
+    let Some(mut overlay) = state.overlays.pop() else { return };
+    let depth = state.overlays.len();
+    let stays = match &mut overlay {
+        Overlay::Palette(overlay) => overlay.press(state, chord, effects),
+    };
+    if stays == Stays::Yes {
+        // Below what it may have opened itself.
+        state.overlays.insert(depth.min(state.overlays.len()), overlay);
+    }
+}
+
+/// Gives a pasted text to the topmost overlay.
+pub fn paste(state: &mut State, text: &str) {
+    match state.overlays.last_mut() {
+        Some(Overlay::Palette(overlay)) => overlay.paste(text),
+        None => {}
+    }
+}
+
+/// A rectangle of at most `width` x `height` in the middle of `body`, emptied and framed; gives its inside.
+pub(super) fn framed<'b>(
+    buffer: &'b mut Buffer,
+    state: &State,
+    body: Rect,
+    (width, height): (u16, u16),
+    title: &str,
+) -> Pen<'b> {
+    let width = (width + 4).min(body.width);
+    let height = (height + 2).min(body.height);
+    let area =
+        Rect { x: body.x + (body.width - width) / 2, y: body.y + (body.height - height) / 2, width, height };
+    let mut pen = Pen::new(buffer, state.theme, area);
+    pen.clear();
+    pen.frame(Role::Dim);
+    if !title.is_empty() {
+        pen.put(2, 0, &format!(" {title} "), Role::Title);
+    }
+    let inside = Rect {
+        x: area.x + 2,
+        y: area.y + 1,
+        width: width.saturating_sub(4),
+        height: height.saturating_sub(2),
+    };
+    drop(pen);
+    Pen::new(buffer, state.theme, inside)
+}

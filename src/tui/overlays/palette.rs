@@ -1,0 +1,198 @@
+//! `:` finds every command, topic, group and added command by name.
+
+use std::sync::Arc;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::super::act;
+use super::super::command::{Command, Id, REGISTRY};
+use super::super::hits::{Hits, Spot};
+use super::super::keymap::{Chord, Code};
+use super::super::message::Effect;
+use super::super::state::State;
+use super::super::theme::Role;
+use super::super::widgets::filter::rank;
+use super::super::widgets::{Input, Pen};
+use super::Stays;
+use crate::ask::ExtraCommand;
+
+/// The most lines of it.
+const LINES: u16 = 12;
+
+/// What an entry does.
+#[derive(Clone, Debug)]
+enum Does {
+    Command(Id),
+    Topic(Arc<str>),
+    Group(Arc<str>),
+    Dlq(Arc<str>),
+    Tail(Arc<str>),
+    Extra(String),
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    line: String,
+    keys: String,
+    help: String,
+    does: Does,
+}
+
+/// The palette.
+pub struct Palette {
+    input: Input,
+    entries: Vec<Entry>,
+    found: Vec<usize>,
+    cursor: usize,
+}
+
+impl Palette {
+    /// All that can be done here and now.
+    pub fn new(state: &State) -> Self {
+        let scopes = state.scopes();
+        let mut entries: Vec<Entry> = REGISTRY
+            .iter()
+            .filter(|command| command.is_in(&scopes) && (command.enabled)(state).is_ok())
+            .flat_map(|command| names(command).map(move |name| (command, name)))
+            .map(|(command, name)| Entry {
+                line: name.to_owned(),
+                keys: state.keymap.keys(command.id).join(" "),
+                help: command.help.to_owned(),
+                does: Does::Command(command.id),
+            })
+            .collect();
+        let mut add = |verb: &str, name: &Arc<str>, help: &str, does: Does| {
+            entries.push(Entry {
+                line: format!("{verb} {name}"),
+                keys: String::new(),
+                help: help.to_owned(),
+                does,
+            });
+        };
+        for row in state.picture.dead_letters.iter() {
+            add("dlq", &row.topic, "Its failures.", Does::Dlq(Arc::clone(&row.topic)));
+        }
+        for row in state.picture.topics.iter() {
+            add("topic", &row.name, "Its partitions and configuration.", Does::Topic(Arc::clone(&row.name)));
+            add("tail", &row.name, "Follows its new records.", Does::Tail(Arc::clone(&row.name)));
+        }
+        for row in state.picture.groups.iter() {
+            add("group", &row.group, "Its partitions by lag.", Does::Group(Arc::clone(&row.group)));
+        }
+        let mut this = Self { input: Input::default(), entries, found: Vec::new(), cursor: 0 };
+        this.find();
+        this
+    }
+
+    /// Adds commands of others.
+    pub fn extras(&mut self, extras: Vec<ExtraCommand>) {
+        self.entries.extend(extras.into_iter().map(|extra| Entry {
+            line: extra.line.clone(),
+            keys: String::new(),
+            help: extra.help,
+            does: Does::Extra(extra.line),
+        }));
+        self.find();
+    }
+
+    fn find(&mut self) {
+        let lines = self.entries.iter().map(|entry| entry.line.as_str()).enumerate();
+        self.found = rank(self.input.text().trim(), lines);
+        self.cursor = 0;
+    }
+
+    /// Takes a pasted text.
+    pub fn paste(&mut self, text: &str) {
+        self.input.paste(text);
+        self.find();
+    }
+
+    fn entry(&self) -> Option<&Entry> {
+        self.entries.get(*self.found.get(self.cursor)?)
+    }
+
+    /// Takes a key.
+    pub fn press(&mut self, state: &mut State, chord: Chord, effects: &mut Vec<Effect>) -> Stays {
+        let last = self.found.len().saturating_sub(1);
+        match (chord.code, chord.ctrl) {
+            (Code::Esc, _) | (Code::Char('c'), true) => return Stays::No,
+            (Code::Enter, _) => {
+                match self.entry().map(|entry| entry.does.clone()) {
+                    Some(does) => perform(state, does, effects),
+                    None => {
+                        let text = format!("there is no command `{}`", self.input.text());
+                        state.tell(super::super::theme::Sign::Warn, text);
+                    }
+                }
+                return Stays::No;
+            }
+            (Code::Down, _) | (Code::Char('n'), true) => self.cursor = (self.cursor + 1).min(last),
+            (Code::Up, _) | (Code::Char('p'), true) => self.cursor = self.cursor.saturating_sub(1),
+            (Code::PageDown, _) => self.cursor = (self.cursor + usize::from(LINES)).min(last),
+            (Code::PageUp, _) => self.cursor = self.cursor.saturating_sub(usize::from(LINES)),
+            (Code::Tab, _) => {
+                if let Some(line) = self.entry().map(|entry| entry.line.clone()) {
+                    self.input.set(&line);
+                    self.find();
+                }
+            }
+            (Code::Backspace, _) if self.input.text().is_empty() => return Stays::No,
+            _ => {
+                if self.input.press(chord) {
+                    self.find();
+                }
+            }
+        }
+        Stays::Yes
+    }
+
+    /// Does the entry at a place, as a click does.
+    pub fn click(&mut self, place: usize) {
+        self.cursor = place.min(self.found.len().saturating_sub(1));
+    }
+
+    /// Draws it at the foot of the body.
+    pub fn draw(&self, state: &State, buffer: &mut Buffer, body: Rect, hits: &mut Hits) {
+        let height = (LINES + 2).min(body.height);
+        let area = Rect { x: body.x, y: body.bottom() - height, width: body.width, height };
+        let mut pen = Pen::new(buffer, state.theme, area);
+        pen.clear();
+        let line = "─".repeat(usize::from(area.width));
+        pen.put(0, 0, &line, Role::Dim);
+        let shown = usize::from(height.saturating_sub(2));
+        let top = (self.cursor + 1).saturating_sub(shown);
+        for (y, (place, found)) in (1..height - 1).zip(self.found.iter().enumerate().skip(top)) {
+            let Some(entry) = self.entries.get(*found) else { continue };
+            let name = (area.width / 3).max(24);
+            pen.cell(1, y, name, &entry.line, Role::Title);
+            pen.cell(name + 2, y, 10, &entry.keys, Role::Key);
+            let help = area.width.saturating_sub(name + 14);
+            pen.cell(name + 13, y, help, &entry.help, Role::Dim);
+            if place == self.cursor {
+                pen.shade(0, y, area.width, Role::Select);
+            }
+            hits.add(area.x, area.y + y, area.width, 1, Spot::Entry(place));
+        }
+        if self.found.is_empty() {
+            pen.put(1, 1, "nothing fits; backspace to widen", Role::Dim);
+        }
+        let x = pen.put(0, height - 1, ":", Role::Key);
+        let x = pen.put(x, height - 1, self.input.before(), Role::Text);
+        let rest = self.input.text().get(self.input.before().len()..).unwrap_or_default().to_owned();
+        pen.put(x, height - 1, &format!("{rest} "), Role::Text);
+        pen.shade(x, height - 1, 1, Role::Select);
+    }
+}
+
+fn names(command: &'static Command) -> impl Iterator<Item = &'static str> {
+    command.aliases.iter().copied().chain(std::iter::once(command.name))
+}
+
+fn perform(state: &mut State, does: Does, effects: &mut Vec<Effect>) {
+    match does {
+        Does::Command(id) => act::command(state, id, effects),
+        Does::Topic(_) | Does::Group(_) | Does::Dlq(_) | Does::Tail(_) => {}
+        Does::Extra(line) => effects.push(Effect::Extra(line)),
+    }
+}

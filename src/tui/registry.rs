@@ -1,0 +1,432 @@
+//! The table of all commands: keys, palette, help, footer, README and tests read it and nothing else.
+
+use super::command::Scope::{
+    Dlqs, Failures, Group, Groups, Inspector, Letters, List, Overview, Pager, Plan, Records, Run, Runs,
+    Topic, Topics,
+};
+use super::command::{Command, Risk};
+use super::enabled;
+
+/// What the program calls a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the table says what each one does")]
+pub enum Id {
+    Quit,
+    Cancel,
+    Back,
+    Close,
+    Last,
+    Help,
+    Palette,
+    GoOverview,
+    GoTopics,
+    GoGroups,
+    GoDlqs,
+    GoRuns,
+    GoNotices,
+    Dashboard(u8),
+    Refresh,
+    Redraw,
+    Suspend,
+    Pause,
+    TimeStyle,
+    Mouse,
+    Down,
+    Up,
+    Top,
+    Bottom,
+    HalfDown,
+    HalfUp,
+    PageDown,
+    PageUp,
+    Filter,
+    Mark,
+    MarkAll,
+    Unmark,
+    Sort,
+    Reverse,
+    CopyRow,
+    CopyKey,
+    CopyValue,
+    CopyHeaders,
+    CopyPosition,
+    CopyCommand,
+    OpenOverview,
+    OpenTopics,
+    DescribeTopics,
+    TopicGroups,
+    OpenTopic,
+    Tail,
+    OpenGroups,
+    DescribeGroups,
+    OpenGroup,
+    TogglePane,
+    OpenDlqs,
+    DescribeDlqs,
+    OpenFailures,
+    SampleFailure,
+    OpenLetters,
+    LetterState,
+    Plan,
+    OpenRecords,
+    Follow,
+    Query,
+    PagerPageDown,
+    PagerPageUp,
+    Search,
+    SearchNext,
+    SearchPrevious,
+    NextSection,
+    PreviousSection,
+    NextRecord,
+    PreviousRecord,
+    Layout,
+    Unfold,
+    Origin,
+    Choose,
+    NextField,
+    PreviousField,
+    StartRun,
+    SavePlan,
+    StopRun,
+    RunLetters,
+    OpenRuns,
+}
+
+const fn c(id: Id, name: &'static str, title: &'static str, help: &'static str) -> Command {
+    Command::new(id, name, title, help)
+}
+
+/// All commands.
+pub const REGISTRY: &[Command] = &[
+    c(Id::Help, "help", "help", "Lists the keys of this screen; enter does one.")
+        .keys(&["?"])
+        .also(&["h", "keys"]),
+    c(Id::Palette, "palette", "command", "Finds every command by name.").keys(&[":"]).footer(9),
+    c(Id::Quit, "quit", "quit", "Ends the console.").also(&["q", "exit", "qa"]),
+    c(
+        Id::Cancel,
+        "cancel",
+        "cancel",
+        "Cancels what runs on this screen; twice within a second ends the console.",
+    )
+    .keys(&["ctrl-c"]),
+    c(Id::Back, "back", "back", "Leaves, in this order: a begun key, search, marks, filter, the screen.")
+        .keys(&["esc"]),
+    c(Id::Close, "close", "back", "Goes back to the screen before, and ends the console on the first one.")
+        .keys(&["q"]),
+    c(Id::Last, "last", "last view", "Goes to the view that was left last.").keys(&["-"]),
+    c(Id::GoOverview, "overview", "overview", "Shows the five dashboards and what needs attention.")
+        .keys(&["go"])
+        .cli("overview"),
+    c(Id::GoTopics, "topics", "topics", "Lists the topics.").keys(&["gt"]).cli("topics list").footer(5),
+    c(Id::GoGroups, "groups", "groups", "Lists the consumer groups.")
+        .keys(&["gc"])
+        .cli("groups list")
+        .footer(5),
+    c(Id::GoDlqs, "dlqs", "dead letters", "Lists the dead-letter topics.")
+        .keys(&["gd"])
+        .also(&["dead-letters"])
+        .cli("dlq list")
+        .footer(6),
+    c(Id::GoRuns, "runs", "runs", "Lists what was redriven, by whom, and what became of it.")
+        .keys(&["gr"])
+        .cli("runs list"),
+    c(Id::GoNotices, "notices", "notices", "Lists what was told lately.").keys(&["gn"]).also(&["messages"]),
+    c(Id::Dashboard(1), "dashboard.throughput", "throughput", "Goes to dashboard 1, throughput.")
+        .keys(&["1"]),
+    c(Id::Dashboard(2), "dashboard.latency", "latency", "Goes to dashboard 2, latency.").keys(&["2"]),
+    c(Id::Dashboard(3), "dashboard.errors", "errors", "Goes to dashboard 3, errors.").keys(&["3"]),
+    c(Id::Dashboard(4), "dashboard.lag", "lag", "Goes to dashboard 4, lag.").keys(&["4"]),
+    c(Id::Dashboard(5), "dashboard.dead-letters", "dead letters", "Goes to dashboard 5, dead letters.")
+        .keys(&["5"]),
+    c(Id::Refresh, "refresh", "refresh", "Looks at the cluster now.").keys(&["ctrl-r"]),
+    c(Id::Redraw, "redraw", "redraw", "Draws the whole screen anew.").keys(&["ctrl-l"]),
+    c(Id::Suspend, "suspend", "suspend", "Gives the terminal back to the shell; `fg` comes back.")
+        .keys(&["ctrl-z"]),
+    c(Id::Pause, "view.pause", "pause", "Holds the picture; what comes meanwhile is counted.").keys(&["p"]),
+    c(Id::TimeStyle, "view.time", "time format", "Shows times as local, UTC or ages.").keys(&["zt"]),
+    c(Id::Mouse, "view.mouse", "mouse", "Takes the mouse, or leaves it to the terminal to select text.")
+        .keys(&["%"]),
+    c(Id::CopyRow, "copy.row", "copy", "Copies the row, or the whole record.")
+        .on(&[List, Pager])
+        .keys(&["yy"])
+        .risk(Risk::Local),
+    c(Id::CopyKey, "copy.key", "copy key", "Copies the key, or the name of the row.")
+        .on(&[List, Pager])
+        .keys(&["yk"])
+        .risk(Risk::Local),
+    c(Id::CopyValue, "copy.value", "copy value", "Copies the record's value.")
+        .on(&[Letters, Records, Inspector])
+        .keys(&["yv"])
+        .risk(Risk::Local),
+    c(Id::CopyHeaders, "copy.headers", "copy headers", "Copies the record's headers as JSON.")
+        .on(&[Letters, Records, Inspector])
+        .keys(&["yh"])
+        .risk(Risk::Local),
+    c(Id::CopyPosition, "copy.position", "copy place", "Copies topic, partition and offset.")
+        .on(&[Letters, Records, Inspector])
+        .keys(&["yp"])
+        .risk(Risk::Local),
+    c(Id::CopyCommand, "copy.command", "copy command", "Copies the command line that shows the same.")
+        .keys(&["yc"])
+        .risk(Risk::Local),
+    c(Id::Down, "move.down", "down", "Moves down.").on(&[List, Pager]).keys(&["j", "down"]),
+    c(Id::Up, "move.up", "up", "Moves up.").on(&[List, Pager]).keys(&["k", "up"]),
+    c(Id::Top, "move.top", "top", "Moves to the first line.").on(&[List, Pager]).keys(&["gg", "home"]),
+    c(Id::Bottom, "move.bottom", "bottom", "Moves to the last line.").on(&[List, Pager]).keys(&["G", "end"]),
+    c(Id::HalfDown, "move.half-down", "half down", "Moves half a page down.")
+        .on(&[List, Pager])
+        .keys(&["ctrl-d"]),
+    c(Id::HalfUp, "move.half-up", "half up", "Moves half a page up.").on(&[List, Pager]).keys(&["ctrl-u"]),
+    c(Id::PageDown, "move.page-down", "page down", "Moves a page down.")
+        .on(&[List, Pager])
+        .keys(&["ctrl-f", "pgdn"]),
+    c(Id::PageUp, "move.page-up", "page up", "Moves a page up.").on(&[List, Pager]).keys(&["ctrl-b", "pgup"]),
+    c(Id::Filter, "list.filter", "filter", "Filters as you type: text, /expression, !not, -f fuzzy.")
+        .on(&[List])
+        .keys(&["/"])
+        .footer(7),
+    c(Id::Mark, "list.mark", "mark", "Marks the row.").on(&[List]).keys(&["space"]),
+    c(Id::MarkAll, "list.mark-all", "mark all", "Marks all rows that pass the filter.")
+        .on(&[List])
+        .keys(&["*"]),
+    c(Id::Unmark, "list.unmark", "unmark", "Takes all marks away.").on(&[List]).keys(&["ctrl-\\"]),
+    c(Id::Sort, "list.sort", "order by", "Orders by the next column.").on(&[List]).keys(&["o"]),
+    c(Id::Reverse, "list.reverse", "reverse", "Turns the order round.").on(&[List]).keys(&["O"]),
+    c(
+        Id::OpenOverview,
+        "overview.open",
+        "open",
+        "Opens what needs attention, or the list behind the dashboard.",
+    )
+    .on(&[Overview])
+    .keys(&["enter"])
+    .footer(99),
+    c(Id::OpenTopics, "topics.open", "records", "Shows the topic's latest records.")
+        .on(&[Topics])
+        .keys(&["enter"])
+        .footer(99)
+        .cli("tail TOPIC --from=-100")
+        .when(enabled::row),
+    c(Id::DescribeTopics, "topics.describe", "describe", "Shows partitions and configuration.")
+        .on(&[Topics])
+        .keys(&["d"])
+        .footer(90)
+        .cli("topics show TOPIC")
+        .when(enabled::row),
+    c(Id::TopicGroups, "topics.groups", "its groups", "Lists the consumer groups of the topic.")
+        .on(&[Topics])
+        .keys(&["c"])
+        .footer(70)
+        .cli("groups list")
+        .when(enabled::row),
+    c(Id::Tail, "tail", "tail", "Follows the topic's new records.")
+        .on(&[Topics, Topic, Dlqs])
+        .keys(&["f"])
+        .footer(80)
+        .cli("tail TOPIC --follow")
+        .when(enabled::row),
+    c(Id::OpenTopic, "topic.open", "records", "Shows the partition's latest records.")
+        .on(&[Topic])
+        .keys(&["enter"])
+        .footer(99)
+        .cli("tail TOPIC --partition 0 --from=-100")
+        .when(enabled::row),
+    c(Id::OpenGroups, "groups.open", "partitions", "Shows the group's partitions by lag.")
+        .on(&[Groups])
+        .keys(&["enter"])
+        .footer(99)
+        .cli("groups show GROUP")
+        .when(enabled::row),
+    c(Id::DescribeGroups, "groups.describe", "members", "Shows the group's members.")
+        .on(&[Groups])
+        .keys(&["d"])
+        .footer(90)
+        .cli("groups show GROUP")
+        .when(enabled::row),
+    c(Id::OpenGroup, "group.open", "records", "Shows the records at the committed offset.")
+        .on(&[Group])
+        .keys(&["enter"])
+        .footer(99)
+        .cli("tail TOPIC --partition 0 --from=offset:0")
+        .when(enabled::row),
+    c(Id::TogglePane, "pane.toggle", "other pane", "Turns to the other pane.")
+        .on(&[Overview, Topic, Group])
+        .keys(&["tab"])
+        .footer(80),
+    c(Id::OpenDlqs, "dlq.open", "failures", "Groups the topic's dead letters by failure.")
+        .on(&[Dlqs])
+        .keys(&["enter"])
+        .footer(99)
+        .cli("dlq failures TOPIC")
+        .when(enabled::row),
+    c(
+        Id::DescribeDlqs,
+        "dlq.describe",
+        "describe",
+        "Tells formats, origins, and why it counts as a dead-letter topic.",
+    )
+    .on(&[Dlqs])
+    .keys(&["d"])
+    .footer(90)
+    .cli("dlq list")
+    .when(enabled::row),
+    c(Id::OpenFailures, "failures.open", "letters", "Shows the letters of the failure.")
+        .on(&[Failures])
+        .keys(&["enter"])
+        .footer(99)
+        .cli("dlq letters TOPIC --failure ID")
+        .when(enabled::row),
+    c(Id::SampleFailure, "failures.sample", "sample", "Shows one letter of it with its stack trace.")
+        .on(&[Failures])
+        .keys(&["d"])
+        .footer(90)
+        .cli("get TOPIC 0 0")
+        .when(enabled::row),
+    c(Id::OpenLetters, "letters.open", "inspect", "Shows the letter whole.")
+        .on(&[Letters])
+        .keys(&["enter"])
+        .footer(99)
+        .cli("get TOPIC 0 0")
+        .when(enabled::row),
+    c(Id::LetterState, "letters.state", "state", "Shows pending letters, or all of them.")
+        .on(&[Letters])
+        .keys(&["tab"])
+        .footer(60)
+        .cli("dlq letters TOPIC --state all"),
+    c(Id::Plan, "dlq.plan", "redrive…", "Makes a redrive plan for the row or the marks; writes nothing yet.")
+        .on(&[Dlqs, Failures, Letters, Inspector])
+        .keys(&["R"])
+        .also(&["redrive"])
+        .footer(85)
+        .cli("plan TOPIC")
+        .when(enabled::row),
+    c(Id::OpenRecords, "records.open", "inspect", "Shows the record whole.")
+        .on(&[Records])
+        .keys(&["enter"])
+        .footer(99)
+        .cli("get TOPIC 0 0")
+        .when(enabled::row),
+    c(Id::Follow, "records.follow", "follow", "Follows new records, or stops.")
+        .on(&[Records])
+        .keys(&["f", "F"])
+        .footer(90)
+        .cli("tail TOPIC --follow"),
+    c(Id::Query, "records.query", "query", "Changes what is read: key=, from=, jq condition.")
+        .on(&[Records])
+        .keys(&["s"])
+        .footer(80)
+        .cli("tail TOPIC --key K --from=-100"),
+    c(Id::PagerPageDown, "pager.page-down", "page", "Moves a page down.").on(&[Pager]).keys(&["space"]),
+    c(Id::PagerPageUp, "pager.page-up", "page back", "Moves a page up.").on(&[Pager]).keys(&["b"]),
+    c(Id::Search, "pager.search", "search", "Searches in the text.").on(&[Pager]).keys(&["/"]).footer(60),
+    c(Id::SearchNext, "pager.next", "next", "Goes to the next place found.").on(&[Pager]).keys(&["n"]),
+    c(Id::SearchPrevious, "pager.previous", "previous", "Goes to the place found before.")
+        .on(&[Pager])
+        .keys(&["N"]),
+    c(Id::NextSection, "inspector.section", "section", "Goes to the next section.")
+        .on(&[Inspector])
+        .keys(&["tab"])
+        .footer(90),
+    c(Id::PreviousSection, "inspector.section-back", "section", "Goes to the section before.")
+        .on(&[Inspector])
+        .keys(&["shift-tab"]),
+    c(Id::NextRecord, "inspector.next", "next", "Shows the next record of the list.")
+        .on(&[Inspector])
+        .keys(&["]"])
+        .footer(80),
+    c(Id::PreviousRecord, "inspector.previous", "previous", "Shows the record before.")
+        .on(&[Inspector])
+        .keys(&["["]),
+    c(Id::Layout, "inspector.layout", "json/hex", "Shows the value as JSON, text or bytes.")
+        .on(&[Inspector])
+        .keys(&["zr"])
+        .footer(50),
+    c(Id::Unfold, "inspector.unfold", "unfold", "Shows or hides the frames of libraries.")
+        .on(&[Inspector])
+        .keys(&["enter"])
+        .footer(70),
+    c(Id::Origin, "inspector.origin", "origin", "Shows the record that failed, in its own topic.")
+        .on(&[Inspector])
+        .keys(&["gf"])
+        .footer(65)
+        .cli("get TOPIC 0 0")
+        .when(enabled::row),
+    c(Id::Choose, "plan.choose", "choose", "Does what is under the cursor, or changes it.")
+        .on(&[Plan])
+        .keys(&["enter"])
+        .footer(99),
+    c(Id::NextField, "plan.next", "next", "Goes to the next field.").on(&[Plan]).keys(&["tab"]),
+    c(Id::PreviousField, "plan.previous", "previous", "Goes to the field before.")
+        .on(&[Plan])
+        .keys(&["shift-tab"]),
+    c(Id::StartRun, "plan.run", "run…", "Asks, and executes the plan exactly.")
+        .on(&[Plan])
+        .keys(&["R"])
+        .footer(95)
+        .risk(Risk::Write)
+        .cli("run FILE")
+        .when(enabled::row),
+    c(Id::SavePlan, "plan.save", "save plan", "Saves the plan into a file.")
+        .on(&[Plan])
+        .keys(&["ctrl-s"])
+        .footer(90)
+        .risk(Risk::Local)
+        .cli("plan TOPIC --save FILE")
+        .when(enabled::row),
+    c(Id::StopRun, "run.stop", "stop", "Stops after this transaction; what is written stays written.")
+        .on(&[Run])
+        .keys(&["ctrl-c"])
+        .footer(95),
+    c(Id::RunLetters, "run.letters", "letters", "Shows the dead letters of the topic, in every state.")
+        .on(&[Run])
+        .keys(&["enter"])
+        .footer(90)
+        .cli("dlq letters TOPIC --state all"),
+    c(Id::OpenRuns, "runs.open", "open", "Shows the run.")
+        .on(&[Runs])
+        .keys(&["enter"])
+        .footer(99)
+        .cli("runs show RUN")
+        .when(enabled::row),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::text::width::width;
+    use crate::tui::command::Scope;
+
+    #[test]
+    fn names_are_unique_and_titles_fit() {
+        let mut seen = BTreeSet::new();
+        for command in REGISTRY {
+            for name in std::iter::once(&command.name).chain(command.aliases) {
+                assert!(seen.insert(*name), "{name} twice");
+            }
+            assert!(width(command.title) <= 12, "{}", command.name);
+            assert!(command.help.ends_with('.') && width(command.help) <= 78, "{}", command.name);
+        }
+    }
+
+    #[test]
+    fn what_writes_has_no_lower_case_key_and_is_everywhere_in_its_own_place() {
+        for command in REGISTRY.iter().filter(|c| c.risk == Risk::Write) {
+            assert!(!command.scopes.contains(&Scope::Global), "{}", command.name);
+            for key in command.keys {
+                assert!(key.chars().all(|c| c.is_ascii_uppercase()), "{} on {key}", command.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_screen_has_something_in_its_footer() {
+        let common = [Scope::Global, Scope::List, Scope::Pager, Scope::Welcome];
+        for scope in Scope::ALL.iter().filter(|s| !common.contains(s)) {
+            assert!(REGISTRY.iter().any(|c| c.scopes.contains(scope) && c.footer > 0), "{scope:?}");
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! What happens to the state: pure and synchronous. No input or output, no clock, no lock, no channel.
+
+use std::sync::Arc;
+
+use super::act;
+use super::hits::Spot;
+use super::keymap::{Chord, Code, Meaning};
+use super::message::{Effect, Message, Mouse, RequestId};
+use super::overlays::{self, Overlay};
+use super::screens::Screen;
+use super::state::State;
+use super::theme::Sign;
+use crate::ask::{Answer, Event};
+use crate::observe::snapshot::Snapshot;
+use crate::text::Fault;
+
+/// Lines that one turn of the wheel moves.
+const WHEEL: isize = 3;
+
+/// Takes a message; gives what is to be done.
+pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    match message {
+        Message::Clock(now) => state.now = now,
+        Message::Key(chord) => key(state, chord, &mut effects),
+        Message::Paste(text) => overlays::paste(state, &text),
+        Message::Mouse(mouse, x, y) => click(state, mouse, x, y, &mut effects),
+        Message::Resized(columns, lines) => state.size = (columns, lines),
+        Message::Focus(focused) => state.focused = focused,
+        Message::Snapshot(picture) => snapshot(state, picture),
+        Message::Told(id, event) => told(state, id, event),
+        Message::Dropped(id, records) => {
+            if let Some(screen) = waiting(state, id) {
+                screen.view_mut().dropped(records);
+            }
+        }
+        Message::Done(id, answer) => done(state, id, *answer),
+        Message::Extras(extras) => {
+            if let Some(Overlay::Palette(palette)) = state.overlays.last_mut() {
+                palette.extras(extras);
+            }
+        }
+        Message::Said(Ok(text)) => state.tell(Sign::Ok, text),
+        Message::Said(Err(fault)) => state.tell_fault(&fault),
+        Message::Drawn(hits) => {
+            state.hits = hits;
+            state.frames += 1;
+        }
+    }
+    state.ask(&mut effects);
+    effects
+}
+
+fn key(state: &mut State, chord: Chord, effects: &mut Vec<Effect>) {
+    if !state.overlays.is_empty() {
+        overlays::press(state, chord, effects);
+        return;
+    }
+    state.notice_seen = true;
+    if chord == Chord::plain(Code::Esc) && !state.begun.0.is_empty() {
+        state.begun.0.clear();
+        return;
+    }
+    let mut sequence = std::mem::take(&mut state.begun.0);
+    sequence.push(chord);
+    match state.keymap.meaning(&state.scopes(), &sequence) {
+        Meaning::Command(id) => act::command(state, id, effects),
+        Meaning::Prefix => state.begun = (sequence, state.now),
+        Meaning::Nothing => {}
+    }
+}
+
+fn click(state: &mut State, mouse: Mouse, x: u16, y: u16, effects: &mut Vec<Effect>) {
+    let spot = state.hits.at(x, y);
+    if let Some(overlay) = state.overlays.last_mut() {
+        if let (Mouse::Click, Some(Spot::Entry(place)), Overlay::Palette(palette)) = (mouse, spot, overlay) {
+            palette.click(place);
+        }
+        return;
+    }
+    match (mouse, spot) {
+        (Mouse::Wheel(lines), _) => act::scroll(state, lines * WHEEL),
+        (Mouse::Click, Some(Spot::Row(place))) => {
+            let again = state.view().list().is_some_and(|list| list.cursor == place);
+            if let Some(list) = state.view_mut().list_mut() {
+                list.go(place);
+            }
+            if again {
+                act::open(state, effects);
+            }
+        }
+        (Mouse::Click, Some(Spot::Heading(column))) => act::sort(state, column),
+        (Mouse::Click, Some(Spot::Panel(panel))) => {
+            if let Screen::Overview(overview) = state.screen_mut() {
+                overview.focus(u8::try_from(panel).unwrap_or(1));
+            }
+        }
+        (Mouse::Click, Some(Spot::Crumb(depth))) => {
+            while state.screens.len() > depth + 1 {
+                act::pop(state, effects);
+            }
+        }
+        (Mouse::Click, _) => {}
+    }
+}
+
+fn snapshot(state: &mut State, picture: Arc<Snapshot>) {
+    if let Some((held, missed)) = &mut state.held {
+        *held = picture;
+        *missed += 1;
+        return;
+    }
+    show(state, picture);
+}
+
+/// Shows a picture.
+pub fn show(state: &mut State, picture: Arc<Snapshot>) {
+    state.picture = Arc::clone(&picture);
+    for screen in &mut state.screens {
+        screen.view_mut().refresh(&picture);
+    }
+}
+
+/// The screen that waits for a request.
+fn waiting(state: &mut State, id: RequestId) -> Option<&mut Screen> {
+    state.screens.iter_mut().find(|screen| screen.view().waits_for() == Some(id))
+}
+
+fn told(state: &mut State, id: RequestId, event: Event) {
+    if let Some(job) = state.job.as_mut().filter(|job| job.id == id) {
+        if let Event::Run(latest) = event {
+            job.latest = Some(latest);
+        }
+    } else if let Some(screen) = waiting(state, id) {
+        screen.view_mut().told(event);
+    }
+}
+
+fn done(state: &mut State, id: RequestId, answer: Result<Answer, Fault>) {
+    let picture = Arc::clone(&state.picture);
+    if state.job.as_ref().is_some_and(|job| job.id == id) {
+        act::run_ended(state, answer);
+    } else if let Some(screen) = waiting(state, id) {
+        let view = screen.view_mut();
+        view.answered(answer);
+        view.refresh(&picture);
+    }
+}

@@ -1,0 +1,297 @@
+//! The state of a list: what is shown in which order, the cursor, the marks. It holds no rows.
+
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::Filter;
+use crate::tui::theme::Role;
+
+/// A cell's text and what it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cell {
+    /// The text; hostile texts may be in it, the pen makes them safe.
+    pub text: String,
+    /// What it is.
+    pub role: Role,
+}
+
+impl Cell {
+    /// A cell.
+    pub fn new(text: impl Into<String>, role: Role) -> Self {
+        Self { text: text.into(), role }
+    }
+}
+
+impl<T: Into<String>> From<T> for Cell {
+    fn from(text: T) -> Self {
+        Self::new(text, Role::Text)
+    }
+}
+
+/// Where the text of a column stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Align {
+    /// Texts.
+    Left,
+    /// Figures.
+    Right,
+}
+
+/// A column.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// Heading.
+    pub title: &'static str,
+    /// Where its text stands.
+    pub align: Align,
+    /// The fewest cells.
+    pub min: u16,
+    /// The most cells.
+    pub max: u16,
+    /// Columns of the highest number vanish first, from the right; 0 never does.
+    pub priority: u8,
+}
+
+impl Column {
+    /// A column of texts.
+    pub const fn text(title: &'static str, min: u16, max: u16, priority: u8) -> Self {
+        Self { title, align: Align::Left, min, max, priority }
+    }
+
+    /// A column of figures.
+    pub const fn figure(title: &'static str, min: u16, priority: u8) -> Self {
+        Self { title, align: Align::Right, min, max: 20, priority }
+    }
+}
+
+/// Rows, made one by one for the lines that are seen.
+pub trait Source {
+    /// The columns.
+    fn columns(&self) -> &'static [Column];
+    /// The number of rows.
+    fn len(&self) -> usize;
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// What a row is known by from one picture to the next.
+    fn key(&self, row: usize) -> Arc<str>;
+    /// A cell.
+    fn cell(&self, row: usize, column: usize) -> Cell;
+    /// The text that filters look at.
+    fn text(&self, row: usize) -> String;
+    /// How two rows are ordered by a column.
+    fn compare(&self, a: usize, b: usize, column: usize) -> Ordering;
+    /// Lines below a row's first one.
+    fn details(&self) -> usize {
+        0
+    }
+    /// One of these lines.
+    fn detail(&self, _row: usize, _line: usize) -> Vec<(String, Role)> {
+        Vec::new()
+    }
+}
+
+/// By which column a list is ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sort {
+    /// Column; `None` for the source's own order.
+    pub column: Option<usize>,
+    /// The other way round.
+    pub reverse: bool,
+}
+
+/// A list's state.
+#[derive(Clone, Debug)]
+pub struct List {
+    /// Rows of the source that are shown, in order, with their keys.
+    pub order: Vec<(usize, Arc<str>)>,
+    /// Place of the cursor in the order.
+    pub cursor: usize,
+    /// The first place that is seen.
+    pub top: usize,
+    /// Order.
+    pub sort: Sort,
+    /// Filter.
+    pub filter: Filter,
+    /// Keys of marked rows.
+    pub marks: BTreeSet<Arc<str>>,
+    /// The key under the cursor.
+    key: Option<Arc<str>>,
+    /// Rows before filtering.
+    pub total: usize,
+}
+
+impl Default for List {
+    fn default() -> Self {
+        Self::sorted(None, false)
+    }
+}
+
+impl List {
+    /// A list that begins ordered by a column.
+    pub fn sorted(column: Option<usize>, reverse: bool) -> Self {
+        Self {
+            order: Vec::new(),
+            cursor: 0,
+            top: 0,
+            sort: Sort { column, reverse },
+            filter: Filter::default(),
+            marks: BTreeSet::new(),
+            key: None,
+            total: 0,
+        }
+    }
+
+    /// Filters and orders the rows anew; the cursor stays on its row.
+    pub fn refresh(&mut self, source: &dyn Source) {
+        let mut passes = self.filter.test();
+        let everything = self.filter.is_empty();
+        let mut rows: Vec<usize> =
+            (0..source.len()).filter(|row| everything || passes(&source.text(*row))).collect();
+        drop(passes);
+        if let Some(column) = self.sort.column {
+            rows.sort_by(|a, b| source.compare(*a, *b, column));
+        }
+        if self.sort.reverse {
+            rows.reverse();
+        }
+        self.total = source.len();
+        self.order = rows.into_iter().map(|row| (row, source.key(row))).collect();
+        let kept = self.key.as_ref().and_then(|key| self.order.iter().position(|(_, k)| k == key));
+        self.cursor = kept.unwrap_or(self.cursor).min(self.order.len().saturating_sub(1));
+        self.hold();
+    }
+
+    /// The row of the source under the cursor.
+    pub fn row(&self) -> Option<usize> {
+        self.order.get(self.cursor).map(|(row, _)| *row)
+    }
+
+    /// The key under the cursor.
+    pub fn key(&self) -> Option<&Arc<str>> {
+        self.order.get(self.cursor).map(|(_, key)| key)
+    }
+
+    /// Moves the cursor by so many rows.
+    pub fn step(&mut self, by: isize) {
+        self.go(self.cursor.saturating_add_signed(by));
+    }
+
+    /// Moves the cursor to a place.
+    pub fn go(&mut self, to: usize) {
+        self.cursor = to.min(self.order.len().saturating_sub(1));
+        self.hold();
+    }
+
+    /// Puts the cursor on the row with this key, now or as soon as it is there.
+    pub fn find(&mut self, key: Arc<str>) {
+        if let Some(at) = self.order.iter().position(|(_, k)| *k == key) {
+            self.cursor = at;
+        }
+        self.key = Some(key);
+    }
+
+    fn hold(&mut self) {
+        self.key = self.key().cloned();
+    }
+
+    /// The first place to show where `page` rows are seen.
+    pub fn top_for(&self, page: usize) -> usize {
+        let lowest = (self.cursor + 1).saturating_sub(page);
+        let last = self.order.len().saturating_sub(page);
+        self.top.clamp(lowest, self.cursor.max(lowest)).min(last.max(lowest))
+    }
+
+    /// Marks the row under the cursor, or takes its mark away, and goes on to the next.
+    pub fn toggle(&mut self) {
+        if let Some(key) = self.key().cloned() {
+            if !self.marks.remove(&key) {
+                self.marks.insert(key);
+            }
+            self.step(1);
+        }
+    }
+
+    /// Marks all that are shown; takes their marks away where all are marked.
+    pub fn toggle_all(&mut self) {
+        let all = !self.order.is_empty() && self.order.iter().all(|(_, key)| self.marks.contains(key));
+        if all {
+            self.marks.clear();
+        } else {
+            self.marks.extend(self.order.iter().map(|(_, key)| Arc::clone(key)));
+        }
+    }
+
+    /// Orders by the next column after the present one that can be seen.
+    pub fn next_sort(&mut self, columns: usize) {
+        let next = self.sort.column.map_or(0, |column| column + 1);
+        self.sort.column = (next < columns).then_some(next);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Names(Vec<&'static str>);
+
+    impl Source for Names {
+        fn columns(&self) -> &'static [Column] {
+            const { &[Column::text("NAME", 4, 20, 0)] }
+        }
+        fn len(&self) -> usize {
+            self.0.len()
+        }
+        fn key(&self, row: usize) -> Arc<str> {
+            self.0[row].into()
+        }
+        fn cell(&self, row: usize, _: usize) -> Cell {
+            self.0[row].into()
+        }
+        fn text(&self, row: usize) -> String {
+            self.0[row].into()
+        }
+        fn compare(&self, a: usize, b: usize, _: usize) -> Ordering {
+            self.0[a].cmp(self.0[b])
+        }
+    }
+
+    #[test]
+    fn the_cursor_stays_on_its_row_when_others_come_and_go() {
+        let mut list = List::sorted(Some(0), false);
+        list.refresh(&Names(vec!["c", "a", "e"]));
+        list.go(1);
+        assert_eq!(list.key().map(|k| &**k), Some("c"));
+        list.refresh(&Names(vec!["c", "a", "e", "b"]));
+        assert_eq!((list.cursor, list.key().map(|k| &**k)), (2, Some("c")));
+        list.refresh(&Names(vec!["a"]));
+        assert_eq!(list.key().map(|k| &**k), Some("a"));
+    }
+
+    #[test]
+    fn all_that_pass_the_filter_are_marked_and_unmarked() {
+        let mut list = List::default();
+        list.filter = Filter::new("a");
+        list.refresh(&Names(vec!["ab", "c", "ca"]));
+        list.toggle_all();
+        assert_eq!(list.marks.len(), 2);
+        list.toggle_all();
+        assert!(list.marks.is_empty());
+    }
+
+    #[test]
+    fn the_window_follows_the_cursor_and_never_ends_beyond_the_last_row() {
+        let mut list = List::default();
+        list.refresh(&Names(vec!["a"; 10]));
+        list.cursor = 5;
+        assert_eq!(list.top_for(3), 3);
+        list.top = 9;
+        list.cursor = 9;
+        assert_eq!(list.top_for(4), 6);
+        list.cursor = 0;
+        assert_eq!(list.top_for(4), 0);
+        assert_eq!(list.top_for(0), 1, "no line at all does not matter");
+    }
+}
