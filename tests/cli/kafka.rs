@@ -392,6 +392,44 @@ fn dead_letters_are_found_grouped_and_listed() {
 
 #[test]
 #[ignore = "needs a Kafka broker: tests/run starts one"]
+fn a_plan_says_what_a_run_would_do_and_is_kept_in_a_file_of_ones_own() {
+    let bench = Bench::new("planned-dlt", 1);
+    let target = format!("{}-target", bench.topic);
+    let into = format!("topic:{target}");
+    bench.send(&[
+        letter("java.net.SocketTimeoutException", "slow", "\0\0\0\0\0\0\0\u{1}"),
+        letter("java.lang.IllegalStateException", "no sku", "\0\0\0\0\0\0\0\u{2}"),
+    ]);
+    let plan = ["plan", &bench.topic, "--into", &into, "--save", "letters.plan", "-o", "json"];
+    let refused = bench.run(&plan).code(4).json();
+    assert_eq!(refused["preflight"]["refusals"][0]["rule"], "target_missing");
+    bench.create(&target, 2);
+    let planned = bench.run(&plan).code(0).json();
+    assert_eq!((&planned["schema"], &planned["guarantee"]), (&json!(1), &json!("exactly_once")));
+    assert_eq!(planned["source"]["topic"], bench.topic);
+    assert_eq!((&planned["preflight"]["selected"], &planned["counts"]["records"]), (&json!(2), &json!(2)));
+    let file = bench.home.path().join("letters.plan");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    let saved = std::fs::read_to_string(&file).unwrap();
+    let lines: Vec<Value> = saved.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 4);
+    assert_eq!((&lines[1][1], &lines[2][1], &lines[3]["records"]), (&json!(0), &json!(1), &json!(2)));
+    let chosen = bench.run(&[
+        "plan",
+        &bench.topic,
+        "--into",
+        &into,
+        "--where",
+        ".dead_letter.message == \"slow\"",
+        "-o",
+        "json",
+    ]);
+    assert_eq!(chosen.code(0).json()["preflight"]["selected"], 1);
+}
+
+#[test]
+#[ignore = "needs a Kafka broker: tests/run starts one"]
 fn hostile_bytes_never_drive_the_terminal() {
     let bench = Bench::new("hostile-dlt", 1);
     let mut sent = letter(HOSTILE, HOSTILE, "\0\0\0\0\0\0\0\u{1}");
