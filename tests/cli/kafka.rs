@@ -430,6 +430,64 @@ fn a_plan_says_what_a_run_would_do_and_is_kept_in_a_file_of_ones_own() {
 
 #[test]
 #[ignore = "needs a Kafka broker: tests/run starts one"]
+fn a_run_redrives_each_letter_once_and_tells_what_it_did() {
+    let bench = Bench::new("run-dlt", 1);
+    let target = format!("{}-target", bench.topic);
+    bench.create(&target, 1);
+    let mut letters = [
+        letter("java.net.SocketTimeoutException", "slow", "\0\0\0\0\0\0\0\u{1}"),
+        letter("java.lang.IllegalStateException", "no sku", "\0\0\0\0\0\0\0\u{2}"),
+    ];
+    for letter in &mut letters {
+        letter.key = Some(b"ord-1");
+        letter.headers.push(("trace", Some("t-1")));
+    }
+    bench.send(&letters);
+    let into = format!("topic:{target}");
+    bench.run(&["plan", &bench.topic, "--into", &into, "--save", "all.plan"]).code(0);
+
+    let asked = bench.run(&["run", "all.plan", "-o", "json"]).code(4).json();
+    assert_eq!((&asked["dry_run"], &asked["redriven"]), (&json!(true), &json!(0)));
+    assert!(bench.run(&["tail", &target, "-o", "jsonl"]).code(0).lines().is_empty());
+
+    let run =
+        bench.run(&["run", "all.plan", "--yes", "--reason", "fixed", "--operator", "anna", "-o", "json"]);
+    let run = run.code(0).json();
+    assert_eq!(
+        (&run["schema"], &run["redriven"], &run["stopped"]),
+        (&json!(1), &json!(2), &Value::Null),
+        "{run}"
+    );
+    assert_eq!((&run["operator"], &run["guarantee"]), (&json!("anna"), &json!("exactly_once")));
+    let written = bench.run(&["tail", &target, "-o", "jsonl"]).code(0).lines();
+    assert_eq!(written.len(), 2);
+    for record in &written {
+        assert_eq!((&record["key"], &record["value"]), (&json!("ord-1"), &json!({"total": 5})));
+        let names: Vec<_> =
+            record["headers"].as_array().unwrap().iter().map(|h| h["name"].as_str().unwrap()).collect();
+        assert!(names.contains(&"trace") && names.contains(&"redrive-id"), "{names:?}");
+        assert!(!names.iter().any(|name| name.starts_with("kafka_dlt-")), "{names:?}");
+    }
+
+    let again = bench.run(&["run", "all.plan", "--yes", "-o", "json"]).code(0).json();
+    assert_eq!((&again["redriven"], &again["already_handled"]), (&json!(0), &json!(2)), "{again}");
+    assert_eq!(bench.run(&["tail", &target, "-o", "jsonl"]).code(0).lines().len(), 2);
+    let letters =
+        bench.run(&["dlq", "letters", &bench.topic, "--state", "redriven", "-o", "jsonl"]).code(0).lines();
+    assert_eq!(letters.iter().map(|l| &l["redrive"]["run"]).collect::<Vec<_>>(), [&run["run"], &run["run"]]);
+    assert!(bench.run(&["dlq", "letters", &bench.topic, "-o", "jsonl"]).code(0).lines().is_empty());
+    let runs = bench.run(&["runs", "list", "-o", "json"]).code(0).json();
+    let row = runs["runs"].as_array().unwrap().iter().find(|r| r["run"] == run["run"]).unwrap();
+    assert_eq!(
+        (&row["state"], &row["operator"], &row["redriven"]),
+        (&json!("done"), &json!("anna"), &json!(2))
+    );
+    let shown = bench.run(&["runs", "show", run["run"].as_str().unwrap(), "-o", "json"]).code(0).json();
+    assert_eq!(shown["plan"], run["plan"]);
+}
+
+#[test]
+#[ignore = "needs a Kafka broker: tests/run starts one"]
 fn hostile_bytes_never_drive_the_terminal() {
     let bench = Bench::new("hostile-dlt", 1);
     let mut sent = letter(HOSTILE, HOSTILE, "\0\0\0\0\0\0\0\u{1}");
