@@ -54,6 +54,47 @@ fn head(text: &str, bytes: usize) -> &str {
     &text[..at]
 }
 
+/// What a line of a stack trace is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineKind {
+    /// An error's class and message, or what is no frame.
+    Head,
+    /// A frame of the application.
+    Own,
+    /// A frame of a known library.
+    Library,
+}
+
+/// The lines of a trace with what they are, for the eye; at most [`LOOK`] bytes of it.
+pub fn lines(text: &str) -> impl Iterator<Item = (LineKind, &str)> {
+    let mut before = LineKind::Head;
+    let mut rest = head(text, LOOK).lines().peekable();
+    std::iter::from_fn(move || {
+        let line = rest.next()?;
+        let trimmed = line.trim_start();
+        let kind_of = |name: &str, place: &str| {
+            if is_library(name, place) { LineKind::Library } else { LineKind::Own }
+        };
+        let kind = if let Some(frame) = trimmed.strip_prefix("at ") {
+            let (name, place) = frame.split_once('(').unwrap_or((frame, frame));
+            kind_of(without_module(name), place)
+        } else if let Some(path) = trimmed.strip_prefix("File \"") {
+            kind_of("", path.split('"').next().unwrap_or(path))
+        } else if rest.peek().is_some_and(|next| next.starts_with('\t') && next.contains(".go:")) {
+            kind_of(trimmed, rest.peek().copied().unwrap_or_default().trim())
+        } else if line.starts_with([' ', '\t']) && !trimmed.starts_with("...") {
+            // The source line or the place of the frame above.
+            before
+        } else if trimmed.starts_with("...") {
+            LineKind::Library
+        } else {
+            LineKind::Head
+        };
+        before = kind;
+        Some((kind, line))
+    })
+}
+
 /// Java, and what looks like it: .NET (` ---> ` for causes) and Node (`[cause]: `).
 fn java(text: &str) -> Trace<'_> {
     let first = text.lines().next().unwrap_or_default();

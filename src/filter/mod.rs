@@ -1,6 +1,7 @@
 //! Which records are meant: partitions, range, key, bytes, jq; the same everywhere a set of records is meant.
 
 mod document;
+mod edge;
 mod guard;
 pub mod jq;
 mod matcher;
@@ -9,24 +10,8 @@ mod needs;
 use bytes::Bytes;
 
 pub use document::document;
+pub use edge::Edge;
 pub use matcher::Matcher;
-
-use crate::text::Timestamp;
-
-/// An edge of a range, before it is resolved to offsets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Edge {
-    /// The start of the log.
-    Beginning,
-    /// The end of the log as it was when the command began.
-    End,
-    /// The last n records of each partition.
-    Last(u64),
-    /// An offset, the same in each partition selected.
-    Offset(i64),
-    /// The first record at or after this time.
-    Time(Timestamp),
-}
 
 /// A selection of records.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use super::command::{Command, Id};
+use super::dead_letters;
 use super::keymap::{Chord, Code, Meaning};
 use super::message::Effect;
 use super::overlays::{Overlay, Palette};
 use super::screens::{Overview, Screen};
 use super::state::State;
 use super::theme::Sign;
-use crate::ask::Answer;
-use crate::redrive::document::RunAnswer;
-use crate::text::{Fault, TimeFormat, TimeStyle};
+use crate::text::{TimeFormat, TimeStyle};
 
 /// Twice ctrl-c within so many milliseconds ends the console.
 const TWICE: i64 = 1_000;
@@ -45,6 +44,7 @@ pub fn command(state: &mut State, id: Id, effects: &mut Vec<Effect>) {
             }
         }
         Id::GoOverview => go(state, None, effects),
+        Id::GoRuns => go(state, Some(dead_letters::runs()), effects),
         Id::Refresh => {
             effects.push(Effect::Refresh);
             state.tell(Sign::Ok, "looking at the cluster now");
@@ -84,7 +84,7 @@ pub fn command(state: &mut State, id: Id, effects: &mut Vec<Effect>) {
                 overview.toggle();
             }
         }
-        _ => {}
+        id => dead_letters::command(state, id, effects),
     }
 }
 
@@ -93,22 +93,6 @@ pub fn open(state: &mut State, effects: &mut Vec<Effect>) {
     let enter = [Chord::plain(Code::Enter)];
     if let Meaning::Command(id) = state.keymap.meaning(&state.scopes(), &enter) {
         command(state, id, effects);
-    }
-}
-
-/// The run that was started here is over.
-pub fn run_ended(state: &mut State, answer: Result<Answer, Fault>) {
-    let Some(job) = state.job.as_mut() else { return };
-    match answer {
-        Ok(Answer::Run(answer)) => {
-            job.latest = Some(Box::new(RunAnswer::clone(&answer)));
-            job.ended = Some(Ok(()));
-        }
-        Ok(_) => job.ended = Some(Err(Fault::failed("internal", "the answer does not fit the question"))),
-        Err(fault) => {
-            job.ended = Some(Err(fault.clone()));
-            state.tell_fault(&fault);
-        }
     }
 }
 
@@ -131,10 +115,14 @@ pub fn refresh(state: &mut State) {
 /// Moves by so many rows or lines.
 pub fn scroll(state: &mut State, by: isize) {
     let page = state.hits.page.max(1);
-    with_list(state, |list| {
-        list.step(by);
-        list.top = list.top_for(page);
-    });
+    let view = state.view_mut();
+    match view.list_mut() {
+        Some(list) => {
+            list.step(by);
+            list.top = list.top_for(page);
+        }
+        None => view.scroll(by, page),
+    }
 }
 
 /// Orders by a column; by the same one again turns the order round.
@@ -242,6 +230,10 @@ fn cancel(state: &mut State, effects: &mut Vec<Effect>) {
 }
 
 fn pause(state: &mut State) {
+    if let Screen::Records(records) = state.screen_mut() {
+        records.toggle_held();
+        return;
+    }
     match state.held.take() {
         Some((latest, _)) => super::update::show(state, latest),
         None => state.held = Some((Arc::clone(&state.picture), 0)),

@@ -1,11 +1,27 @@
 //! Whether commands can be done now, and the reason where they cannot.
 
+use super::screens::Screen;
 use super::state::State;
 
 /// There is a row under the cursor.
 pub fn row(state: &State) -> Result<(), String> {
     match state.view().list() {
         Some(list) if list.row().is_none() => Err("the list is empty".to_owned()),
+        _ => Ok(()),
+    }
+}
+
+/// Dead letters can be redriven: there is one, and the broker can be written to.
+pub fn plan(state: &State) -> Result<(), String> {
+    row(state)?;
+    state.read_only()
+}
+
+/// The plan that is shown can be run.
+pub fn run(state: &State) -> Result<(), String> {
+    state.read_only()?;
+    match state.screen() {
+        Screen::Plan(form) => form.blocked().map_or(Ok(()), Err),
         _ => Ok(()),
     }
 }

@@ -301,7 +301,7 @@ pub const REGISTRY: &[Command] = &[
         .also(&["redrive"])
         .footer(85)
         .cli("plan TOPIC")
-        .when(enabled::row),
+        .when(enabled::plan),
     c(Id::OpenRecords, "records.open", "inspect", "Shows the record whole.")
         .on(&[Records])
         .keys(&["enter"])
@@ -367,7 +367,7 @@ pub const REGISTRY: &[Command] = &[
         .footer(95)
         .risk(Risk::Write)
         .cli("run FILE")
-        .when(enabled::row),
+        .when(enabled::run),
     c(Id::SavePlan, "plan.save", "save plan", "Saves the plan into a file.")
         .on(&[Plan])
         .keys(&["ctrl-s"])

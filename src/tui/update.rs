@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::act;
+use super::dead_letters;
 use super::hits::Spot;
 use super::keymap::{Chord, Code, Meaning};
 use super::message::{Effect, Message, Mouse, RequestId};
@@ -25,7 +26,10 @@ pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
         Message::Key(chord) => key(state, chord, &mut effects),
         Message::Paste(text) => overlays::paste(state, &text),
         Message::Mouse(mouse, x, y) => click(state, mouse, x, y, &mut effects),
-        Message::Resized(columns, lines) => state.size = (columns, lines),
+        Message::Resized(columns, lines) => {
+            state.size = (columns, lines);
+            state.screens.iter_mut().for_each(|screen| screen.view_mut().resized(columns));
+        }
         Message::Focus(focused) => state.focused = focused,
         Message::Snapshot(picture) => snapshot(state, picture),
         Message::Told(id, event) => told(state, id, event),
@@ -139,7 +143,7 @@ fn told(state: &mut State, id: RequestId, event: Event) {
 fn done(state: &mut State, id: RequestId, answer: Result<Answer, Fault>) {
     let picture = Arc::clone(&state.picture);
     if state.job.as_ref().is_some_and(|job| job.id == id) {
-        act::run_ended(state, answer);
+        dead_letters::run_ended(state, answer);
     } else if let Some(screen) = waiting(state, id) {
         let view = screen.view_mut();
         view.answered(answer);

@@ -1,12 +1,16 @@
 //! What lies over a screen and takes the keys meanwhile.
 
+mod consent;
 pub mod palette;
+pub mod prompt;
 mod which_key;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+pub use consent::Consent;
 pub use palette::Palette;
+pub use prompt::Prompt;
 pub use which_key::draw as draw_which_key;
 
 use super::hits::Hits;
@@ -20,13 +24,16 @@ use super::widgets::Pen;
 #[expect(missing_docs, reason = "each has its own module")]
 pub enum Overlay {
     Palette(Palette),
+    Prompt(Prompt),
+    Consent(Consent),
 }
 
 impl Overlay {
     /// What it asks for in the notice line: a label, what stands before the cursor, and what behind it.
     pub fn line(&self) -> Option<(String, &str, &str)> {
         match self {
-            Self::Palette(_) => None,
+            Self::Prompt(overlay) => Some(overlay.line()),
+            Self::Palette(_) | Self::Consent(_) => None,
         }
     }
 
@@ -34,6 +41,8 @@ impl Overlay {
     pub fn draw(&self, state: &State, buffer: &mut Buffer, body: Rect, hits: &mut Hits) {
         match self {
             Self::Palette(overlay) => overlay.draw(state, buffer, body, hits),
+            Self::Consent(overlay) => overlay.draw(state, buffer, body),
+            Self::Prompt(_) => {}
         }
     }
 }
@@ -53,6 +62,8 @@ pub fn press(state: &mut State, chord: Chord, effects: &mut Vec<Effect>) {
     let depth = state.overlays.len();
     let stays = match &mut overlay {
         Overlay::Palette(overlay) => overlay.press(state, chord, effects),
+        Overlay::Prompt(overlay) => overlay.press(state, chord, effects),
+        Overlay::Consent(overlay) => overlay.press(state, chord, effects),
     };
     if stays == Stays::Yes {
         // Below what it may have opened itself.
@@ -64,6 +75,8 @@ pub fn press(state: &mut State, chord: Chord, effects: &mut Vec<Effect>) {
 pub fn paste(state: &mut State, text: &str) {
     match state.overlays.last_mut() {
         Some(Overlay::Palette(overlay)) => overlay.paste(text),
+        Some(Overlay::Prompt(overlay)) => overlay.paste(text),
+        Some(Overlay::Consent(overlay)) => overlay.paste(text),
         None => {}
     }
 }

@@ -7,6 +7,7 @@ use ratatui::layout::Rect;
 
 use super::super::act;
 use super::super::command::{Command, Id, REGISTRY};
+use super::super::dead_letters;
 use super::super::hits::{Hits, Spot};
 use super::super::keymap::{Chord, Code};
 use super::super::message::Effect;
@@ -192,7 +193,9 @@ fn names(command: &'static Command) -> impl Iterator<Item = &'static str> {
 fn perform(state: &mut State, does: Does, effects: &mut Vec<Effect>) {
     match does {
         Does::Command(id) => act::command(state, id, effects),
-        Does::Topic(_) | Does::Group(_) | Does::Dlq(_) | Does::Tail(_) => {}
+        Does::Dlq(topic) => act::push(state, dead_letters::failures(&topic)),
+        Does::Tail(topic) => act::push(state, dead_letters::tail(&topic)),
+        Does::Topic(_) | Does::Group(_) => {}
         Does::Extra(line) => effects.push(Effect::Extra(line)),
     }
 }

@@ -1,12 +1,28 @@
 //! The screens: each has a state, what it asks for, and a drawing.
 
+mod asking;
+mod failure;
+mod failures;
+pub mod inspector;
+mod letters;
+mod look;
 mod overview;
+pub mod plan;
+mod records;
 pub mod run;
+mod runs;
 mod welcome;
 
 use std::sync::Arc;
 
+pub use failures::{Failures, title as failure_title};
+pub use inspector::Inspector;
+pub use letters::Letters;
 pub use overview::Overview;
+pub use plan::PlanForm;
+pub use records::Records;
+pub use run::Run;
+pub use runs::Runs;
 pub use welcome::Welcome;
 
 use super::command::{Id, Scope};
@@ -42,6 +58,10 @@ pub trait View {
     fn columns(&self) -> usize {
         0
     }
+    /// Moves by so many lines where it has no list; `isize::MIN` and `isize::MAX` are the first and the last.
+    fn scroll(&mut self, _by: isize, _page: usize) {}
+    /// Fits what was laid out into so many columns.
+    fn resized(&mut self, _columns: u16) {}
     /// Orders its list anew after a new picture, another filter or another order.
     fn refresh(&mut self, _picture: &Arc<Snapshot>) {}
     /// What it wants to ask now; nothing while it waits for an answer.
@@ -80,6 +100,13 @@ pub trait View {
 pub enum Screen {
     Welcome(Welcome),
     Overview(Overview),
+    Failures(Failures),
+    Letters(Letters),
+    Records(Records),
+    Inspector(Box<Inspector>),
+    Plan(PlanForm),
+    Run(Run),
+    Runs(Runs),
 }
 
 impl Screen {
@@ -88,6 +115,13 @@ impl Screen {
         match self {
             Self::Welcome(screen) => screen,
             Self::Overview(screen) => screen,
+            Self::Failures(screen) => screen,
+            Self::Letters(screen) => screen,
+            Self::Records(screen) => screen,
+            Self::Inspector(screen) => &**screen,
+            Self::Plan(screen) => screen,
+            Self::Run(screen) => screen,
+            Self::Runs(screen) => screen,
         }
     }
 
@@ -96,6 +130,13 @@ impl Screen {
         match self {
             Self::Welcome(screen) => screen,
             Self::Overview(screen) => screen,
+            Self::Failures(screen) => screen,
+            Self::Letters(screen) => screen,
+            Self::Records(screen) => screen,
+            Self::Inspector(screen) => &mut **screen,
+            Self::Plan(screen) => screen,
+            Self::Run(screen) => screen,
+            Self::Runs(screen) => screen,
         }
     }
 }

@@ -2,7 +2,9 @@
 
 pub mod filter;
 pub mod input;
+pub mod line;
 pub mod list;
+pub mod pager;
 pub mod pen;
 pub mod spark;
 pub mod table;

@@ -4,13 +4,12 @@
 //! most [`SEARCH`] lines a step, so that a payload of 20 MB never makes the console wait.
 
 use bytes::Bytes;
-use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
 
-use super::{Line, Span, nth_line, put, skip};
+use super::Pen;
+use super::line::{Line, Span};
 use crate::event::view::{self, Kind, Layout, View};
 use crate::text::width;
-use crate::tui::theme::{Role, Theme};
+use crate::tui::theme::Role;
 
 /// Lines that one step of a search looks at.
 pub const SEARCH: usize = 50_000;
@@ -286,47 +285,35 @@ impl Pager {
     }
 
     /// Draws the window.
-    pub fn draw(&self, buf: &mut Buffer, area: Rect, theme: Theme) {
-        for (y, spans) in self.window(self.top, usize::from(area.height)).iter().enumerate() {
-            let row = nth_line(area, y as u16);
-            self.draw_line(buf, row, spans, theme);
+    pub fn draw(&self, pen: &mut Pen<'_>) {
+        for (y, spans) in (0..).zip(self.window(self.top, usize::from(pen.height()))) {
+            self.draw_line(pen, y, &spans);
         }
     }
 
-    fn draw_line(&self, buf: &mut Buffer, row: Rect, spans: &[Span], theme: Theme) {
-        let (mut at, mut rest) = (0, row);
+    fn draw_line(&self, pen: &mut Pen<'_>, y: u16, spans: &[Span]) {
+        let (mut at, mut x) = (0, 0);
         for span in spans {
             let wide = span.width();
             let skipped = self.left.saturating_sub(at).min(wide);
             at += wide;
-            if skipped == wide {
-                continue;
-            }
-            let cells = usize::from(rest.width);
-            // A line that is scrolled sideways is cut without a mark on the left.
-            let text = if skipped == 0 {
-                span.text.as_str().to_owned()
-            } else {
-                width::window(span.text.as_str(), skipped, wide)
+            // What is scrolled out on the left is cut without a mark.
+            x = match skipped {
+                0 => pen.put(x, y, span.text.as_str(), span.role),
+                _ => pen.put(x, y, &width::window(span.text.as_str(), skipped, wide), span.role),
             };
-            let used = put(buf, rest, &text, theme.style(span.role));
-            rest = skip(rest, used);
-            if usize::from(used) >= cells {
-                break;
-            }
         }
-        if let Some(wanted) = self.search.as_deref() {
-            let text: String = spans.iter().map(|s| s.text.as_str()).collect();
-            for (from, to) in occurrences(&text, wanted) {
-                let cell = |bytes: usize| width::width(text.get(..bytes).unwrap_or_default());
-                let (from, to) = (cell(from), cell(to));
-                let (from, to) = (from.saturating_sub(self.left), to.saturating_sub(self.left));
-                let found = skip(row, from.min(usize::from(row.width)) as u16);
-                let width = ((to - from) as u16).min(found.width);
-                buf.set_style(
-                    Rect { width, ..found },
-                    theme.style(Role::Mark).patch(theme.style(Role::Select)),
-                );
+        let Some(wanted) = self.search.as_deref() else { return };
+        let text: String = spans.iter().map(|s| s.text.as_str()).collect();
+        for (from, to) in occurrences(&text, wanted) {
+            let cell = |bytes: usize| {
+                let cells = width::width(text.get(..bytes).unwrap_or_default());
+                u16::try_from(cells.saturating_sub(self.left)).unwrap_or(u16::MAX)
+            };
+            let (from, to) = (cell(from), cell(to));
+            if from < pen.width() {
+                pen.shade(from, y, to - from, Role::Select);
+                pen.shade(from, y, to - from, Role::Mark);
             }
         }
     }
@@ -367,14 +354,23 @@ fn occurrences(text: &str, wanted: &str) -> Vec<(usize, usize)> {
 
 #[cfg(test)]
 mod tests {
+    use ratatui::buffer::Buffer;
+    use ratatui::layout::Rect;
+
     use super::*;
-    use crate::tui::widgets::tests::{paper, picture};
+    use crate::tui::theme::Theme;
+
+    fn paper(pager: &Pager, width: u16, height: u16) -> Buffer {
+        let area = Rect::new(0, 0, width, height);
+        let mut buffer = Buffer::empty(area);
+        pager.draw(&mut Pen::new(&mut buffer, Theme::default(), area));
+        buffer
+    }
 
     fn drawn(pager: &Pager, width: u16, height: u16) -> String {
-        let mut buf = paper(width, height);
-        let area = buf.area;
-        pager.draw(&mut buf, area, Theme::default());
-        picture(&buf)
+        let buffer = paper(pager, width, height);
+        let row = |y| (0..width).map(|x| buffer[(x, y)].symbol()).collect::<String>().trim_end().to_owned();
+        (0..height).map(row).collect::<Vec<_>>().join("\n")
     }
 
     #[test]
@@ -418,10 +414,7 @@ mod tests {
         pager.scroll_to(0);
         assert_eq!(pager.find(Direction::Forward), Found::Nowhere);
         pager.search(Some("two".into()));
-        let mut buf = paper(10, 2);
-        let area = buf.area;
-        pager.draw(&mut buf, area, Theme::default());
-        assert!(buf[(0, 1)].modifier.contains(ratatui::style::Modifier::REVERSED));
+        assert!(paper(&pager, 10, 2)[(0, 1)].modifier.contains(ratatui::style::Modifier::REVERSED));
     }
 
     #[test]

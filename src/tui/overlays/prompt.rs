@@ -1,0 +1,59 @@
+//! A line to type, for one purpose.
+
+use super::Stays;
+use crate::tui::keymap::{Chord, Code};
+use crate::tui::message::Effect;
+use crate::tui::screens::plan::Field;
+use crate::tui::state::State;
+use crate::tui::widgets::Input;
+
+/// What the text is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// What is read of topics.
+    Query,
+    /// What is searched in a long text.
+    Search,
+    /// A part of a redrive plan.
+    Plan(Field),
+}
+
+/// The prompt.
+#[derive(Clone, Debug)]
+pub struct Prompt {
+    label: String,
+    input: Input,
+    purpose: Purpose,
+}
+
+impl Prompt {
+    /// Asks for a text, with what stands there now.
+    pub fn new(label: &str, now: &str, purpose: Purpose) -> Self {
+        Self { label: format!("{label}: "), input: Input::new(now), purpose }
+    }
+
+    /// Takes a key.
+    pub fn press(&mut self, state: &mut State, chord: Chord, effects: &mut Vec<Effect>) -> Stays {
+        match (chord.code, chord.ctrl) {
+            (Code::Esc, _) | (Code::Char('c'), true) => return Stays::No,
+            (Code::Enter, _) => {
+                return crate::tui::dead_letters::typed(state, self.purpose, self.input.text(), effects);
+            }
+            _ => {
+                self.input.press(chord);
+            }
+        }
+        Stays::Yes
+    }
+
+    /// Takes a pasted text.
+    pub fn paste(&mut self, text: &str) {
+        self.input.paste(text);
+    }
+
+    /// Label, what stands before the cursor, and what behind it.
+    pub fn line(&self) -> (String, &str, &str) {
+        let before = self.input.before();
+        (self.label.clone(), before, self.input.text().get(before.len()..).unwrap_or_default())
+    }
+}

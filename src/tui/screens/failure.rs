@@ -1,0 +1,244 @@
+//! A dead letter's story as lines: why it failed, where it came from, which headers it has.
+
+use bytes::Bytes;
+
+use super::look::{Look, field, place, position, short_class};
+use crate::dlq::trace::{self, LineKind};
+use crate::dlq::{Letter, Origin};
+use crate::event::Record;
+use crate::letters::document::LetterRow;
+use crate::text::units::{self, count};
+use crate::text::{Safe, width};
+use crate::tui::theme::Role;
+use crate::tui::widgets::line::{Line, Span, wrap};
+use crate::tui::widgets::list::Cell;
+
+/// Bytes of one header's value that are shown.
+const HEADER: usize = 4096;
+
+/// Whether frames of libraries are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Frames {
+    /// Only the application's own; the others are counted.
+    Folded,
+    /// All, in their order.
+    All,
+}
+
+/// The failure in lines of at most `cells` cells.
+pub fn failure(letter: &Letter, frames: Frames, cells: u16) -> Vec<Line> {
+    let cells = usize::from(cells.max(20));
+    let mut out = Vec::new();
+    headline(letter, cells, &mut out);
+    let Some(trace) = &letter.stack_trace else {
+        out.push(vec![Span::dim("the letter carries no stack trace")]);
+        return out;
+    };
+    match frames {
+        Frames::Folded => folded(trace, &mut out),
+        Frames::All => out.extend(trace::lines(trace).map(|(kind, line)| match kind {
+            LineKind::Head => vec![Span::new(line, Role::Fail)],
+            LineKind::Own => vec![Span::new("▸ ", Role::Mark), Span::new(line.trim(), Role::Title)],
+            LineKind::Library => vec![Span::dim("  "), Span::dim(line.trim())],
+        })),
+    }
+    if trace.len() > trace::LOOK {
+        out.push(vec![Span::dim(format!("… {} of the trace in all", units::bytes(trace.len() as u64)))]);
+    }
+    out
+}
+
+fn headline(letter: &Letter, cells: usize, out: &mut Vec<Line>) {
+    let class = letter.root_cause_class.as_deref().or(letter.error_class.as_deref());
+    let message = letter.message.as_deref().unwrap_or_default();
+    let class = class.unwrap_or("the letter does not say which error it was");
+    let whole = if message.is_empty() { class.to_owned() } else { format!("{class}: {message}") };
+    let whole = Safe::new(&whole);
+    for (i, text) in wrap(whole.as_str(), cells, 4).into_iter().enumerate() {
+        out.push(vec![Span::new(text, if i == 0 { Role::Fail } else { Role::Text })]);
+    }
+    match (&letter.error_class, &letter.root_cause_class) {
+        (Some(outer), Some(root)) if outer != root => {
+            out.push(vec![Span::dim("inside "), Span::new(short_class(outer), Role::Value)]);
+        }
+        _ => {}
+    }
+}
+
+/// The application's own frames, then what was left out.
+fn folded(trace: &str, out: &mut Vec<Line>) {
+    let (mut own, mut hidden, mut names) = (0, 0, Vec::<&str>::new());
+    for (kind, line) in trace::lines(trace) {
+        match kind {
+            LineKind::Head => {}
+            LineKind::Own => {
+                own += 1;
+                let frame = line.trim().trim_start_matches("at ");
+                let mut spans = vec![Span::new("▸ ", Role::Mark), Span::new(frame, Role::Title)];
+                if own == 1 {
+                    spans.push(Span::dim("   your code first"));
+                }
+                out.push(spans);
+            }
+            LineKind::Library => {
+                hidden += 1;
+                let name = library(line);
+                if !name.is_empty() && names.len() < 3 && !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+        }
+    }
+    if hidden > 0 {
+        let of = if names.is_empty() { String::new() } else { format!(" of {}", names.join(", ")) };
+        out.push(vec![Span::dim(format!("… {} frames{of}  (enter unfolds)", count(hidden)))]);
+    }
+}
+
+/// The library of a Java frame in one or two words.
+fn library(line: &str) -> &str {
+    let Some(name) = line.trim().strip_prefix("at ") else { return "" };
+    let name = name.split('(').next().unwrap_or(name);
+    let name = name.rsplit('/').next().unwrap_or(name);
+    let mut dots = name.match_indices('.').map(|(at, _)| at);
+    let first = dots.next();
+    let end = match first.map(|at| &name[..at]) {
+        Some("org" | "com" | "io" | "net" | "dev") => dots.next().or(first),
+        _ => first,
+    };
+    end.map_or(name, |at| &name[..at])
+}
+
+/// Where the letter came from, in three lines: root, failure, this letter.
+pub fn summary(row: &LetterRow, look: &Look<'_>) -> Vec<Line> {
+    let letter = &row.letter;
+    let mut out = vec![field("root", 10, origin(&letter.root, look))];
+    let mut failed = Vec::new();
+    if let Some(attempts) = letter.attempts {
+        failed.push(Span::text(format!("{} attempts", count(u64::from(attempts)))));
+    }
+    if let Some(group) = &letter.root.group {
+        failed.push(Span::text(if failed.is_empty() { "in group " } else { " in group " }));
+        failed.push(Span::new(group, Role::Value));
+    }
+    let dead = letter.failed_at.or_else(|| letter.record.timestamp());
+    if let Some(at) = dead {
+        let comma = if failed.is_empty() { "" } else { ", " };
+        failed.push(Span::text(format!("{comma}dead-lettered {}", look.time(Some(at)))));
+        if let Some(later) = letter.root.timestamp.map(|root| at.since(root)).filter(|ms| *ms >= 0) {
+            let later = units::duration(std::time::Duration::from_millis(later.unsigned_abs()));
+            failed.push(Span::dim(format!(" ({later} later)")));
+        }
+    }
+    if failed.is_empty() {
+        failed.push(Span::dim("the letter says neither when nor in which group"));
+    }
+    out.push(field("failed", 10, failed));
+    out.push(field("state", 10, state(row, look)));
+    out
+}
+
+fn origin(of: &Origin, look: &Look<'_>) -> Line {
+    let Some(topic) = &of.topic else { return vec![Span::dim("the letter does not name its origin")] };
+    let mut out = vec![Span::new(place(Some(topic), of.partition, of.offset), Role::Value)];
+    if let Some(at) = of.timestamp {
+        out.push(Span::dim(format!("   {}", look.time(Some(at)))));
+    }
+    out
+}
+
+/// A letter's state as a word, and what became of it.
+pub fn state(row: &LetterRow, look: &Look<'_>) -> Line {
+    let word = disposition(row);
+    let mut out = vec![Span::new(word.text, word.role)];
+    if let Some(note) = &row.redrive {
+        let target = &note.target;
+        let to = place(Some(&target.topic), Some(target.partition), Some(target.offset));
+        out.push(Span::dim(" to "));
+        out.push(Span::new(to, Role::Value));
+        out.push(Span::dim(format!("  {} by ", look.time(note.at))));
+        out.push(Span::text(&note.operator));
+        let role = match note.outcome {
+            "processed" => Role::Ok,
+            "came_back" => Role::Fail,
+            _ => Role::Dim,
+        };
+        out.push(Span::new(format!("  {}", note.outcome.replace('_', " ")), role));
+    }
+    if row.duplicate {
+        out.push(Span::new("  another letter has the same root", Role::Warn));
+    }
+    out
+}
+
+/// The word of a letter's state.
+pub fn disposition(row: &LetterRow) -> Cell {
+    use crate::ledger::Disposition;
+    match row.state {
+        None => Cell::new("unknown", Role::Dim),
+        Some(state) => {
+            let role = match state {
+                Disposition::Pending | Disposition::Released => Role::Warn,
+                Disposition::Redriven => Role::Ok,
+                _ => Role::Dim,
+            };
+            Cell::new(state.as_str(), role)
+        }
+    }
+}
+
+/// All that is known about where the letter came from.
+pub fn origins(row: &LetterRow, look: &Look<'_>) -> Vec<Line> {
+    let letter = &row.letter;
+    let text = |text: &str| vec![Span::new(text, Role::Value)];
+    let mut out = vec![field("root", 14, origin(&letter.root, look))];
+    if let Some(previous) = &letter.previous {
+        out.push(field("previous", 14, origin(previous, look)));
+    }
+    out.push(field("this", 14, text(&position(&letter.record.at))));
+    if let Some(group) = &letter.root.group {
+        out.push(field("group", 14, text(group)));
+    }
+    out.push(field("format", 14, text(letter.format.as_deref().unwrap_or("none recognised"))));
+    let numbers = [("hops", letter.hops), ("attempts", letter.attempts)];
+    for (name, number) in numbers.into_iter().filter_map(|(name, n)| n.map(|n| (name, n))) {
+        out.push(field(name, 14, text(&count(u64::from(number)))));
+    }
+    if let Some(at) = letter.failed_at {
+        out.push(field("failed at", 14, text(&look.times.full(at))));
+    }
+    out.push(field("failure", 14, text(&letter.failure.id)));
+    out.push(field("state", 14, state(row, look)));
+    out.extend(letter.also.iter().map(|(name, value)| field(name, 14, text(value))));
+    out.extend(letter.notes.iter().map(|note| vec![Span::new("▲ ", Role::Warn), Span::text(note)]));
+    out
+}
+
+/// The headers, one a line.
+pub fn headers(record: &Record) -> Vec<Line> {
+    if record.headers.is_empty() {
+        return vec![vec![Span::dim("the record has no headers")]];
+    }
+    let names: Vec<Safe> = record.headers.iter().map(|(name, _)| Safe::preview(name, 256)).collect();
+    let cells = names.iter().map(|n| width::width(n.as_str())).max().unwrap_or(0).min(36);
+    let values = record.headers.iter().map(|(_, value)| header_value(value));
+    names.iter().zip(values).map(|(name, value)| field(name.as_str(), cells + 2, vec![value])).collect()
+}
+
+fn header_value(value: Option<&Bytes>) -> Span {
+    let Some(value) = value else { return Span::dim("null") };
+    let is_text =
+        std::str::from_utf8(value).is_ok_and(|t| !t.contains(|c: char| c.is_control() && c != '\n'));
+    if is_text || value.len() > 8 {
+        return Span::safe(Safe::preview(value, HEADER), Role::Value);
+    }
+    // What Java clients write for numbers: big-endian bytes.
+    let number = match value.len() {
+        4 => <[u8; 4]>::try_from(value.as_ref()).ok().map(|b| i64::from(i32::from_be_bytes(b))),
+        8 => <[u8; 8]>::try_from(value.as_ref()).ok().map(i64::from_be_bytes),
+        _ => None,
+    };
+    let hex: Vec<String> = value.iter().map(|b| format!("{b:02x}")).collect();
+    let number = number.map(|n| format!("  ({})", units::signed(n))).unwrap_or_default();
+    Span::new(format!("{}{number}", hex.join(" ")), Role::Value)
+}

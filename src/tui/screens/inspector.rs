@@ -1,0 +1,617 @@
+//! One letter or record: what exactly happened to it, and what is in it.
+//!
+//! The first page shows everything that fits; each part has a page of its own. Payloads are laid out a window
+//! at a time, so that one of 20 MB opens at once.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::View as Screen;
+use super::asking::Asking;
+use super::failure::{self, Frames};
+use super::look::{Look, key_text, position};
+use crate::ask::{Answer, Event, Request};
+use crate::dlq::groups::Sample;
+use crate::event::view::{Layout, View};
+use crate::event::{Position, Record, codec, envelope};
+use crate::filter::{Edge, Selection};
+use crate::letters::document::{LetterRow, LettersRequest};
+use crate::observe::snapshot::Snapshot;
+use crate::records::document::{GetAnswer, GetRequest};
+use crate::text::units::{self, count};
+use crate::text::{Fault, Safe, width};
+use crate::tui::command::{Id, Scope};
+use crate::tui::hits::Hits;
+use crate::tui::message::RequestId;
+use crate::tui::state::State;
+use crate::tui::theme::Role;
+use crate::tui::widgets::Pen;
+use crate::tui::widgets::line::{self, Line, Span};
+use crate::tui::widgets::pager::{Direction, Found, Pager};
+
+/// What is looked at.
+#[derive(Clone, Debug)]
+pub enum Subject {
+    /// A dead letter with its state.
+    Letter(LetterRow),
+    /// A record.
+    Record(Arc<Record>),
+}
+
+impl Subject {
+    /// The record itself.
+    pub fn record(&self) -> &Record {
+        match self {
+            Self::Letter(row) => &row.letter.record,
+            Self::Record(record) => record,
+        }
+    }
+
+    /// The key and value that the application wrote, where a framework wrapped them.
+    fn payload(&self) -> (Option<Bytes>, Option<Bytes>) {
+        let record = self.record();
+        let (mut key, mut value) = (record.key.clone(), record.value.clone());
+        if let Self::Letter(row) = self {
+            if let Some(original) = &row.letter.original_key {
+                key.clone_from(original);
+            }
+            if let Some(original) = &row.letter.original_value {
+                value.clone_from(original);
+            }
+        }
+        (key, value)
+    }
+}
+
+/// What lies before and behind the subject in the list that it was opened from.
+#[derive(Clone, Debug, Default)]
+pub struct Among {
+    /// What each of them is called.
+    pub of: &'static str,
+    /// The list, or the part of it around the subject.
+    pub list: Vec<Subject>,
+    /// Where in it.
+    pub at: usize,
+}
+
+/// A page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Page {
+    All,
+    Key,
+    Value,
+    Headers,
+    Failure,
+    Origin,
+}
+
+/// The pagers of a subject, made for one width.
+#[derive(Clone, Debug)]
+struct Pagers {
+    key: Pager,
+    value: Pager,
+    headers: Pager,
+    failure: Option<Pager>,
+}
+
+/// The screen.
+#[derive(Debug)]
+pub struct Inspector {
+    subject: Option<Subject>,
+    /// What lies at the position instead of a record.
+    nothing: Option<String>,
+    wanted: Option<GetRequest>,
+    /// The letter is asked for, and not the bare record.
+    letters: Option<LettersRequest>,
+    asking: Asking,
+    among: Among,
+    page: Page,
+    frames: Frames,
+    cells: u16,
+    pagers: Option<Pagers>,
+    search: Option<String>,
+}
+
+impl Inspector {
+    /// Opens the current one of a list, in a window of so many cells.
+    pub fn new(among: Among, cells: u16) -> Self {
+        let subject = among.list.get(among.at).cloned();
+        let mut inspector = Self { subject, asking: Asking::nothing(), ..Self::empty(cells) };
+        inspector.among = among;
+        inspector.lay_out();
+        inspector
+    }
+
+    /// Opens the record at a position.
+    pub fn at(position: Position, cells: u16) -> Self {
+        Self { wanted: Some(GetRequest { at: position }), ..Self::empty(cells) }
+    }
+
+    /// Opens one letter of a failure.
+    pub fn sample(request: LettersRequest, sample: Sample, cells: u16) -> Self {
+        let offset = Edge::Offset(sample.offset);
+        let end = Edge::Offset(sample.offset.saturating_add(1));
+        let selection = Selection {
+            partitions: vec![sample.partition],
+            from: Some(offset),
+            to: Some(end),
+            limit: Some(1),
+            ..Selection::default()
+        };
+        let at = Position::new(Arc::clone(&request.topic), sample.partition, sample.offset);
+        let letters = LettersRequest { selection, ..request };
+        Self { wanted: Some(GetRequest { at }), letters: Some(letters), ..Self::empty(cells) }
+    }
+
+    /// Where the letter is that is looked at.
+    pub fn letter_at(&self) -> Option<&Position> {
+        match &self.subject {
+            Some(Subject::Letter(row)) => Some(&row.letter.record.at),
+            _ => None,
+        }
+    }
+
+    fn empty(cells: u16) -> Self {
+        Self {
+            subject: None,
+            nothing: None,
+            wanted: None,
+            letters: None,
+            asking: Asking::new(),
+            among: Among::default(),
+            page: Page::All,
+            frames: Frames::Folded,
+            cells,
+            pagers: None,
+            search: None,
+        }
+    }
+
+    /// What is looked at.
+    pub fn subject(&self) -> Option<&Subject> {
+        self.subject.as_ref()
+    }
+
+    /// Where the record failed first, as far as the letter says it.
+    pub fn origin(&self) -> Result<Position, String> {
+        let Some(Subject::Letter(row)) = &self.subject else {
+            return Err("only a dead letter has an origin".to_owned());
+        };
+        let of = &row.letter.root;
+        match (&of.topic, of.partition, of.offset) {
+            (Some(topic), Some(partition), Some(offset)) => {
+                Ok(Position::new(Arc::clone(topic), partition, offset))
+            }
+            _ => Err("the letter does not say where exactly it came from".to_owned()),
+        }
+    }
+
+    /// Fits everything into another width.
+    pub fn resize(&mut self, cells: u16) {
+        if self.cells == cells {
+            return;
+        }
+        self.cells = cells;
+        if let Some(pagers) = &mut self.pagers {
+            pagers.key.resize(cells.saturating_sub(4));
+            pagers.value.resize(cells.saturating_sub(4));
+        }
+        self.failure_again();
+    }
+
+    /// Sets what is searched, and goes to the first place; what to tell.
+    pub fn search(&mut self, text: &str) -> Option<String> {
+        self.search = Some(text.to_owned()).filter(|t| !t.is_empty());
+        let search = self.search.clone();
+        if let Some(pagers) = &mut self.pagers {
+            let failure = pagers.failure.as_mut();
+            for pager in [&mut pagers.key, &mut pagers.value, &mut pagers.headers].into_iter().chain(failure)
+            {
+                pager.search(search.clone());
+            }
+        }
+        self.search.is_some().then(|| self.find(Direction::Forward)).flatten()
+    }
+
+    /// Goes to the next place found; what to tell.
+    pub fn find(&mut self, direction: Direction) -> Option<String> {
+        let Some(wanted) = self.search.clone() else {
+            return Some("nothing is searched; / searches".to_owned());
+        };
+        if self.page == Page::All {
+            self.page = Page::Value;
+        }
+        match self.pager().map(|pager| pager.find(direction)) {
+            Some(Found::NotUntil(line)) => {
+                Some(format!("no {wanted} up to line {}; n goes on", count(line as u64)))
+            }
+            Some(Found::Nowhere) => Some(format!("no further {wanted}")),
+            Some(Found::At(_)) | None => None,
+        }
+    }
+
+    /// What is searched.
+    pub fn searched(&self) -> Option<&str> {
+        self.search.as_deref()
+    }
+
+    /// Goes to another section.
+    pub fn turn(&mut self, by: isize) {
+        let pages = self.pages();
+        let at = pages.iter().position(|p| *p == self.page).unwrap_or(0) as isize;
+        let to = (at + by).rem_euclid(pages.len() as isize) as usize;
+        self.page = pages.get(to).copied().unwrap_or(Page::All);
+    }
+
+    /// Shows or hides the frames of libraries.
+    pub fn unfold(&mut self) {
+        if !matches!(self.page, Page::All | Page::Failure) || !self.is_letter() {
+            return;
+        }
+        self.frames = if self.frames == Frames::All { Frames::Folded } else { Frames::All };
+        if self.frames == Frames::All {
+            self.page = Page::Failure;
+        }
+        self.failure_again();
+    }
+
+    /// Shows a payload as JSON, text or bytes in turn.
+    pub fn next_layout(&mut self) {
+        if let Some(pager) = self.pager()
+            && let Some(layout) = pager.layout()
+        {
+            pager.set_layout(match layout {
+                Layout::Json => Layout::Text,
+                Layout::Text => Layout::Hex,
+                Layout::Hex => Layout::Json,
+            });
+        }
+    }
+
+    /// Shows another one of the list; whether there is one.
+    pub fn step(&mut self, by: isize) -> bool {
+        let at = self.among.at.saturating_add_signed(by);
+        if at == self.among.at {
+            return false;
+        }
+        let Some(subject) = self.among.list.get(at).cloned() else { return false };
+        self.among.at = at;
+        self.subject = Some(subject);
+        self.lay_out();
+        true
+    }
+
+    fn pages(&self) -> Vec<Page> {
+        let mut pages = vec![Page::All, Page::Key, Page::Value, Page::Headers];
+        if self.is_letter() {
+            pages.extend([Page::Failure, Page::Origin]);
+        }
+        pages
+    }
+
+    fn is_letter(&self) -> bool {
+        matches!(self.subject, Some(Subject::Letter(_)))
+    }
+
+    fn pager(&mut self) -> Option<&mut Pager> {
+        let pagers = self.pagers.as_mut()?;
+        match self.page {
+            Page::All | Page::Value => Some(&mut pagers.value),
+            Page::Key => Some(&mut pagers.key),
+            Page::Headers => Some(&mut pagers.headers),
+            Page::Failure => pagers.failure.as_mut(),
+            Page::Origin => None,
+        }
+    }
+
+    fn lay_out(&mut self) {
+        let Some(subject) = &self.subject else { return };
+        let (key, value) = subject.payload();
+        let cells = self.cells.saturating_sub(4);
+        let page = |bytes: Option<Bytes>| Pager::payload(bytes.unwrap_or_default(), cells);
+        let headers = Pager::lines(failure::headers(subject.record()));
+        self.pagers = Some(Pagers { key: page(key), value: page(value), headers, failure: None });
+        self.failure_again();
+        let search = self.search.clone();
+        if let Some(pagers) = &mut self.pagers {
+            pagers.value.search(search);
+        }
+    }
+
+    fn failure_again(&mut self) {
+        let lines = match &self.subject {
+            Some(Subject::Letter(row)) => {
+                Some(failure::failure(&row.letter, self.frames, self.cells.saturating_sub(4)))
+            }
+            _ => None,
+        };
+        let search = self.search.clone();
+        if let Some(pagers) = &mut self.pagers {
+            pagers.failure = lines.map(Pager::lines);
+            if let Some(failure) = &mut pagers.failure {
+                failure.search(search);
+            }
+        }
+    }
+
+    fn tabs(&self, subject: &Subject) -> Line {
+        let (record, (_, value)) = (subject.record(), subject.payload());
+        let mut out = Line::new();
+        for page in self.pages() {
+            let on = page == self.page;
+            let role = if on { Role::Select } else { Role::Title };
+            if !out.is_empty() {
+                out.push(Span::dim(" · "));
+            }
+            let (word, after) = match page {
+                Page::All => ("ALL", None),
+                Page::Key => ("KEY", {
+                    let key = key_text(record);
+                    Some(Span::new(key.text, key.role))
+                }),
+                Page::Value => ("VALUE", Some(Span::dim(describe(value.as_ref())))),
+                Page::Headers => ("HEADERS", Some(Span::dim(record.headers.len().to_string()))),
+                Page::Failure => ("FAILURE", None),
+                Page::Origin => ("ORIGIN", None),
+            };
+            out.push(Span::new(word, role));
+            if let Some(mut after) = after {
+                after.text = Safe::new(&width::cut(after.text.as_str(), 24));
+                out.extend([Span::text(" "), after]);
+            }
+        }
+        out
+    }
+
+    fn all(&self, pen: &mut Pen<'_>, subject: &Subject, pagers: &Pagers, look: &Look<'_>, hits: &mut Hits) {
+        let mut lines = match subject {
+            Subject::Letter(row) => failure::summary(row, look),
+            Subject::Record(record) => {
+                let mut spans = vec![Span::new("record    ", Role::Key), Span::text(position(&record.at))];
+                if let Some(time) = record.time {
+                    spans.push(Span::dim(format!("   {}", look.times.full(time.at))));
+                }
+                vec![spans]
+            }
+        };
+        lines.extend(event(subject.record()));
+        let mut y = 0;
+        for spans in &lines {
+            line::draw(pen, 1, y, spans);
+            y += 1;
+        }
+        let mut rest = pen.below(y);
+        let (_, value) = subject.payload();
+        let Some(failure) = &pagers.failure else {
+            payload(&mut rest, "value", &pagers.value, value.as_ref(), hits);
+            return;
+        };
+        // The value takes what it needs, the failure up to a half.
+        let (wide, height) = (rest.width(), rest.height());
+        let lines = |pager: &Pager| u16::try_from(pager.known()).unwrap_or(u16::MAX).saturating_add(1);
+        let failing = lines(failure).min(height.div_ceil(2));
+        let valued = lines(&pagers.value).min(height - failing);
+        section(&mut rest.part(0, valued, wide, height - valued), &[Span::dim("failure")], failure, hits);
+        payload(&mut rest.part(0, 0, wide, valued), "value", &pagers.value, value.as_ref(), hits);
+    }
+}
+
+impl Screen for Inspector {
+    fn scope(&self) -> Scope {
+        Scope::Inspector
+    }
+
+    fn crumb(&self) -> String {
+        match (&self.subject, &self.wanted) {
+            (Some(subject), _) => position(&subject.record().at),
+            (None, Some(wanted)) => position(&wanted.at),
+            (None, None) => String::new(),
+        }
+    }
+
+    fn status(&self, _: &State) -> String {
+        let all = self.among.list.len() as u64;
+        if all == 0 {
+            return String::new();
+        }
+        format!("{} {} of {}", self.among.of, count(self.among.at as u64 + 1), count(all))
+    }
+
+    fn scroll(&mut self, by: isize, page: usize) {
+        let Some(pager) = self.pager() else { return };
+        match by {
+            isize::MIN => pager.scroll_to(0),
+            isize::MAX => pager.scroll_to_end(u16::try_from(page).unwrap_or(u16::MAX)),
+            by => pager.scroll(by),
+        }
+    }
+
+    fn resized(&mut self, columns: u16) {
+        self.resize(columns);
+    }
+
+    fn wants(&mut self, _: &Arc<Snapshot>) -> Option<Request> {
+        if !self.asking.due() {
+            return None;
+        }
+        let letters = self.letters.clone().map(Request::Letters);
+        letters.or_else(|| self.wanted.clone().map(Request::Get))
+    }
+
+    fn asked(&mut self, id: RequestId) {
+        self.asking.asked(id);
+    }
+
+    fn waits_for(&self) -> Option<RequestId> {
+        self.asking.waits_for()
+    }
+
+    fn told(&mut self, event: Event) {
+        self.asking.told(event);
+    }
+
+    fn answered(&mut self, answer: Result<Answer, Fault>) {
+        match self.asking.answered(answer) {
+            Some(Answer::Get(answer)) => match &*answer {
+                GetAnswer::Found(record) => {
+                    self.subject = Some(Subject::Record(Arc::clone(record)));
+                    self.lay_out();
+                }
+                GetAnswer::Nothing { text, .. } => self.nothing = Some(text.clone()),
+            },
+            Some(Answer::Letters(answer)) => match answer.letters.first() {
+                Some(row) => {
+                    self.subject = Some(Subject::Letter(row.clone()));
+                    self.lay_out();
+                }
+                None => self.nothing = Some("the letter is not there any more".to_owned()),
+            },
+            _ => {}
+        }
+    }
+
+    fn command_line(&self) -> Option<String> {
+        let at = match (&self.subject, &self.wanted) {
+            (Some(subject), _) => &subject.record().at,
+            (None, Some(wanted)) => &wanted.at,
+            (None, None) => return None,
+        };
+        Some(format!("get {} {} {}", super::plan::quoted(&at.topic), at.partition, at.offset))
+    }
+
+    fn copy(&self, what: Id, _: &State) -> Option<String> {
+        copy(self.subject.as_ref()?, what)
+    }
+
+    fn draw(&self, state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
+        let (Some(subject), Some(pagers)) = (&self.subject, &self.pagers) else {
+            let why = self.nothing.as_deref().unwrap_or_default();
+            self.asking.draw(pen, self.nothing.is_some(), why, "esc goes back");
+            return;
+        };
+        let look = Look::of(state);
+        line::draw(pen, 1, 0, &self.tabs(subject));
+        let mut body = pen.below(1);
+        match self.page {
+            Page::All => self.all(&mut body, subject, pagers, &look, hits),
+            Page::Key => payload(&mut body, "key", &pagers.key, subject.payload().0.as_ref(), hits),
+            Page::Value => payload(&mut body, "value", &pagers.value, subject.payload().1.as_ref(), hits),
+            Page::Headers => section(&mut body, &[Span::dim("headers")], &pagers.headers, hits),
+            Page::Failure => {
+                if let Some(failure) = &pagers.failure {
+                    section(&mut body, &[Span::dim("failure")], failure, hits);
+                }
+            }
+            Page::Origin => {
+                if let Subject::Letter(row) = subject {
+                    let lines = Pager::lines(failure::origins(row, &look));
+                    section(&mut body, &[Span::dim("origin")], &lines, hits);
+                }
+            }
+        }
+    }
+}
+
+/// What a copying command copies of a letter or record.
+pub fn copy(subject: &Subject, what: Id) -> Option<String> {
+    let record = subject.record();
+    let text = |bytes: Option<&[u8]>| match codec::encode_text(bytes) {
+        (Value::String(text), _) => Some(text),
+        _ => None,
+    };
+    let headers = || -> Value {
+        let one = |(name, value): (&Bytes, Option<&Bytes>)| {
+            let (name, _) = codec::encode_text(Some(name));
+            let (value, encoding) = codec::encode_text(value.map(Bytes::as_ref));
+            json!({ "name": name, "value": value, "encoding": encoding })
+        };
+        record.headers.iter().map(one).collect()
+    };
+    let (key, value) = subject.payload();
+    match what {
+        Id::CopyKey => text(key.as_deref()),
+        Id::CopyValue => text(value.as_deref()),
+        Id::CopyHeaders => Some(headers().to_string()),
+        Id::CopyPosition => {
+            let at = &record.at;
+            Some(format!("{} {} {}", at.topic, at.partition, at.offset))
+        }
+        _ => {
+            let (key, key_encoding) = codec::encode_key(record.key.as_deref());
+            let (value, value_encoding) = codec::encode_bytes(record.value.as_deref());
+            let at = &record.at;
+            Some(
+                json!({
+                    "topic": &*at.topic, "partition": at.partition, "offset": at.offset,
+                    "key": key, "key_encoding": key_encoding,
+                    "value": value, "value_encoding": value_encoding, "headers": headers(),
+                })
+                .to_string(),
+            )
+        }
+    }
+}
+
+/// The event inside the record, where a convention is recognised.
+fn event(record: &Record) -> Option<Line> {
+    let event = envelope::extract(record);
+    event.rule?;
+    let mut out = vec![Span::new("event     ", Role::Key)];
+    out.push(Span::new(event.type_.as_deref().unwrap_or("without a type"), Role::Value));
+    if let Some(version) = &event.version {
+        out.push(Span::text(format!(" v{}", version.trim_start_matches('v'))));
+    }
+    for (name, value) in
+        [("", &event.id), ("correlation ", &event.correlation_id), ("aggregate ", &event.aggregate_id)]
+    {
+        if let Some(value) = value {
+            out.extend([Span::dim(format!("  {name}")), Span::text(value)]);
+        }
+    }
+    Some(out)
+}
+
+fn describe(value: Option<&Bytes>) -> String {
+    let Some(value) = value else { return "null".to_owned() };
+    format!("{} {}", word(View::fitting(value)), units::bytes(value.len() as u64))
+}
+
+fn word(layout: Layout) -> &'static str {
+    match layout {
+        Layout::Json => "json",
+        Layout::Text => "text",
+        Layout::Hex => "bytes",
+    }
+}
+
+fn payload(pen: &mut Pen<'_>, name: &str, pager: &Pager, bytes: Option<&Bytes>, hits: &mut Hits) {
+    let mut title = vec![Span::dim(name)];
+    match bytes {
+        None => title.push(Span::new("  null", Role::Warn)),
+        Some(bytes) if bytes.is_empty() => title.push(Span::dim("  empty")),
+        Some(bytes) => {
+            let shown = pager.layout().map_or("", word);
+            title.push(Span::dim(format!("  {shown}  {}", units::bytes(bytes.len() as u64))));
+        }
+    }
+    section(pen, &title, pager, hits);
+}
+
+/// A title, and a pager behind a line on its left.
+fn section(pen: &mut Pen<'_>, title: &[Span], pager: &Pager, hits: &mut Hits) {
+    let height = pen.height().saturating_sub(1);
+    pen.put(1, 0, "┌ ", Role::Dim);
+    let x = line::draw(pen, 3, 0, title);
+    if pager.known() > usize::from(height) || pager.top() > 0 {
+        pen.put(x + 2, 0, &pager.position(height), Role::Dim);
+    }
+    let lines = pager.known().saturating_sub(pager.top()).min(usize::from(height));
+    for y in 1..=u16::try_from(lines).unwrap_or(height) {
+        pen.put(1, y, "│", Role::Dim);
+    }
+    let wide = pen.width().saturating_sub(3);
+    pager.draw(&mut pen.part(3, 1, wide, height));
+    hits.page = usize::from(height).max(1);
+}

@@ -1,0 +1,524 @@
+//! A redrive plan: what will happen on a yes, what speaks against it, and the form that changes it.
+//!
+//! The screen never writes. *Run* asks for consent in a dialog whose default is Cancel; only the consent that
+//! comes back opens the run, with exactly the plan that was shown.
+
+use std::sync::Arc;
+
+use super::View;
+use super::asking::{self, Asking};
+use super::look::field;
+use crate::ask::{Answer, Event, Request};
+use crate::broker::Guarantee;
+use crate::filter::Selection;
+use crate::letters::document::LettersRequest;
+use crate::observe::snapshot::Snapshot;
+use crate::redrive::document::{Into, PlanAnswer, PlanRequest};
+use crate::text::units::count;
+use crate::text::{Fault, Safe, width};
+use crate::tui::command::{Id, Scope};
+use crate::tui::hits::Hits;
+use crate::tui::message::RequestId;
+use crate::tui::state::State;
+use crate::tui::theme::{Role, Sign};
+use crate::tui::widgets::Pen;
+use crate::tui::widgets::line::{self, Line, Span, wrap};
+
+/// From so many records on, the count must be typed.
+const MANY: u64 = 1000;
+/// Cells of a field's name.
+const NAME: usize = 12;
+
+/// All letters of some topic.
+pub fn all_letters() -> LettersRequest {
+    LettersRequest { topic: "".into(), selection: Selection::default(), failure: None, state: None }
+}
+
+/// A plan for letters of a topic: all of them, those of one failure, or exactly these positions.
+pub fn request(topic: &Arc<str>, failure: Option<Arc<str>>, only: Option<Vec<(i32, i64)>>) -> PlanRequest {
+    PlanRequest {
+        letters: LettersRequest { topic: Arc::clone(topic), failure, ..all_letters() },
+        only,
+        into: Into::Origin,
+        rate: None,
+        strip_headers: Vec::new(),
+        add_headers: Vec::new(),
+        keep_timestamps: false,
+        force: Vec::new(),
+        save: None,
+    }
+}
+
+/// A part of the form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// Where to.
+    Into,
+    /// Records a second.
+    Rate,
+    /// New timestamps or those of the letters.
+    Timestamps,
+    /// Headers to strip in addition.
+    Strip,
+    /// Rules to force.
+    Force,
+    /// The button that runs it.
+    Run,
+    /// The button that saves it.
+    Save,
+    /// The button that copies its command.
+    Copy,
+    /// The button that leaves it.
+    Back,
+}
+
+/// All of them, in the order of the cursor.
+const FIELDS: [Field; 9] = [
+    Field::Into,
+    Field::Rate,
+    Field::Timestamps,
+    Field::Strip,
+    Field::Force,
+    Field::Run,
+    Field::Save,
+    Field::Copy,
+    Field::Back,
+];
+
+/// The dialog before a write, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consent {
+    /// What will be done, a sentence a line.
+    pub lines: Vec<String>,
+    /// The button's words, for example `Redrive 1,204`.
+    pub button: String,
+    /// The count that must be typed; `None` where the button is enough.
+    pub typed: Option<u64>,
+}
+
+/// The screen.
+#[derive(Debug)]
+pub struct PlanForm {
+    request: PlanRequest,
+    asking: Asking,
+    answer: Option<Arc<PlanAnswer>>,
+    field: Field,
+    /// Lines of the findings that are scrolled away.
+    top: usize,
+}
+
+impl PlanForm {
+    /// A plan to be made; the cursor is on the button that runs it.
+    pub fn new(request: PlanRequest) -> Self {
+        Self { request, asking: Asking::new(), answer: None, field: Field::Run, top: 0 }
+    }
+
+    /// The plan, where the one shown is that of the form.
+    pub fn plan(&self) -> Option<&Arc<PlanAnswer>> {
+        let current =
+            self.asking.waits_for().is_none() && !self.asking.due() && self.asking.fault().is_none();
+        self.answer.as_ref().filter(|_| current)
+    }
+
+    /// Why it cannot be run.
+    pub fn blocked(&self) -> Option<String> {
+        if let Some(fault) = self.asking.fault() {
+            return Some(fault.to_string());
+        }
+        let Some(plan) = self.plan() else { return Some("the plan is not ready".to_owned()) };
+        if let Some(refusal) = plan.preflight.refusals.first() {
+            return Some(format!("{} refuses: {}", refusal.rule, refusal.why));
+        }
+        (plan.records == 0).then(|| "no letter is left to redrive".to_owned())
+    }
+
+    /// The part under the cursor.
+    pub fn field(&self) -> Field {
+        self.field
+    }
+
+    /// Goes to another part.
+    pub fn step(&mut self, by: isize) {
+        let at = FIELDS.iter().position(|f| *f == self.field).unwrap_or(0) as isize;
+        let to = (at + by).rem_euclid(FIELDS.len() as isize) as usize;
+        self.field = FIELDS.get(to).copied().unwrap_or(Field::Run);
+    }
+
+    /// Takes new timestamps, or those of the letters; the request to take back.
+    pub fn toggle_timestamps(&mut self) -> Option<RequestId> {
+        self.request.keep_timestamps = !self.request.keep_timestamps;
+        self.asking.instead()
+    }
+
+    /// What to ask for a part of the form, and what stands there now.
+    pub fn question(&self, field: Field) -> Option<(&'static str, String)> {
+        let request = &self.request;
+        Some(match field {
+            Field::Into => {
+                let now = match &request.into {
+                    Into::Origin => "origin",
+                    Into::Topic(topic) => topic,
+                };
+                ("into: a topic, or origin", now.to_owned())
+            }
+            Field::Rate => {
+                let now = request.rate.map_or_else(String::new, |rate| rate.to_string());
+                ("records a second, empty for no limit", now)
+            }
+            Field::Strip => ("headers to take off as well", request.strip_headers.join(" ")),
+            Field::Force => ("rules to force", request.force.join(" ")),
+            Field::Save => {
+                let plan = self.plan()?;
+                ("save the plan as", format!("{}.plan", plan.id))
+            }
+            _ => return None,
+        })
+    }
+
+    /// Takes what was typed for a part; the request to take back, or what is wrong.
+    pub fn change(&mut self, field: Field, text: &str) -> Result<Option<RequestId>, String> {
+        let text = text.trim();
+        let words = || text.split([' ', ',']).filter(|w| !w.is_empty()).map(str::to_owned).collect();
+        let request = &mut self.request;
+        match field {
+            Field::Into if text.is_empty() || text == "origin" => request.into = Into::Origin,
+            Field::Into => request.into = Into::Topic(text.strip_prefix("topic:").unwrap_or(text).to_owned()),
+            Field::Rate if text.is_empty() => request.rate = None,
+            Field::Rate => match text.parse::<u32>() {
+                Ok(rate) if rate > 0 => request.rate = Some(rate),
+                _ => return Err("records a second are a whole number above 0".to_owned()),
+            },
+            Field::Strip => request.strip_headers = words(),
+            Field::Force => request.force = words(),
+            _ => return Ok(None),
+        }
+        Ok(self.asking.instead())
+    }
+
+    /// Makes the plan anew.
+    pub fn again(&mut self) -> Option<RequestId> {
+        self.asking.instead()
+    }
+
+    /// The dialog before a run; `careful` asks for the count in any case.
+    pub fn consent(&self, profile: &str, careful: bool) -> Option<Consent> {
+        let plan = self.plan()?;
+        let targets: Vec<_> = plan.targets.iter().map(|t| t.to_string()).collect();
+        let mut lines = vec![
+            format!("Redrive {} of {}", letters(plan.records), plan.topic),
+            format!("to {} on {profile}", targets.join(", ")),
+            guarantee(plan.guarantee).to_owned(),
+        ];
+        let groups: Vec<_> = plan.preflight.groups_that_will_see_them.iter().map(|g| g.to_string()).collect();
+        if groups.is_empty() {
+            lines.push("No consumer group with commits on the target is known.".to_owned());
+        } else {
+            lines.push(format!("Will be seen by at least: {}", groups.join(", ")));
+        }
+        lines.push("What is written cannot be taken back.".to_owned());
+        let typed = (careful || plan.records > MANY).then_some(plan.records);
+        Some(Consent { lines, button: format!("Redrive {}", count(plan.records)), typed })
+    }
+
+    /// The command line that makes this plan.
+    pub fn command(&self) -> String {
+        let request = &self.request;
+        let mut out = format!("plan {}", quoted(&request.letters.topic));
+        let mut option = |name: &str, value: &str| out.push_str(&format!(" {name} {}", quoted(value)));
+        if let Some(failure) = &request.letters.failure {
+            option("--failure", failure);
+        }
+        if let Into::Topic(topic) = &request.into {
+            option("--into", &format!("topic:{topic}"));
+        }
+        if let Some(rate) = request.rate {
+            option("--rate", &rate.to_string());
+        }
+        for header in &request.strip_headers {
+            option("--strip-header", header);
+        }
+        for rule in &request.force {
+            option("--force", rule);
+        }
+        if request.keep_timestamps {
+            out.push_str(" --keep-timestamps");
+        }
+        out
+    }
+
+    fn form(&self) -> Vec<(Field, Line)> {
+        let request = &self.request;
+        let value = |text: &str| vec![Span::new(text, Role::Value)];
+        let list = |words: &[String], none: &str| {
+            if words.is_empty() { vec![Span::dim(none)] } else { value(&words.join(" ")) }
+        };
+        let into = match (&request.into, &self.answer) {
+            (Into::Topic(topic), _) => topic.clone(),
+            (Into::Origin, Some(plan)) if !plan.targets.is_empty() => {
+                format!("origin of each: {}", plan.targets.join(", "))
+            }
+            (Into::Origin, _) => "origin of each".to_owned(),
+        };
+        let rate = request
+            .rate
+            .map_or_else(|| "no limit".to_owned(), |r| format!("{} a second", count(u64::from(r))));
+        let kept = if request.keep_timestamps { "as in the letters" } else { "new" };
+        let mut strip = list(&request.strip_headers, "only those of the failure");
+        if let Some(plan) = &self.answer {
+            let (less, more) = (plan.headers.0.len(), plan.headers.1.len());
+            strip.push(Span::dim(format!("   -{less} of the failure, +{more} of the redrive")));
+        }
+        vec![
+            (Field::Into, field("into", NAME, value(&into))),
+            (Field::Rate, field("rate", NAME, value(&rate))),
+            (Field::Timestamps, field("timestamp", NAME, value(kept))),
+            (Field::Strip, field("headers off", NAME, strip)),
+            (Field::Force, field("force", NAME, list(&request.force, "no rule"))),
+        ]
+    }
+
+    fn buttons(&self, pen: &mut Pen<'_>, y: u16) {
+        let n = self.answer.as_ref().map_or_else(String::new, |plan| format!(" {}", count(plan.records)));
+        let blocked = self.blocked().is_some();
+        let names = [
+            (Field::Run, format!("[ Run{n}… ]")),
+            (Field::Save, "save plan".to_owned()),
+            (Field::Copy, "copy command".to_owned()),
+            (Field::Back, "back".to_owned()),
+        ];
+        let mut x = 3;
+        for (field, name) in names {
+            let role = match field {
+                Field::Run if blocked => Role::Dim,
+                Field::Run => Role::Write,
+                _ => Role::Text,
+            };
+            let end = pen.put(x, y, &name, role);
+            if self.field == field {
+                pen.shade(x, y, end - x, Role::Select);
+            }
+            x = end + 3;
+        }
+    }
+
+    fn told(&self, pen: &mut Pen<'_>, plan: &PlanAnswer) {
+        line::draw(pen, 1, 0, &headline(plan, self.plan().is_some()));
+        let lines = findings(plan, usize::from(pen.width().saturating_sub(4)));
+        let room = usize::from(pen.height().saturating_sub(1));
+        let top = self.top.min(lines.len().saturating_sub(room));
+        for (y, spans) in (1..).zip(lines.iter().skip(top).take(room)) {
+            line::draw(pen, 1, y, spans);
+        }
+        let hidden = lines.len() - (top + room).min(lines.len());
+        if hidden > 0 && room > 0 {
+            let last = pen.height() - 1;
+            pen.part(0, last, u16::MAX, 1).clear();
+            pen.put(1, last, &format!("… {} more lines, ctrl-d", count(hidden as u64 + 1)), Role::Dim);
+        }
+    }
+}
+
+impl View for PlanForm {
+    fn scope(&self) -> Scope {
+        Scope::Plan
+    }
+
+    fn crumb(&self) -> String {
+        "redrive plan".to_owned()
+    }
+
+    fn status(&self, _: &State) -> String {
+        match self.plan() {
+            Some(plan) => format!("{} · not started", plan.id),
+            None => self.asking.words(),
+        }
+    }
+
+    fn scroll(&mut self, by: isize, _: usize) {
+        match by {
+            isize::MIN => self.field = Field::Into,
+            isize::MAX => self.field = Field::Back,
+            1 | -1 => self.step(by),
+            by => self.top = self.top.saturating_add_signed(by).min(1000),
+        }
+    }
+
+    fn wants(&mut self, _: &Arc<Snapshot>) -> Option<Request> {
+        self.asking.due().then(|| Request::Plan(self.request.clone()))
+    }
+
+    fn asked(&mut self, id: RequestId) {
+        self.asking.asked(id);
+    }
+
+    fn waits_for(&self) -> Option<RequestId> {
+        self.asking.waits_for()
+    }
+
+    fn told(&mut self, event: Event) {
+        self.asking.told(event);
+    }
+
+    fn answered(&mut self, answer: Result<Answer, Fault>) {
+        if let Some(Answer::Plan(plan)) = self.asking.answered(answer) {
+            self.answer = Some(plan);
+        }
+    }
+
+    fn command_line(&self) -> Option<String> {
+        Some(self.command())
+    }
+
+    fn copy(&self, _: Id, _: &State) -> Option<String> {
+        self.plan().map(|plan| plan.id.clone())
+    }
+
+    fn draw(&self, state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
+        let form = self.form();
+        let below = u16::try_from(form.len()).unwrap_or(0) + 3;
+        let room = pen.height().saturating_sub(below);
+        hits.page = usize::from(room).max(2);
+        let wide = pen.width();
+        let mut top = pen.part(0, 0, wide, room);
+        match (self.asking.fault(), &self.answer) {
+            (Some(fault), _) => asking::fault(&mut top, fault),
+            (None, Some(plan)) => self.told(&mut top, plan),
+            (None, None) => {
+                top.put(2, 1, &self.asking.words(), Role::Dim);
+            }
+        }
+        for (y, (field, spans)) in (room + 1..).zip(&form) {
+            line::draw(pen, 3, y, spans);
+            if *field == self.field {
+                pen.shade(3, y, wide.saturating_sub(4), Role::Select);
+            }
+        }
+        let last = pen.height().saturating_sub(1);
+        self.buttons(pen, last);
+        if let Err(why) = state.read_only() {
+            pen.right(wide.saturating_sub(1), last, &why, Role::Warn);
+        }
+    }
+}
+
+/// So many letters, in words.
+pub fn letters(n: u64) -> String {
+    format!("{} {}", count(n), if n == 1 { "letter" } else { "letters" })
+}
+
+/// The sentence of a guarantee's word.
+pub fn guarantee(word: &str) -> &'static str {
+    match word {
+        _ if word == Guarantee::ExactlyOnceReadCommitted.as_str() => {
+            "exactly once for read_committed readers"
+        }
+        _ if word == Guarantee::AtLeastOnceChecked.as_str() => "at least once, checked",
+        _ => "no guarantee is known",
+    }
+}
+
+fn headline(plan: &PlanAnswer, current: bool) -> Line {
+    let to = match plan.targets.as_slice() {
+        [one] => Safe::new(one).to_string(),
+        [] => "?".to_owned(),
+        many => format!("{} topics", many.len()),
+    };
+    let origin = if plan.into == Into::Origin { " (origin of each)" } else { "" };
+    let safe = if plan.guarantee == "exactly_once" { Role::Ok } else { Role::Warn };
+    let mut out = vec![
+        Span::new(letters(plan.records), Role::Title),
+        Span::text("  →  "),
+        Span::new(to, Role::Value),
+        Span::dim(origin),
+        Span::text("   "),
+        Span::new(guarantee(plan.guarantee), safe),
+    ];
+    if !current {
+        out.push(Span::dim("   being made anew …"));
+    }
+    out
+}
+
+/// What was found: what is fine, what refuses, what to think about, and of what the plan consists.
+fn findings(plan: &PlanAnswer, cells: usize) -> Vec<Line> {
+    let found = &plan.preflight;
+    let mut out = Vec::new();
+    let mut add = |sign: Sign, text: &str| {
+        for (i, part) in wrap(Safe::new(text).as_str(), cells, 4).into_iter().enumerate() {
+            let glyph = if i == 0 { sign.glyph() } else { " " };
+            let role = if sign == Sign::Ok { Role::Text } else { sign.role() };
+            out.push(vec![Span::new(glyph, sign.role()), Span::text(" "), Span::new(part, role)]);
+        }
+    };
+    for refusal in &found.refusals {
+        let letters = if refusal.count == 1 { "letter" } else { "letters" };
+        add(
+            Sign::Fail,
+            &format!("{} refuses {} {letters}: {}", refusal.rule, count(refusal.count), refusal.why),
+        );
+    }
+    let counts = [
+        (found.already_handled, "handled before, left out", "none handled before"),
+        (found.duplicates, "duplicates, left out", "no duplicates"),
+        (found.expired, "expired", "none expired"),
+        (found.pointers, "without their record's bytes", "none is a mere pointer"),
+        (found.again, "redriven before and failed again", "none failed again"),
+        (found.beyond_last_stable, "behind an open transaction", ""),
+    ];
+    let fine: Vec<_> = counts.iter().filter(|c| c.0 == 0 && !c.2.is_empty()).map(|c| c.2).collect();
+    if !fine.is_empty() {
+        add(Sign::Ok, &fine.join(" · "));
+    }
+    let odd: Vec<_> = counts.iter().filter(|c| c.0 > 0).map(|c| format!("{} {}", count(c.0), c.1)).collect();
+    if !odd.is_empty() {
+        add(Sign::Warn, &odd.join(" · "));
+    }
+    let groups = &found.groups_that_will_see_them;
+    if groups.is_empty() {
+        add(Sign::Ok, "no consumer group with commits on the target is known");
+    } else {
+        let names: Vec<_> = groups.iter().map(|g| Safe::new(g).to_string()).collect();
+        let word = if groups.len() == 1 { "group" } else { "groups" };
+        add(Sign::Warn, &format!("seen by at least {} {word}: {}", groups.len(), names.join(", ")));
+    }
+    for warning in &found.warnings {
+        add(Sign::Warn, warning);
+    }
+    if plan.guarantee != "exactly_once" {
+        add(Sign::Warn, &plan.guarantee_reason);
+    }
+    let tallies = [("failure", &found.by_failure), ("to", &found.by_origin)];
+    for (name, tallies) in tallies {
+        for tally in tallies.iter().take(8) {
+            out.push(field(
+                name,
+                9,
+                vec![
+                    Span::text(width::right(&count(tally.count), 8)),
+                    Span::text("  "),
+                    Span::new(&tally.name, Role::Value),
+                ],
+            ));
+        }
+    }
+    let keys = if found.keys == 1 { "key" } else { "keys" };
+    out.push(field(
+        "keys",
+        9,
+        vec![
+            Span::text(format!("{:>8}", count(found.keys))),
+            Span::dim(format!("  distinct {keys}; the order of each is kept")),
+        ],
+    ));
+    out
+}
+
+/// A word for the shell.
+pub fn quoted(word: &str) -> String {
+    let plain =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':' | '=' | '@' | ',');
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}

@@ -1,0 +1,531 @@
+//! Records of topics: the latest ones, a range, or new ones as they come.
+//!
+//! What was read is kept in a ring that is bounded in bytes and in records; what falls out is counted and told.
+
+use std::cmp::Ordering;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::tz::TimeZone;
+
+use super::View;
+use super::asking::Asking;
+use super::inspector::{Among, Subject};
+use super::look::{Look, key_text};
+use super::plan::quoted;
+use crate::ask::{Answer, Event, Request};
+use crate::event::{Record, envelope};
+use crate::filter::{Edge, Selection};
+use crate::observe::snapshot::Snapshot;
+use crate::records::document::{TailAnswer, TailRequest};
+use crate::text::units::{self, count};
+use crate::text::{Fault, Safe, Timestamp};
+use crate::tui::command::{Id, Scope};
+use crate::tui::hits::Hits;
+use crate::tui::message::RequestId;
+use crate::tui::state::State;
+use crate::tui::theme::{Role, Sign};
+use crate::tui::widgets::list::{Cell, Column, List, Source};
+use crate::tui::widgets::{Pen, table};
+
+/// The ring holds so many bytes.
+const RING_BYTES: usize = 64 << 20;
+/// The ring holds so many records.
+const RING_RECORDS: usize = 10_000;
+/// So many records of each partition are read at first.
+const LATEST: u64 = 100;
+/// Records before and behind the cursor that an inspector can go to.
+const AROUND: usize = 500;
+
+/// The screen.
+#[derive(Debug)]
+pub struct Records {
+    request: TailRequest,
+    asking: Asking,
+    ring: VecDeque<Arc<Record>>,
+    bytes: usize,
+    /// Records that fell out of the ring.
+    fell_out: u64,
+    /// Records that came faster than they were taken.
+    dropped: u64,
+    ended: Option<Arc<TailAnswer>>,
+    list: List,
+    /// Held: records are taken, but not listed.
+    held: bool,
+    waiting: u64,
+}
+
+impl Records {
+    /// The latest records of a topic.
+    pub fn latest(topic: &str) -> Self {
+        let selection = Selection { from: Some(Edge::Last(LATEST)), ..Selection::default() };
+        Self::new(TailRequest { topics: vec![topic.into()], selection, follow: false })
+    }
+
+    /// New records of a topic as they come.
+    pub fn following(topic: &str) -> Self {
+        let selection = Selection { from: Some(Edge::Last(10)), ..Selection::default() };
+        Self::new(TailRequest { topics: vec![topic.into()], selection, follow: true })
+    }
+
+    /// The records that fit a request.
+    pub fn new(request: TailRequest) -> Self {
+        Self {
+            request,
+            asking: Asking::new(),
+            ring: VecDeque::new(),
+            bytes: 0,
+            fell_out: 0,
+            dropped: 0,
+            ended: None,
+            list: List::default(),
+            held: false,
+            waiting: 0,
+        }
+    }
+
+    /// The record under the cursor.
+    pub fn current(&self) -> Option<&Arc<Record>> {
+        self.ring.get(self.list.row()?)
+    }
+
+    /// The records around the cursor.
+    pub fn among(&self) -> Among {
+        let from = self.list.cursor.saturating_sub(AROUND);
+        let near = self.list.order.iter().skip(from).take(2 * AROUND + 1);
+        let list = near.filter_map(|(row, _)| self.ring.get(*row)).map(|r| Subject::Record(Arc::clone(r)));
+        Among { of: "record", list: list.collect(), at: self.list.cursor - from }
+    }
+
+    /// Follows new records, or stops; the request to take back.
+    pub fn toggle_follow(&mut self) -> Option<RequestId> {
+        self.request.follow = !self.request.follow;
+        if !self.request.follow {
+            // What was read stays; nothing is read anew.
+            let taken_back = self.asking.waits_for();
+            self.asking = Asking::nothing();
+            return taken_back;
+        }
+        self.request.selection.from = Some(Edge::Last(10));
+        self.request.selection.to = None;
+        self.restart()
+    }
+
+    /// Whether new records are followed.
+    pub fn follows(&self) -> bool {
+        self.request.follow
+    }
+
+    /// Lists what came while it was held, or holds the list.
+    pub fn toggle_held(&mut self) {
+        self.held = !self.held;
+        if !self.held {
+            self.waiting = 0;
+            self.order();
+        }
+    }
+
+    /// The query as it may be typed again.
+    pub fn query(&self) -> String {
+        query_text(&self.request.selection)
+    }
+
+    /// Reads something else; the error says what is wrong with the query.
+    pub fn set_query(&mut self, text: &str, now: Timestamp) -> Result<Option<RequestId>, String> {
+        self.request.selection = parse_query(text, now)?;
+        if self.request.selection.to.is_some() {
+            self.request.follow = false;
+        }
+        Ok(self.restart())
+    }
+
+    /// Reads everything again.
+    pub fn restart(&mut self) -> Option<RequestId> {
+        self.ring.clear();
+        (self.bytes, self.fell_out, self.dropped, self.waiting) = (0, 0, 0, 0);
+        self.ended = None;
+        self.order();
+        self.asking.instead()
+    }
+
+    fn take(&mut self, records: Vec<Record>) {
+        if self.held {
+            self.waiting += records.len() as u64;
+        }
+        for record in records {
+            self.bytes += record.size();
+            self.ring.push_back(Arc::new(record));
+        }
+        while self.ring.len() > RING_RECORDS || (self.bytes > RING_BYTES && self.ring.len() > 1) {
+            let Some(oldest) = self.ring.pop_front() else { break };
+            self.bytes -= oldest.size();
+            self.fell_out += 1;
+        }
+        if !self.held {
+            self.order();
+        }
+    }
+
+    /// Lists what is in the ring; the cursor stays on the newest record where it was there.
+    fn order(&mut self) {
+        let at_end = self.list.cursor + 1 >= self.list.order.len();
+        let rows = Rows { ring: &self.ring, look: None };
+        self.list.refresh(&rows);
+        if at_end && self.request.follow {
+            self.list.go(usize::MAX);
+        }
+    }
+
+    fn counters(&self) -> Vec<(String, Role)> {
+        let mut out = Vec::new();
+        let mut add = |text: String, role| {
+            out.push((if out.is_empty() { " " } else { " · " }.to_owned(), Role::Dim));
+            out.push((text, role));
+        };
+        match (&self.ended, self.asking.progress()) {
+            (Some(end), _) => {
+                add(format!("read {}", count(end.read)), Role::Text);
+                add(units::bytes(end.bytes), Role::Text);
+                add(format!("{} matched", count(end.matched)), Role::Text);
+                match &end.incomplete_reason {
+                    None => add("complete".to_owned(), Role::Ok),
+                    Some(why) => add(format!("{} {why}", Sign::Warn.glyph()), Role::Warn),
+                }
+                if end.filter_errors > 0 {
+                    add(format!("condition failed on {}", count(end.filter_errors)), Role::Warn);
+                }
+                for note in &end.notes {
+                    add(note.clone(), Role::Dim);
+                }
+            }
+            (None, Some(progress)) => {
+                let total = progress.total.map(|n| format!(" of {}", count(n))).unwrap_or_default();
+                add(format!("read {}{total}", count(progress.done)), Role::Text);
+                add(units::bytes(progress.bytes), Role::Text);
+            }
+            (None, None) => {}
+        }
+        if self.ended.is_none() {
+            add(format!("{} matched", count(self.ring.len() as u64 + self.fell_out)), Role::Text);
+        }
+        let lost = self.fell_out + self.dropped;
+        let role = if lost > 0 { Role::Warn } else { Role::Dim };
+        add(format!("dropped {}", count(lost)), role);
+        if self.held {
+            add(format!("PAUSED +{}", count(self.waiting)), Role::Mark);
+        }
+        out
+    }
+}
+
+struct Rows<'r> {
+    ring: &'r VecDeque<Arc<Record>>,
+    look: Option<Look<'r>>,
+}
+
+impl Source for Rows<'_> {
+    fn columns(&self) -> &'static [Column] {
+        const {
+            &[
+                Column::text("TIME", 12, 12, 1),
+                Column::figure("P", 2, 3),
+                Column::figure("OFFSET", 7, 2),
+                Column::text("KEY", 10, 26, 0),
+                Column::text("TYPE", 10, 26, 4),
+                Column::text("VALUE", 16, 400, 0),
+            ]
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.ring.len()
+    }
+
+    fn key(&self, row: usize) -> Arc<str> {
+        let at = self.ring.get(row).map(|record| &record.at);
+        at.map_or_else(|| "".into(), |at| format!("{}/{}/{}", at.partition, at.offset, at.topic).into())
+    }
+
+    fn cell(&self, row: usize, column: usize) -> Cell {
+        let Some(record) = self.ring.get(row) else { return "".into() };
+        match column {
+            0 => {
+                let time = self.look.map_or_else(String::new, |look| look.time(record.timestamp()));
+                Cell::new(time, Role::Dim)
+            }
+            1 => record.at.partition.to_string().into(),
+            2 => count(record.at.offset.unsigned_abs()).into(),
+            3 => key_text(record),
+            4 => Cell::new(event_type(record), Role::Value),
+            _ => value(record),
+        }
+    }
+
+    fn text(&self, row: usize) -> String {
+        let Some(record) = self.ring.get(row) else { return String::new() };
+        let value = record.value.as_deref().unwrap_or_default();
+        format!("{} {}", key_text(record).text, Safe::preview(value, 4096))
+    }
+
+    fn compare(&self, a: usize, b: usize, column: usize) -> Ordering {
+        let (Some(a), Some(b)) = (self.ring.get(a), self.ring.get(b)) else { return Ordering::Equal };
+        match column {
+            0 => a.timestamp().cmp(&b.timestamp()),
+            1 => a.at.partition.cmp(&b.at.partition),
+            2 => a.at.offset.cmp(&b.at.offset),
+            3 => a.key.cmp(&b.key),
+            4 => event_type(a).cmp(&event_type(b)),
+            _ => a.value.as_ref().map(Bytes::len).cmp(&b.value.as_ref().map(Bytes::len)),
+        }
+    }
+}
+
+fn event_type(record: &Record) -> String {
+    let event = envelope::extract(record);
+    match (event.type_, event.version) {
+        (Some(name), Some(version)) => format!("{name} v{}", version.trim_start_matches('v')),
+        (Some(name), None) => name,
+        (None, _) => String::new(),
+    }
+}
+
+fn value(record: &Record) -> Cell {
+    match record.value.as_deref() {
+        None => Cell::new("null (tombstone)", Role::Warn),
+        Some([]) => Cell::new("empty", Role::Dim),
+        Some(bytes) => Safe::preview(bytes, 512).as_str().into(),
+    }
+}
+
+/// Reads a query: `key=`, `from=`, `to=`, `partition=`, `contains=`, `limit=`, and a jq condition as the rest.
+pub fn parse_query(text: &str, now: Timestamp) -> Result<Selection, String> {
+    let zone = TimeZone::system();
+    let mut selection = Selection { from: Some(Edge::Last(LATEST)), ..Selection::default() };
+    let mut rest = text.trim();
+    while !rest.is_empty() {
+        let (word, behind) = rest.split_once(' ').unwrap_or((rest, ""));
+        let Some((name, value)) = word.split_once('=') else { break };
+        let edge = |value: &str| Edge::parse(value, now, &zone).map(Some);
+        match name {
+            "key" => selection.key = Some(Bytes::copy_from_slice(value.as_bytes())),
+            "from" => selection.from = edge(value)?,
+            "to" => selection.to = edge(value)?,
+            "contains" => selection.contains = Some(Bytes::copy_from_slice(value.as_bytes())),
+            "limit" => selection.limit = Some(value.parse().map_err(|_| "limit= wants a number".to_owned())?),
+            "partition" => {
+                let numbers: Result<Vec<i32>, _> = value.split(',').map(str::parse).collect();
+                selection.partitions = numbers.map_err(|_| "partition= wants numbers: 0,3".to_owned())?;
+            }
+            _ => break,
+        }
+        rest = behind.trim_start();
+    }
+    selection.filter = (!rest.is_empty()).then(|| rest.to_owned());
+    Ok(selection)
+}
+
+/// A selection as a query.
+fn query_text(selection: &Selection) -> String {
+    let text = |bytes: &Bytes| Safe::from_bytes(bytes).to_string();
+    let mut parts = Vec::new();
+    parts.extend(selection.key.as_ref().map(|key| format!("key={}", text(key))));
+    parts.extend(selection.from.as_ref().map(|edge| format!("from={edge}")));
+    parts.extend(selection.to.as_ref().map(|edge| format!("to={edge}")));
+    if !selection.partitions.is_empty() {
+        let numbers: Vec<_> = selection.partitions.iter().map(ToString::to_string).collect();
+        parts.push(format!("partition={}", numbers.join(",")));
+    }
+    parts.extend(selection.contains.as_ref().map(|bytes| format!("contains={}", text(bytes))));
+    parts.extend(selection.limit.map(|limit| format!("limit={limit}")));
+    parts.extend(selection.filter.clone());
+    parts.join(" ")
+}
+
+impl View for Records {
+    fn scope(&self) -> Scope {
+        Scope::Records
+    }
+
+    fn crumb(&self) -> String {
+        let topics: Vec<&str> = self.request.topics.iter().map(|topic| &**topic).collect();
+        topics.join(", ")
+    }
+
+    fn status(&self, _: &State) -> String {
+        let query = self.query();
+        if self.request.follow { format!("{query} · following") } else { query }
+    }
+
+    fn list(&self) -> Option<&List> {
+        Some(&self.list)
+    }
+
+    fn list_mut(&mut self) -> Option<&mut List> {
+        Some(&mut self.list)
+    }
+
+    fn columns(&self) -> usize {
+        Rows { ring: &VecDeque::new(), look: None }.columns().len()
+    }
+
+    fn refresh(&mut self, _: &Arc<Snapshot>) {
+        if !self.held {
+            let rows = Rows { ring: &self.ring, look: None };
+            self.list.refresh(&rows);
+        }
+    }
+
+    fn wants(&mut self, _: &Arc<Snapshot>) -> Option<Request> {
+        self.asking.due().then(|| Request::Tail(self.request.clone()))
+    }
+
+    fn asked(&mut self, id: RequestId) {
+        self.asking.asked(id);
+    }
+
+    fn waits_for(&self) -> Option<RequestId> {
+        self.asking.waits_for()
+    }
+
+    fn told(&mut self, event: Event) {
+        match event {
+            Event::Records(records) => self.take(records),
+            event => self.asking.told(event),
+        }
+    }
+
+    fn dropped(&mut self, records: u64) {
+        self.dropped += records;
+    }
+
+    fn answered(&mut self, answer: Result<Answer, Fault>) {
+        if let Some(Answer::Tail(answer)) = self.asking.answered(answer) {
+            self.ended = Some(answer);
+        }
+        if !self.request.follow && self.list.order.is_empty() {
+            self.order();
+        }
+    }
+
+    fn command_line(&self) -> Option<String> {
+        let selection = &self.request.selection;
+        let mut out = "tail".to_owned();
+        let mut add = |text: &str| {
+            out.push(' ');
+            out.push_str(&quoted(text));
+        };
+        self.request.topics.iter().for_each(|topic| add(topic));
+        for (name, edge) in [("--from", &selection.from), ("--to", &selection.to)] {
+            if let Some(edge) = edge {
+                add(&format!("{name}={edge}"));
+            }
+        }
+        for (name, bytes) in [("--key", &selection.key), ("--contains", &selection.contains)] {
+            if let Some(bytes) = bytes {
+                add(&format!("{name}={}", Safe::from_bytes(bytes)));
+            }
+        }
+        selection.partitions.iter().for_each(|n| add(&format!("--partition={n}")));
+        if let Some(filter) = &selection.filter {
+            add(&format!("--filter={filter}"));
+        }
+        if self.request.follow {
+            add("--follow");
+        }
+        Some(out)
+    }
+
+    fn copy(&self, what: Id, _: &State) -> Option<String> {
+        super::inspector::copy(&Subject::Record(Arc::clone(self.current()?)), what)
+    }
+
+    fn draw(&self, state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
+        let last = pen.height().saturating_sub(1);
+        let wide = pen.width();
+        let counters = self.counters();
+        let pieces: Vec<(&str, Role)> = counters.iter().map(|(text, role)| (text.as_str(), *role)).collect();
+        pen.pieces(0, last, &pieces);
+        let mut body = pen.part(0, 0, wide, last);
+        if self.list.order.is_empty() {
+            let hint = if self.request.follow {
+                "waiting for new records"
+            } else {
+                "s changes what is read, f follows"
+            };
+            let answered = self.ended.is_some() || self.request.follow;
+            self.asking.draw(&mut body, answered, "no record matches yet", hint);
+            return;
+        }
+        let rows = Rows { ring: &self.ring, look: Some(Look::of(state)) };
+        table::draw(&mut body, &self.list, &rows, table::Cursor::Shown, hits);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Position;
+
+    fn record(offset: i64, bytes: usize) -> Record {
+        Record {
+            at: Position::new("orders", 0, offset),
+            time: None,
+            key: None,
+            value: Some(vec![b'x'; bytes].into()),
+            headers: Default::default(),
+            lease: None,
+        }
+    }
+
+    #[test]
+    fn the_ring_is_bounded_in_bytes_and_counts_what_fell_out() {
+        let mut screen = Records::following("orders");
+        for offset in 0..10 {
+            screen.take(vec![record(offset, 10 << 20)]);
+        }
+        assert!(screen.bytes <= RING_BYTES);
+        assert_eq!((screen.ring.len(), screen.fell_out), (6, 4));
+        // One that is larger than the ring is still seen.
+        screen.take(vec![record(10, RING_BYTES + 1)]);
+        assert_eq!((screen.ring.len(), screen.fell_out), (1, 10));
+    }
+
+    #[test]
+    fn the_ring_is_bounded_in_records() {
+        let mut screen = Records::following("orders");
+        screen.take((0..RING_RECORDS as i64 + 5).map(|offset| record(offset, 1)).collect());
+        assert_eq!((screen.ring.len(), screen.fell_out), (RING_RECORDS, 5));
+        assert_eq!(
+            screen.current().map(|r| r.at.offset),
+            Some(RING_RECORDS as i64 + 4),
+            "the newest is followed"
+        );
+    }
+
+    #[test]
+    fn a_held_list_stays_while_records_are_counted() {
+        let mut screen = Records::following("orders");
+        screen.take(vec![record(0, 1)]);
+        screen.toggle_held();
+        screen.take(vec![record(1, 1), record(2, 1)]);
+        assert_eq!((screen.list.order.len(), screen.waiting), (1, 2));
+        screen.toggle_held();
+        assert_eq!((screen.list.order.len(), screen.waiting), (3, 0));
+    }
+
+    #[test]
+    fn a_query_is_read_and_written_the_same() {
+        let now = Timestamp(1_795_525_331_034);
+        let text = "key=ord-1 from=-5 to=end partition=0,3 contains=EUR limit=9 .value.total > 3 and true";
+        let selection = parse_query(text, now).unwrap();
+        assert_eq!(selection.key.as_deref(), Some(&b"ord-1"[..]));
+        assert_eq!(selection.filter.as_deref(), Some(".value.total > 3 and true"));
+        assert_eq!(query_text(&selection), text);
+        assert_eq!(parse_query("", now).unwrap().from, Some(Edge::Last(LATEST)));
+        assert_eq!(parse_query(".a == 1", now).unwrap().filter.as_deref(), Some(".a == 1"));
+        for wrong in ["from=now", "partition=a", "limit=x"] {
+            assert!(parse_query(wrong, now).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! What was redriven, by whom, and what became of it: the runs of the audit.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use super::View;
+use super::asking::Asking;
+use super::look::Look;
+use crate::ask::{Answer, Event, Request};
+use crate::observe::snapshot::Snapshot;
+use crate::redrive::document::{RunRow, RunsAnswer};
+use crate::text::Fault;
+use crate::text::units::{self, count, or_dash};
+use crate::tui::command::{Id, Scope};
+use crate::tui::hits::Hits;
+use crate::tui::message::RequestId;
+use crate::tui::state::State;
+use crate::tui::theme::{Role, Sign};
+use crate::tui::widgets::list::{Cell, Column, List, Source};
+use crate::tui::widgets::{Pen, table};
+
+/// The screen.
+#[derive(Debug, Default)]
+pub struct Runs {
+    asking: Asking,
+    answer: Option<Arc<RunsAnswer>>,
+    list: List,
+}
+
+impl Runs {
+    /// The run under the cursor.
+    pub fn current(&self) -> Option<&RunRow> {
+        self.rows().get(self.list.row()?)
+    }
+
+    /// Asks again.
+    pub fn again(&mut self) {
+        self.asking.again();
+    }
+
+    fn rows(&self) -> &[RunRow] {
+        self.answer.as_ref().map_or(&[], |answer| &answer.runs)
+    }
+}
+
+struct Rows<'r> {
+    rows: &'r [RunRow],
+    look: Option<Look<'r>>,
+}
+
+impl Source for Rows<'_> {
+    fn columns(&self) -> &'static [Column] {
+        const {
+            &[
+                Column::text("STARTED", 12, 12, 0),
+                Column::text("STATE", 11, 11, 0),
+                Column::text("TOPIC", 10, 30, 0),
+                Column::figure("REDRIVEN", 8, 0),
+                Column::figure("PROCESSED", 9, 1),
+                Column::figure("CAME BACK", 9, 2),
+                Column::figure("PARKED", 6, 3),
+                Column::figure("TOOK", 6, 5),
+                Column::text("OPERATOR", 8, 24, 4),
+                Column::text("RUN", 8, 40, 6),
+            ]
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn key(&self, row: usize) -> Arc<str> {
+        self.rows.get(row).map_or_else(|| "".into(), |row| row.run.run.as_str().into())
+    }
+
+    fn cell(&self, row: usize, column: usize) -> Cell {
+        let Some(RunRow { run, state }) = self.rows.get(row) else { return "".into() };
+        match column {
+            0 => {
+                Cell::new(self.look.map_or_else(String::new, |look| look.time(Some(run.started))), Role::Dim)
+            }
+            1 => {
+                let sign = match *state {
+                    "done" => Sign::Ok,
+                    "running" | "waiting" => Sign::Stale,
+                    "stopped" => Sign::Warn,
+                    _ => Sign::Fail,
+                };
+                Cell::new(format!("{} {state}", sign.glyph()), sign.role())
+            }
+            2 => run.topic.to_string().into(),
+            3 => Cell::new(count(run.redriven), Role::Title),
+            4 => or_dash(run.processed, count).into(),
+            5 => Cell::new(count(run.came_back), if run.came_back > 0 { Role::Fail } else { Role::Text }),
+            6 => count(run.parked.len() as u64).into(),
+            7 => units::duration(std::time::Duration::from_secs_f64(run.seconds.clamp(0.0, 1e12))).into(),
+            8 => run.operator.clone().into(),
+            _ => Cell::new(run.run.clone(), Role::Dim),
+        }
+    }
+
+    fn text(&self, row: usize) -> String {
+        let Some(RunRow { run, state }) = self.rows.get(row) else { return String::new() };
+        format!("{} {} {} {state}", run.topic, run.operator, run.run)
+    }
+
+    fn compare(&self, a: usize, b: usize, column: usize) -> Ordering {
+        let (Some(x), Some(y)) = (self.rows.get(a), self.rows.get(b)) else { return Ordering::Equal };
+        let (a, b) = (&x.run, &y.run);
+        match column {
+            0 => a.started.cmp(&b.started),
+            1 => x.state.cmp(y.state),
+            2 => a.topic.cmp(&b.topic),
+            3 => a.redriven.cmp(&b.redriven),
+            4 => a.processed.cmp(&b.processed),
+            5 => a.came_back.cmp(&b.came_back),
+            6 => a.parked.len().cmp(&b.parked.len()),
+            7 => a.seconds.total_cmp(&b.seconds),
+            8 => a.operator.cmp(&b.operator),
+            _ => a.run.cmp(&b.run),
+        }
+    }
+}
+
+impl View for Runs {
+    fn scope(&self) -> Scope {
+        Scope::Runs
+    }
+
+    fn crumb(&self) -> String {
+        "runs".to_owned()
+    }
+
+    fn status(&self, _: &State) -> String {
+        self.answer
+            .as_ref()
+            .map_or_else(String::new, |answer| format!("{} runs", count(answer.runs.len() as u64)))
+    }
+
+    fn list(&self) -> Option<&List> {
+        Some(&self.list)
+    }
+
+    fn list_mut(&mut self) -> Option<&mut List> {
+        Some(&mut self.list)
+    }
+
+    fn columns(&self) -> usize {
+        Rows { rows: &[], look: None }.columns().len()
+    }
+
+    fn refresh(&mut self, _: &Arc<Snapshot>) {
+        let answer = self.answer.clone();
+        let rows = answer.as_ref().map_or(&[][..], |answer| &answer.runs);
+        self.list.refresh(&Rows { rows, look: None });
+    }
+
+    fn wants(&mut self, _: &Arc<Snapshot>) -> Option<Request> {
+        self.asking.due().then_some(Request::Runs)
+    }
+
+    fn asked(&mut self, id: RequestId) {
+        self.asking.asked(id);
+    }
+
+    fn waits_for(&self) -> Option<RequestId> {
+        self.asking.waits_for()
+    }
+
+    fn told(&mut self, event: Event) {
+        self.asking.told(event);
+    }
+
+    fn answered(&mut self, answer: Result<Answer, Fault>) {
+        if let Some(Answer::Runs(answer)) = self.asking.answered(answer) {
+            self.answer = Some(answer);
+        }
+    }
+
+    fn command_line(&self) -> Option<String> {
+        Some("runs list".to_owned())
+    }
+
+    fn copy(&self, _: Id, _: &State) -> Option<String> {
+        self.current().map(|row| row.run.run.clone())
+    }
+
+    fn draw(&self, state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
+        if self.rows().is_empty() {
+            let hint = "R on a dead letter, a failure or a dead-letter topic makes a plan";
+            self.asking.draw(pen, self.answer.is_some(), "nothing was redriven yet", hint);
+            return;
+        }
+        let rows = Rows { rows: self.rows(), look: Some(Look::of(state)) };
+        table::draw(pen, &self.list, &rows, table::Cursor::Shown, hits);
+    }
+}
