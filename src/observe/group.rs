@@ -49,6 +49,8 @@ pub(super) struct Part {
     asked: Option<Duration>,
     /// Records whose latency was counted.
     judged: BTreeSet<i64>,
+    /// Whether its first commit came while the program looked on: then commits move.
+    new: bool,
 }
 
 impl Part {
@@ -60,6 +62,13 @@ impl Part {
             .next
             .filter(|n| n.committed == committed && n.first.is_none() && n.blank_to >= bounds.last_stable);
         Some(if blank.is_some() { 0 } else { (bounds.last_stable - from).max(0) })
+    }
+
+    fn status(&self) -> Status {
+        match self.window.status() {
+            Status::Unknown if self.new => Status::Ok,
+            status => status,
+        }
     }
 
     /// Takes a commit; gives what was consumed since the last one.
@@ -136,6 +145,8 @@ pub(super) struct Group {
     consumed: i64,
     /// Whether it was seen with members, or moving.
     pub alive: bool,
+    /// Whether its commits were looked at before.
+    looked: bool,
 }
 
 /// A partition at which a group is stuck, for "needs attention".
@@ -165,6 +176,7 @@ impl Group {
             trend: Trend::default(),
             consumed: 0,
             alive: false,
+            looked: false,
         }
     }
 
@@ -210,11 +222,13 @@ impl Group {
         for (shard, offset) in &committed {
             with_commit.insert(shard);
             if let Some(part) = self.parts.get_mut(shard) {
+                part.new |= self.looked && part.committed.is_none();
                 let consumed = part.see(*offset, logs(shard), there, now);
                 self.consumed += consumed;
                 self.alive |= consumed > 0;
             }
         }
+        self.looked = true;
         for (shard, part) in &mut self.parts {
             // A commit that expired, or was deleted.
             if part.committed.is_some() && !with_commit.contains(shard) {
@@ -373,7 +387,7 @@ impl Group {
         let mut topics: Vec<Arc<str>> = self.parts.keys().map(|s| Arc::clone(&s.topic)).collect();
         topics.dedup();
         let lag_seconds = detail.iter().filter_map(|p| p.lag_seconds).reduce(f64::max);
-        let status = detail.iter().map(|p| p.status).max().unwrap_or(Status::Unknown);
+        let status = worst(detail.iter().filter(|p| p.committed.is_some()).map(|p| p.status));
         detail.sort_by(|a, b| (b.lag, &a.topic, a.partition).cmp(&(a.lag, &b.topic, b.partition)));
         GroupRow {
             group: Name::clone(&self.summary.group),
@@ -423,12 +437,19 @@ fn partition_row(
         lag: lag(part, log),
         lag_seconds: age.map(|(seconds, _)| seconds),
         lag_seconds_basis: age.map(|(_, basis)| basis),
-        status: part.window.status(),
+        status: part.status(),
         member: owner.map(|m| Name::clone(&m.id)),
         client_id: owner.map(|m| Arc::from(m.client_id.as_str())),
         host: owner.map(|m| Arc::from(m.host.as_str())),
         lost: lost as u64,
     }
+}
+
+/// The worst status; one that is fine says nothing while others are not known.
+fn worst(of: impl Iterator<Item = Status> + Clone) -> Status {
+    let worst = of.clone().max().unwrap_or(Status::Unknown);
+    let unknown = of.clone().any(|s| s == Status::Unknown);
+    if worst == Status::Ok && unknown { Status::Unknown } else { worst }
 }
 
 /// Seconds until nothing is left, and whether that never comes.
@@ -592,6 +613,14 @@ mod tests {
         assert_eq!(stuck.len(), 1);
         assert_eq!((stuck[0].shard.partition, stuck[0].offset, stuck[0].alone), (0, 48, true));
         assert_eq!(stuck[0].since, Some(when(0).1));
+    }
+
+    #[test]
+    fn a_group_is_fine_only_if_all_its_partitions_are_known_to_be() {
+        use Status::{Ok, Stall, Unknown, Warn};
+        let worst = |of: &[Status]| worst(of.iter().copied());
+        assert_eq!(worst(&[Ok, Warn, Stall, Unknown]), Stall);
+        assert_eq!((worst(&[Ok, Unknown]), worst(&[Ok, Ok]), worst(&[])), (Unknown, Ok, Unknown));
     }
 
     #[test]

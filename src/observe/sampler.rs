@@ -24,7 +24,7 @@ use crate::text::Timestamp;
 /// A look that takes longer has failed.
 const LONGEST: Duration = Duration::from_secs(30);
 /// The longest pause after errors.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// The shortest time between two looks, whoever asks.
 const SHORTEST: Duration = Duration::from_millis(250);
 /// How often records are read.

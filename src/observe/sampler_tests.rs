@@ -232,7 +232,7 @@ async fn a_broker_that_is_away_leaves_a_stale_picture_that_comes_back_by_itself(
     seconds(60).await;
     let before = b.memory.faults().calls_of(Op::Topics);
     seconds(60).await;
-    assert!(b.memory.faults().calls_of(Op::Topics) - before <= 3, "it backs off");
+    assert!(b.memory.faults().calls_of(Op::Topics) - before <= 7, "it backs off");
     b.memory.faults().reconnect();
     let back = watched.until(|s| s.freshness == Freshness::Live).await;
     assert!(back.generation > stale.generation);
