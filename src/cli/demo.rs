@@ -14,6 +14,7 @@ use crate::broker::memory::shop::{self, Cause, Claim, Shop};
 use crate::config::profile::Profile;
 use crate::context::Cx;
 use crate::text::{Fault, units};
+use crate::tui::Start;
 
 /// Stands before every name on a real cluster.
 const PREFIX: &str = "redrive-demo.";
@@ -89,6 +90,9 @@ impl Args {
 }
 
 pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
+    if !args.headless && !args.clean && args.repair.is_empty() {
+        session.needs_terminal()?;
+    }
     // Only what is said on this command line leads to a real cluster, never a variable or a default.
     if session.global.brokers.is_some() || session.global.profile.is_some() {
         return on_a_cluster(session, &args).await;
@@ -129,7 +133,8 @@ async fn serve(session: &Session<'_>, cx: Cx, shop: Arc<Shop>, headless: bool) -
         watch(session, &shop).await
     } else {
         let extra: Arc<dyn Extra> = Arc::new(Palette(Arc::clone(&shop)));
-        session.open_console(Arc::new(Desk::new(cx)), Some(extra)).await
+        let start = Start::Desk(Arc::new(Desk::new(cx)));
+        session.open_console(start, &session.configuration()?, Some(extra)).await
     };
     // The palette's hold on it ended with the console.
     if let Some(shop) = Arc::into_inner(shop) {

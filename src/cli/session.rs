@@ -55,6 +55,8 @@ impl<'a> Session<'a> {
             Some(Command::Man(args)) => man::run(self, &args),
             Some(Command::Config(config::Command::Path)) => config::path(self),
             None => self.console().await,
+            // The console of the demonstration keeps its own log.
+            Some(Command::Demo(args)) => self.until_interrupted(Box::pin(demo::run(self, args))).await,
             Some(command) => {
                 let log = self.global.log_file.clone().or_else(|| self.variable("REDRIVE_LOG_FILE"));
                 let _log = log.map(|path| logs::start(&path, self.global.verbose)).transpose()?;
@@ -81,35 +83,40 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Opens the console on a desk; `extra` adds commands to its palette.
-    #[expect(clippy::unused_async, reason = "the console will be awaited")]
-    pub(super) async fn open_console(&self, desk: Arc<Desk>, extra: Option<Arc<dyn Extra>>) -> Ended {
-        let _ = (desk, extra);
-        Err(Fault::failed("unwired", "the console is not there yet").into())
-    }
-
     async fn console(&self) -> Ended {
-        let terminal = std::io::stdin().is_terminal() && self.output.is_terminal();
-        if !terminal || self.environment.get("TERM").is_some_and(|term| term == "dumb") {
-            return Err(Fault::usage("no_terminal", "the console needs a terminal")
-                .hint("`redrive overview` prints what it shows first; --help lists all commands")
-                .into());
-        }
+        self.needs_terminal()?;
         let configuration = self.configuration()?;
-        let log =
-            self.global.log_file.clone().or_else(|| self.variable("REDRIVE_LOG_FILE")).or_else(log_file);
-        let _log = log.map(|path| logs::start(&path, self.global.verbose)).transpose()?;
         let start = match configuration.choose() {
             Err(Unchosen::None) => Start::Welcome { config_place: configuration.place.clone() },
             _ => Start::Desk(Arc::new(Desk::new(self.connect_to(self.chosen(&configuration).await?).await?))),
         };
-        tui::run(start, self.console_options(&configuration)).await?;
+        self.open_console(start, &configuration, None).await
+    }
+
+    /// Opens the console; `extra` adds commands to its palette.
+    pub(super) async fn open_console(
+        &self,
+        start: Start,
+        configuration: &Configuration,
+        extra: Option<Arc<dyn Extra>>,
+    ) -> Ended {
+        let log =
+            self.global.log_file.clone().or_else(|| self.variable("REDRIVE_LOG_FILE")).or_else(log_file);
+        let _log = log.map(|path| logs::start(&path, self.global.verbose)).transpose()?;
+        let options =
+            tui::Options { console: configuration.console(), no_colour: !self.output.colours(), extra };
+        tui::run(start, options).await?;
         Ok(Done::All)
     }
 
-    /// Settings of the console.
-    pub(super) fn console_options(&self, configuration: &Configuration) -> tui::Options {
-        tui::Options { console: configuration.console(), no_colour: !self.output.colours(), extra: None }
+    /// Refuses where there is no terminal for the console.
+    pub(super) fn needs_terminal(&self) -> Result<(), Fault> {
+        let terminal = std::io::stdin().is_terminal() && self.output.is_terminal();
+        if terminal && self.environment.get("TERM").is_none_or(|term| term != "dumb") {
+            return Ok(());
+        }
+        Err(Fault::usage("no_terminal", "the console needs a terminal")
+            .hint("`redrive overview` prints what it shows first; --help lists all commands"))
     }
 
     /// Cancels at the first interrupt and gives up waiting at the second.
