@@ -3,7 +3,7 @@
 //! librdkafka leaves out groups that are neither classic nor of KIP-848 (`rdkafka_admin.c`). They are found in
 //! its older list, which describes every group on the way; so that list is asked for rarely, and only for names.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ const HIDDEN_FOR: Duration = Duration::from_secs(30);
 
 /// Groups that librdkafka's list hides, and when they were asked for.
 #[derive(Default)]
-pub(super) struct Hidden(Mutex<Option<(Duration, BTreeMap<Name, GroupKind>)>>);
+pub(super) struct Hidden(Mutex<Option<(Duration, BTreeSet<Name>)>>);
 
 fn kind(of: Type) -> GroupKind {
     match of {
@@ -62,21 +62,13 @@ fn summary(line: &GroupLine) -> GroupSummary {
     }
 }
 
-fn hidden_summary(group: &Name, kind: GroupKind) -> GroupSummary {
-    let reason = match kind {
-        GroupKind::Share => "share groups (KIP-932) cannot be described by the client library",
-        GroupKind::Streams => "streams groups (KIP-1071) cannot be described by the client library",
-        _ => "the client library hides groups of this kind",
-    };
-    GroupSummary { group: group.clone(), kind, state: None, unknown_reason: Some(reason.to_owned()) }
-}
-
-/// The kind of a hidden group by the word that its members gave for their protocol.
-fn hidden_kind(protocol_type: &str) -> GroupKind {
-    match protocol_type {
-        "share" => GroupKind::Share,
-        "streams" => GroupKind::Streams,
-        _ => GroupKind::Unknown,
+fn hidden_summary(group: &Name) -> GroupSummary {
+    let reason = "neither classic nor of KIP-848, so a share or streams group: the client library does not describe it";
+    GroupSummary {
+        group: group.clone(),
+        kind: GroupKind::Unknown,
+        state: None,
+        unknown_reason: Some(reason.to_owned()),
     }
 }
 
@@ -129,8 +121,9 @@ impl Ports {
         Ok(sheets)
     }
 
-    /// The groups that `lines` hides. Where that cannot be found out there are none: the list is not lost for it.
-    async fn hidden(&self, lines: &[GroupLine]) -> BTreeMap<Name, GroupKind> {
+    /// The groups that librdkafka's list hides. Where that cannot be found out there are none: the list is not
+    /// lost for it.
+    async fn hidden(&self) -> BTreeSet<Name> {
         let now = self.link.clock.monotonic();
         let known = |max: Duration| {
             let hidden = self.hidden.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -139,19 +132,8 @@ impl Ports {
         if let Some(found) = known(HIDDEN_FOR) {
             return found;
         }
-        let all = |client: &BaseConsumer<Context>, deadline| {
-            let list = client.fetch_group_list(None, deadline)?;
-            let name = |g: &rdkafka::groups::GroupInfo| (g.name().to_owned(), g.protocol_type().to_owned());
-            Ok(list.groups().iter().map(name).collect::<Vec<_>>())
-        };
-        match self.link.call("name hidden groups", all).await {
-            Ok(named) => {
-                let shown: std::collections::HashSet<&str> = lines.iter().map(|l| l.group.as_str()).collect();
-                let found: BTreeMap<Name, GroupKind> = named
-                    .into_iter()
-                    .filter(|(name, _)| !shown.contains(name.as_str()))
-                    .map(|(name, protocol)| (name.into(), hidden_kind(&protocol)))
-                    .collect();
+        match self.find_hidden().await {
+            Ok(found) => {
                 let mut hidden = self.hidden.0.lock().unwrap_or_else(PoisonError::into_inner);
                 *hidden = Some((now, found.clone()));
                 found
@@ -162,23 +144,35 @@ impl Ports {
             }
         }
     }
+
+    async fn find_hidden(&self) -> Result<BTreeSet<Name>, BrokerError> {
+        let unlike_classic = |client: &BaseConsumer<Context>, deadline| {
+            let list = client.fetch_group_list(None, deadline)?;
+            // A classic group has a protocol, or is empty; the description of another one is refused.
+            let other = list.groups().iter().filter(|g| g.protocol_type().is_empty() && g.state() != "Empty");
+            Ok(other.map(|g| g.name().into()).collect::<BTreeSet<Name>>())
+        };
+        let mut found = self.link.call("name hidden groups", unlike_classic).await?;
+        // Asked afterwards, so that a group that was made in between is not taken for a hidden one.
+        for line in self.lines().await? {
+            found.remove(line.group.as_str());
+        }
+        Ok(found)
+    }
 }
 
 impl Groups for Ports {
     fn list(&self) -> Fut<'_, Vec<GroupSummary>> {
         Box::pin(async {
             let lines = self.lines().await?;
-            let hidden = self.hidden(&lines).await;
+            let mut hidden = self.hidden().await;
+            for line in &lines {
+                hidden.remove(line.group.as_str());
+            }
             // A group that is just being removed is no group any more.
             let dead = State::RD_KAFKA_CONSUMER_GROUP_STATE_DEAD;
             let mut all: Vec<_> = lines.iter().filter(|l| l.state != dead).map(summary).collect();
-            let shown: std::collections::HashSet<&str> = lines.iter().map(|l| l.group.as_str()).collect();
-            all.extend(
-                hidden
-                    .iter()
-                    .filter(|(name, _)| !shown.contains(&***name))
-                    .map(|(name, kind)| hidden_summary(name, *kind)),
-            );
+            all.extend(hidden.iter().map(hidden_summary));
             all.sort_unstable_by(|a, b| a.group.cmp(&b.group));
             Ok(all)
         })
@@ -191,21 +185,18 @@ impl Groups for Ports {
                 Some(refusal) => refusal.code == Code::GroupIdNotFound,
                 None => sheet.line.state == State::RD_KAFKA_CONSUMER_GROUP_STATE_DEAD,
             };
-            let hidden = if sheets.values().any(gone) {
-                let lines = self.lines().await?;
-                self.hidden(&lines).await
-            } else {
-                BTreeMap::new()
-            };
+            let hidden = if sheets.values().any(gone) { self.hidden().await } else { BTreeSet::new() };
             let mut describe = |name: &Name| {
                 let what = format!("describe group {name}");
                 c_name(name, &what)?;
-                if let Some(kind) = hidden.get(name) {
-                    let summary = hidden_summary(name, *kind);
-                    return Ok(Group { summary, coordinator: None, members: Vec::new() });
-                }
-                let sheet =
-                    sheets.remove(&**name).filter(|sheet| !gone(sheet)).ok_or_else(|| unknown(name))?;
+                let sheet = match sheets.remove(&**name).filter(|sheet| !gone(sheet)) {
+                    Some(sheet) => sheet,
+                    None if hidden.contains(name) => {
+                        let summary = hidden_summary(name);
+                        return Ok(Group { summary, coordinator: None, members: Vec::new() });
+                    }
+                    None => return Err(unknown(name)),
+                };
                 if let Some(refusal) = sheet.refusal {
                     return Err(errors::refused(what, refusal));
                 }

@@ -168,16 +168,13 @@ impl ReadLoop {
 
     /// The position of a reading changed.
     fn advanced(&mut self, place: usize, finished: &mut Vec<usize>) {
-        if self.moved.last() != Some(&place) {
+        let Some(reading) = self.readings.get_mut(place) else { return };
+        if !std::mem::replace(&mut reading.moved, true) {
             self.moved.push(place);
         }
-        let Some(reading) = self.readings.get_mut(place) else { return };
-        if matches!(reading.until, Until::Offset(end) if reading.position >= end) {
-            self.tell_positions();
-            if let Some(reading) = self.readings.get_mut(place) {
-                reading.finish_if_reached(&mut self.batch);
-                finished.push(place);
-            }
+        reading.finish_if_reached(&mut self.batch);
+        if reading.done {
+            finished.push(place);
         }
     }
 
@@ -197,7 +194,6 @@ impl ReadLoop {
                 reading.position = message.offset();
                 self.advanced(place, finished);
             }
-            self.tell_positions();
             let reading = self.readings.get_mut(place)?;
             if !reading.done {
                 reading.at_end(&mut self.batch);
@@ -242,20 +238,14 @@ impl ReadLoop {
         }
     }
 
-    fn tell_positions(&mut self) {
-        for place in self.moved.drain(..) {
-            let Some(reading) = self.readings.get(place) else { continue };
-            let known = self.batch.positions.iter_mut().rev().find(|(shard, _)| *shard == reading.shard);
-            match known {
-                Some((_, position)) => *position = reading.position,
-                None => self.batch.positions.push((reading.shard.clone(), reading.position)),
-            }
-        }
-    }
-
     /// Hands the batch over; false when nobody takes it.
     fn send(&mut self) -> bool {
-        self.tell_positions();
+        for place in self.moved.drain(..) {
+            if let Some(reading) = self.readings.get_mut(place) {
+                reading.moved = false;
+                self.batch.positions.push((reading.shard.clone(), reading.position));
+            }
+        }
         let batch = std::mem::take(&mut self.batch);
         let bytes = std::mem::take(&mut self.bytes);
         if batch.records.is_empty() && batch.positions.is_empty() && batch.notices.is_empty() {
@@ -310,7 +300,6 @@ impl ReadLoop {
 
     /// The log does not have the position, or the topic is gone: begins anew at the start, or ends.
     fn look_again(&mut self, consumer: &BaseConsumer<Context>, place: usize) -> Result<(), BrokerError> {
-        self.tell_positions();
         let Some(reading) = self.readings.get_mut(place).filter(|reading| !reading.done) else {
             return Ok(());
         };

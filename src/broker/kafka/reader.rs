@@ -32,13 +32,23 @@ pub(super) struct Reading {
     /// The id that the topic had when the read began; empty where the broker has none.
     pub(super) topic_id: String,
     pub(super) caught_up: bool,
+    /// Whether the position changed since the last batch.
+    pub(super) moved: bool,
     pub(super) done: bool,
 }
 
 impl Reading {
     fn new(span: Span) -> Self {
         let Span { shard, from, until } = span;
-        Self { shard, position: from, until, topic_id: String::new(), caught_up: false, done: false }
+        Self {
+            shard,
+            position: from,
+            until,
+            topic_id: String::new(),
+            caught_up: false,
+            moved: false,
+            done: false,
+        }
     }
 
     pub(super) fn finish(&mut self, notice: Notice, batch: &mut Batch) {

@@ -87,7 +87,13 @@ impl Ports {
         }
         config.set("enable.idempotence", "true").set("acks", "all");
         let transactional = match kind {
-            SessionKind::Idempotent => false,
+            SessionKind::Idempotent => {
+                // In a transaction its time-out bounds this already.
+                if config.get("message.timeout.ms").is_none() {
+                    config.set("message.timeout.ms", "60000");
+                }
+                false
+            }
             SessionKind::Transactional { id, timeout } => {
                 let what = format!("begin transactions {id}");
                 c_name(&id, &what)?;
