@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::document::{RunAnswer, RunRequest};
 use super::item::{Act, Item, PROGRAM, Run, hold_key};
-use super::outgoing::{Recipe, Stamp};
+use super::outgoing::{Recipe, Stamp, batch_size};
 use super::plan::{Plan, PlannedLetter, damaged};
 use super::run::{Held, is_cancel, list_parked};
 use super::transaction::{Ended, book, commit, send};
@@ -32,7 +32,7 @@ const LONGEST: Duration = Duration::from_millis(400);
 const FIRST_BATCH: usize = 250;
 const MOST_BATCH: usize = 2_000;
 /// Bytes of a transaction at most.
-const BATCH_BYTES: usize = 4 << 20;
+pub(super) const MOST_BYTES: usize = 4 << 20;
 /// The owner row is renewed so often.
 const RENEW: Duration = Duration::from_secs(10);
 /// Failures in a row before a run gives up.
@@ -70,6 +70,8 @@ pub(super) struct Engine<'a> {
     held: Held,
     parked: u64,
     batch: usize,
+    /// Bytes of a transaction at most: no more than a batch of its targets may have, because a broker refuses by batch.
+    pub most_bytes: usize,
     /// When the last owner row was committed; `None` before the first.
     owned: Option<Duration>,
     /// The run that was the owner before this one began.
@@ -112,6 +114,7 @@ impl<'a> Engine<'a> {
             held: Held::new(),
             parked: 0,
             batch: FIRST_BATCH,
+            most_bytes: MOST_BYTES,
             owned: None,
             owner_before: None,
             takes_over: false,
@@ -136,7 +139,10 @@ impl<'a> Engine<'a> {
 
     /// Becomes the writer, and writes the plan's letters.
     pub async fn run(&mut self, writer: &dyn Writer) -> Result<(), Halt> {
+        self.answer.waiting = Some(format!("the place of the one writer of {}", self.answer.topic));
+        self.report(true);
         self.begin(writer).await?;
+        self.answer.waiting = None;
         if self.takes_over {
             self.claim(writer).await?;
         }
@@ -285,21 +291,14 @@ impl<'a> Engine<'a> {
                 }
                 Ended::Refused { named, why, aborted } => {
                     self.answer.aborted_records += aborted;
-                    let sends = piece.iter().filter(|i| i.act == Act::Send).count();
-                    if !named.is_empty() {
-                        self.park(&mut piece, named);
-                        self.hold(&mut pieces);
-                        pieces.push(piece);
-                    } else if sends <= 1 {
-                        let culprit = piece.iter().position(|i| i.act == Act::Send).unwrap_or(0);
-                        self.park(&mut piece, vec![(culprit, why)]);
-                        self.hold(&mut pieces);
-                        pieces.push(piece);
-                    } else {
-                        let second = piece.split_off(piece.len() / 2);
-                        pieces.push(second);
-                        pieces.push(piece);
+                    match culprit(&piece, named, why) {
+                        Some((culprit, why)) => {
+                            self.park(&mut piece, culprit, why);
+                            self.hold(&mut pieces);
+                        }
+                        None => pieces.push(piece.split_off(piece.len() / 2)),
                     }
+                    pieces.push(piece);
                 }
                 Ended::Lost(error) => {
                     self.recover(writer, error).await?;
@@ -318,10 +317,8 @@ impl<'a> Engine<'a> {
         let rate = self.plan.header.rate.map_or(usize::MAX, |r| (r as usize / 4).max(1));
         let mut bytes = 0;
         let fits = |item: &&Item| {
-            let write = &item.write;
-            bytes += write.key.as_ref().map_or(0, bytes::Bytes::len)
-                + write.value.as_ref().map_or(0, bytes::Bytes::len);
-            bytes <= BATCH_BYTES
+            bytes += batch_size(&item.write);
+            bytes <= self.most_bytes
         };
         items.iter().take(self.batch.min(rate)).take_while(fits).count().max(1)
     }
@@ -343,23 +340,19 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    /// Turns the culprits into parked letters and takes out the rest of their keys.
-    fn park(&mut self, piece: &mut Vec<Item>, named: Vec<(usize, String)>) {
-        for (i, why) in named {
-            if let Some(item) = piece.get_mut(i) {
-                item.act = Act::Park(why);
-            }
-        }
-        let held = &mut self.held;
+    /// Turns the culprit into a parked letter and takes out the rest of its key.
+    fn park(&mut self, piece: &mut Vec<Item>, culprit: usize, why: String) {
+        let Some(item) = piece.get_mut(culprit) else { return };
+        item.act = Act::Park(why);
+        let Some(key) = item.key() else { return };
         let before = piece.len();
-        piece.retain(|item| match &item.act {
-            Act::Park(_) => {
-                held.extend(item.key());
-                true
-            }
-            _ => item.key().is_none_or(|key| !held.contains(&key)),
+        let mut at = 0;
+        piece.retain(|item| {
+            at += 1;
+            at <= culprit + 1 || item.key().as_ref() != Some(&key)
         });
         self.answer.held += (before - piece.len()) as u64;
+        self.held.insert(key);
     }
 
     /// Takes letters of held keys out of what comes later.
@@ -683,6 +676,17 @@ impl<'a> Engine<'a> {
             self.told = Some(at);
             (self.tell)(self.answer.clone());
         }
+    }
+}
+
+/// The record that was refused, where it is certain: the broker refuses whole batches, so the only one that it names,
+/// or the only one that was sent.
+fn culprit(piece: &[Item], mut named: Vec<(usize, String)>, why: String) -> Option<(usize, String)> {
+    let mut sent = piece.iter().enumerate().filter(|(_, item)| item.act == Act::Send);
+    match (named.len(), sent.next(), sent.next()) {
+        (1, ..) => named.pop(),
+        (0, Some((only, _)), None) => Some((only, why)),
+        _ => None,
     }
 }
 

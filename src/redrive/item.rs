@@ -8,6 +8,7 @@ use crate::broker::{Name, Placed, Write};
 use crate::dlq::Letter;
 use crate::ledger::row::{Earlier, LetterRow, RootAt, TargetAt};
 use crate::ledger::{Disposition, FORMAT_VERSION, Ledger};
+use crate::text::Timestamp;
 
 /// The program as rows name it.
 pub(super) const PROGRAM: &str = concat!("redrive ", env!("CARGO_PKG_VERSION"));
@@ -74,7 +75,7 @@ impl Item {
                 topic: root.topic.as_deref().map(str::to_owned),
                 partition: root.partition,
                 offset: root.offset,
-                timestamp_ms: root.timestamp.map(|t| t.as_millis()),
+                timestamp_ms: root.timestamp.map(Timestamp::as_millis),
             },
             count,
         })

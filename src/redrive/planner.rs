@@ -449,7 +449,7 @@ impl<'a> Planner<'a> {
         match checks::groups_of(self.cx, &targets).await {
             Ok(groups) => preflight.groups_that_will_see_them = groups,
             Err(fault) => {
-                preflight.warnings.push(format!("groups that read the targets are not known: {fault}"))
+                preflight.warnings.push(format!("groups that read the targets are not known: {fault}"));
             }
         }
         if !preflight.groups_that_will_see_them.is_empty() {

@@ -6,7 +6,7 @@ use crate::text::Fault;
 pub const FORCIBLE: &[&str] =
     &["tombstone", "duplicate", "loop_limit", "same_failure", "compacted_order", "ledger_weak", "again"];
 
-/// Rules that nothing overrules.
+/// Rules that nothing overrules. Without transactions nothing is written, so that one is among them.
 pub const FIRM: &[&str] = &[
     "pointer",
     "origin_unknown",
@@ -14,6 +14,8 @@ pub const FIRM: &[&str] = &[
     "target_missing",
     "target_changed",
     "too_large",
+    "timestamp",
+    "schema",
     "acl",
     "ledger_lost",
     "ledger_newer",
@@ -22,6 +24,7 @@ pub const FIRM: &[&str] = &[
     "read_only",
     "protected",
     "fenced",
+    "group_active",
     "no_transactions",
 ];
 

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::books;
 use super::cluster;
 use super::document::{ParkedLetter, RunAnswer, RunRequest};
-use super::engine::{Engine, Halt};
+use super::engine::{Engine, Halt, MOST_BYTES};
 use super::follow;
 use super::plan::{Plan, damaged};
 use super::rules::check_forced;
@@ -41,7 +41,7 @@ pub async fn run(
     let cx = index.cx();
     let plan = &*request.plan;
     let began = cx.clock.monotonic();
-    let source = preliminary(cx, plan).await?;
+    let (source, most_bytes) = preliminary(cx, plan).await?;
     let mut ledger = LedgerReader::new(cx.clone());
     ledger.refresh(sink, cancel).await?;
     let mut answer = RunAnswer {
@@ -75,6 +75,7 @@ pub async fn run(
     books::make(cx, writer, &health.missing).await?;
     let mut engine = Engine::new(cx, request, source, ledger, answer, tell, sink, cancel);
     engine.takes_over = takes_over;
+    engine.most_bytes = most_bytes;
     let ended = engine.run(writer).await;
     let (stopped, fault) = match ended {
         Ok(()) => (None, None),
@@ -103,8 +104,9 @@ pub async fn run(
     Ok(answer)
 }
 
-/// Compares what the plan says with the cluster, before anything is written. Gives the id of the dead-letter topic.
-async fn preliminary(cx: &Cx, plan: &Plan) -> Result<Arc<str>, Fault> {
+/// Compares what the plan says with the cluster, before anything is written. Gives the id of the dead-letter topic, and
+/// how many bytes a transaction may have.
+async fn preliminary(cx: &Cx, plan: &Plan) -> Result<(Arc<str>, usize), Fault> {
     let header = &plan.header;
     if cx.broker.writer().is_none() {
         return Err(read_only(cx));
@@ -153,7 +155,8 @@ async fn preliminary(cx: &Cx, plan: &Plan) -> Result<Arc<str>, Fault> {
         }
     }
     window::check_ends(cx, &header.source, &plan.letters).await?;
-    Ok(source)
+    let smallest = there.values().filter_map(|t| t.max_bytes).min().unwrap_or(MOST_BYTES);
+    Ok((source, smallest.min(MOST_BYTES)))
 }
 
 fn read_only(cx: &Cx) -> Fault {

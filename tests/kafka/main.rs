@@ -5,6 +5,7 @@
 mod groups;
 mod oauth;
 mod reading;
+mod redrive;
 mod security;
 mod support;
 mod writing;

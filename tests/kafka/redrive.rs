@@ -1,0 +1,395 @@
+//! Redriving on a real broker, with the real program: what the protocol says must be proved.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use redrive::broker::{Broker, Commit, Name, NewTopic, ReadPlan, Shard, Span, Until, Write};
+use redrive::event::{Headers, Record, murmur2};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::{plain, put, read, transaction, unique, variable};
+
+/// A topic, its dead letters, and an operator's home.
+struct Bench {
+    broker: Arc<dyn Broker>,
+    home: TempDir,
+    source: Name,
+    target: Name,
+    partitions: i32,
+}
+
+/// How the program ended.
+struct Ended {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+impl Ended {
+    #[track_caller]
+    fn with(self, code: i32) -> Value {
+        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.out, self.err);
+        serde_json::from_str(&self.out).unwrap_or(Value::Null)
+    }
+}
+
+impl Bench {
+    async fn new(partitions: i32, config: &[(&str, &str)]) -> Self {
+        let broker = plain().await;
+        let target = unique("orders");
+        let bench = Self {
+            broker,
+            home: tempfile::tempdir().unwrap(),
+            source: format!("{target}-dlt").into(),
+            target,
+            partitions,
+        };
+        bench.create(&bench.source, 2, &[]).await;
+        if partitions > 0 {
+            bench.create(&bench.target, partitions, config).await;
+        }
+        bench
+    }
+
+    async fn create(&self, name: &Name, partitions: i32, config: &[(&str, &str)]) {
+        let new = NewTopic {
+            name: name.clone(),
+            partitions,
+            replication: Some(1),
+            config: config.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
+        };
+        for made in self.broker.writer().unwrap().create_topics(&[new]).await.unwrap() {
+            made.unwrap();
+        }
+    }
+
+    /// Writes dead letters as Spring Kafka does: keys and values, with origins on the partitions that Java picks.
+    async fn bury(&self, letters: impl IntoIterator<Item = (String, Bytes)>) {
+        let mut next: HashMap<i32, i64> = HashMap::new();
+        let writes = letters.into_iter().enumerate().map(|(i, (key, value))| {
+            let partition = murmur2::partition(key.as_bytes(), self.partitions.max(1)).unwrap();
+            // Far behind what the test itself writes, so that no letter seems to come from a redrive.
+            let offset = next.entry(partition).or_insert(1_000_000);
+            let mut headers = Headers::default();
+            for (name, value) in [
+                ("kafka_dlt-original-topic", self.target.as_bytes()),
+                ("kafka_dlt-original-partition", &partition.to_be_bytes()),
+                ("kafka_dlt-original-offset", &offset.to_be_bytes()),
+                ("kafka_dlt-exception-fqcn", b"a.Broken"),
+            ] {
+                headers.push(name, Some(Bytes::copy_from_slice(value)));
+            }
+            *offset += 1;
+            Write {
+                topic: self.source.clone(),
+                partition: Some((i % 2) as i32),
+                key: Some(key.into()),
+                value: Some(value),
+                headers,
+                timestamp: None,
+            }
+        });
+        let writes: Vec<Write> = writes.collect();
+        put(&*self.broker, writes).await;
+    }
+
+    async fn bury_many(&self, count: usize, keys: usize) {
+        self.bury((0..count).map(|i| (format!("key-{}", i % keys), format!("value {i}").into()))).await;
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_redrive"));
+        command
+            .args(arguments)
+            .env_clear()
+            .env("HOME", self.home.path())
+            .env("USER", "tester")
+            .env("REDRIVE_BROKERS", variable("REDRIVE_TEST_BROKERS"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    async fn redrive(&self, arguments: &[&str]) -> Ended {
+        let mut command = self.command(arguments);
+        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap().into()
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    /// Plans all letters; gives the file and the document.
+    async fn plan(&self, also: &[&str]) -> (String, Ended) {
+        let file = self.file("plan").display().to_string();
+        let mut arguments = vec!["plan", &*self.source, "--save", &*file, "-o", "json"];
+        arguments.extend(also);
+        let ended = self.redrive(&arguments).await;
+        (file, ended)
+    }
+
+    fn start(&self, file: &str, also: &[&str]) -> Child {
+        let mut arguments = vec!["run", file, "--yes", "-o", "json"];
+        arguments.extend(also);
+        self.command(&arguments).spawn().unwrap()
+    }
+
+    async fn run(&self, file: &str, also: &[&str]) -> Ended {
+        let child = self.start(file, also);
+        tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap().into()
+    }
+
+    /// What a committed reader sees on the target.
+    async fn sent(&self) -> Vec<Record> {
+        let spans = (0..self.partitions).map(|p| Span {
+            shard: Shard::new(self.target.clone(), p),
+            from: 0,
+            until: Until::End,
+        });
+        read(&*self.broker, ReadPlan::new(spans.collect())).await
+    }
+
+    /// Every one of `count` letters is on the target once, on its key's partition, in its key's order.
+    async fn assert_exactly_once(&self, count: usize) {
+        let records = self.sent().await;
+        let mut seen = vec![0; count];
+        let mut last: HashMap<Bytes, usize> = HashMap::new();
+        for record in &records {
+            let value = std::str::from_utf8(record.value.as_ref().unwrap()).unwrap();
+            let number: usize = value.strip_prefix("value ").unwrap().parse().unwrap();
+            seen[number] += 1;
+            let key = record.key.clone().unwrap();
+            assert_eq!(Some(record.at.partition), murmur2::partition(&key, self.partitions));
+            let before = last.insert(key, number);
+            assert!(before.is_none_or(|b| b < number), "{number} came after {before:?}");
+        }
+        assert!(seen.iter().all(|n| *n == 1), "{seen:?}");
+    }
+}
+
+fn millis(up_to: u64) -> Duration {
+    Duration::from_millis(uuid::Uuid::new_v4().as_u128() as u64 % up_to)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Kafka broker: tests/run starts one"]
+async fn a_run_that_is_killed_again_and_again_sends_every_letter_once() {
+    const LETTERS: usize = 600;
+    let bench = Bench::new(3, &[]).await;
+    bench.bury_many(LETTERS, 40).await;
+    let (file, plan) = bench.plan(&["--rate", "400"]).await;
+    assert_eq!(plan.with(0)["preflight"]["selected"], LETTERS);
+    let mut killed = 0;
+    for _ in 0..6 {
+        let mut child = bench.start(&file, &["--take-over"]);
+        tokio::time::sleep(Duration::from_millis(250) + millis(900)).await;
+        // SIGKILL: nothing of it is told to the broker.
+        child.kill().unwrap();
+        killed += usize::from(!child.wait().unwrap().success());
+    }
+    assert!(killed > 0, "no run was killed while it ran");
+    let last = bench.run(&file, &["--take-over"]).await.with(0);
+    assert_eq!(last["remaining"], 0);
+    bench.assert_exactly_once(LETTERS).await;
+    let again = bench.run(&file, &[]).await.with(0);
+    assert_eq!((&again["redriven"], &again["already_handled"]), (&Value::from(0), &Value::from(LETTERS)));
+    bench.assert_exactly_once(LETTERS).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Kafka broker: tests/run starts one"]
+async fn a_second_operator_is_refused_and_one_that_takes_over_stops_the_first() {
+    const LETTERS: usize = 300;
+    let bench = Bench::new(3, &[]).await;
+    bench.bury_many(LETTERS, 30).await;
+    let (file, plan) = bench.plan(&["--rate", "60"]).await;
+    plan.with(0);
+    let first = bench.start(&file, &["--operator", "ada"]);
+    // Until the first one owns the topic.
+    loop {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        if !bench.sent().await.is_empty() {
+            break;
+        }
+    }
+    let refused = bench.run(&file, &["--operator", "bob"]).await;
+    assert_eq!(refused.code, 4, "{} {}", refused.out, refused.err);
+    assert!(refused.err.contains("ada"), "{}", refused.err);
+    let second = bench.run(&file, &["--operator", "bob", "--take-over"]).await.with(0);
+    let first: Ended =
+        tokio::task::spawn_blocking(move || first.wait_with_output().unwrap()).await.unwrap().into();
+    let first = first.with(5);
+    assert_eq!(first["stopped"], "fenced");
+    assert_eq!(second["stopped"], Value::Null);
+    let sum = first["redriven"].as_u64().unwrap() + second["redriven"].as_u64().unwrap();
+    assert_eq!(sum, LETTERS as u64);
+    bench.assert_exactly_once(LETTERS).await;
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Kafka broker: tests/run starts one"]
+async fn a_run_that_slept_while_another_took_over_writes_no_more() {
+    const LETTERS: usize = 200;
+    let bench = Bench::new(3, &[]).await;
+    bench.bury_many(LETTERS, 30).await;
+    let (file, plan) = bench.plan(&["--rate", "100"]).await;
+    plan.with(0);
+    let first = bench.start(&file, &["--operator", "ada"]);
+    let signal = |name: &str| {
+        let sent = Command::new("kill").args([name, &first.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+    };
+    while bench.sent().await.is_empty() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    signal("-STOP");
+    bench.run(&file, &["--operator", "bob", "--take-over"]).await.with(0);
+    signal("-CONT");
+    let first: Ended =
+        tokio::task::spawn_blocking(move || first.wait_with_output().unwrap()).await.unwrap().into();
+    assert_eq!(first.with(5)["stopped"], "fenced");
+    bench.assert_exactly_once(LETTERS).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Kafka broker: tests/run starts one"]
+async fn an_open_transaction_of_somebody_else_on_the_ledger_is_waited_for() {
+    let bench = Bench::new(3, &[]).await;
+    bench.bury_many(20, 20).await;
+    let (file, plan) = bench.plan(&[]).await;
+    plan.with(0);
+    bench.run(&file, &[]).await.with(0);
+    bench.bury([("late".to_owned(), Bytes::from_static(b"value 20"))]).await;
+    let (file, plan) = bench.plan(&[]).await;
+    assert_eq!(plan.with(0)["preflight"]["selected"], 1);
+    let mut foreign = transaction(&*bench.broker, &unique("foreign"), Duration::from_secs(60)).await;
+    foreign
+        .stage(Write {
+            topic: redrive::ledger::LEDGER_TOPIC.into(),
+            partition: Some(0),
+            key: Some(Bytes::from_static(b"foreign")),
+            value: Some(Bytes::from_static(b"{}")),
+            headers: Headers::default(),
+            timestamp: None,
+        })
+        .await
+        .unwrap();
+    foreign.settle().await.unwrap();
+    let child = bench.start(&file, &[]);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(bench.sent().await.len(), 20, "it must wait");
+    foreign.abort().await.unwrap();
+    let run: Ended =
+        tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap().into();
+    assert_eq!(run.with(0)["redriven"], 1);
+    assert_eq!(bench.sent().await.len(), 21);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Kafka broker: tests/run starts one"]
+async fn a_missing_target_is_refused_and_not_made_by_the_broker() {
+    let bench = Bench::new(0, &[]).await;
+    bench.bury_many(3, 3).await;
+    let (_, plan) = bench.plan(&[]).await;
+    let plan = plan.with(4);
+    assert_eq!(plan["preflight"]["refusals"][0]["rule"], "target_missing");
+    let topics = bench.broker.catalog().topics(Some(std::slice::from_ref(&bench.target))).await.unwrap();
+    assert!(topics.is_empty(), "{topics:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Kafka broker: tests/run starts one"]
+async fn a_thousand_keys_go_where_java_puts_them_and_a_second_redrive_finds_nothing() {
+    const LETTERS: usize = 1_000;
+    let bench = Bench::new(7, &[]).await;
+    bench.bury_many(LETTERS, LETTERS).await;
+    let (file, plan) = bench.plan(&[]).await;
+    assert_eq!(plan.with(0)["preflight"]["keys"], LETTERS);
+    let run = bench.run(&file, &[]).await.with(0);
+    assert_eq!((&run["redriven"], &run["aborted_records"]), (&Value::from(LETTERS), &Value::from(0)));
+    bench.assert_exactly_once(LETTERS).await;
+    let (_, plan) = bench.plan(&[]).await;
+    let plan = plan.with(0);
+    assert_eq!(plan["preflight"]["selected"], 0);
+    assert_eq!(plan["preflight"]["already_handled"], LETTERS);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Kafka broker: tests/run starts one"]
+async fn only_the_record_that_is_too_large_is_parked() {
+    let bench = Bench::new(1, &[("max.message.bytes", "20000")]).await;
+    let noise: Vec<u8> = (0..1_200).flat_map(|_| *uuid::Uuid::new_v4().as_bytes()).collect();
+    let mut letters: Vec<(String, Bytes)> =
+        (0..50).map(|i| (format!("key-{i}"), format!("value {i}").into())).collect();
+    letters.insert(25, ("large".to_owned(), Bytes::from(noise)));
+    letters.push(("large".to_owned(), Bytes::from_static(b"held")));
+    bench.bury(letters).await;
+    let (file, plan) = bench.plan(&[]).await;
+    assert_eq!(plan.with(0)["preflight"]["selected"], 52);
+    // Less is allowed than when it was planned.
+    shrink(&bench.target);
+    let run = bench.run(&file, &[]).await.with(5);
+    assert_eq!((&run["redriven"], &run["held"]), (&Value::from(50), &Value::from(1)));
+    assert_eq!(run["parked"].as_array().unwrap().len(), 1);
+    bench.assert_exactly_once(50).await;
+}
+
+/// Lets the topic take small records only.
+fn shrink(topic: &str) {
+    use rdkafka::ClientConfig;
+    use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
+    use rdkafka::client::DefaultClientContext;
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", variable("REDRIVE_TEST_BROKERS")).create().unwrap();
+    let change = AlterConfig::new(ResourceSpecifier::Topic(topic)).set("max.message.bytes", "10000");
+    let changed = futures_block(admin.alter_configs([&change], &AdminOptions::new()));
+    assert!(changed.unwrap().iter().all(Result::is_ok));
+}
+
+fn futures_block<T>(work: impl Future<Output = T>) -> T {
+    tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(work))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Kafka broker: tests/run starts one"]
+async fn a_transaction_left_open_under_the_same_id_is_ended_first() {
+    let bench = Bench::new(3, &[]).await;
+    bench.bury_many(10, 10).await;
+    let (file, plan) = bench.plan(&[]).await;
+    plan.with(0);
+    // Somebody with the run's own transactional id, who leaves a transaction open: the run ends it.
+    let ids = bench.broker.catalog().topic_ids(std::slice::from_ref(&bench.source)).await.unwrap();
+    let id = format!("redrive-{}", ids[0].as_ref().unwrap().0);
+    let mut dead = transaction(&*bench.broker, &id, Duration::from_secs(60)).await;
+    dead.stage(Write {
+        topic: bench.target.clone(),
+        partition: Some(0),
+        key: None,
+        value: Some(Bytes::from_static(b"value 0")),
+        headers: Headers::default(),
+        timestamp: None,
+    })
+    .await
+    .unwrap();
+    dead.settle().await.unwrap();
+    bench.run(&file, &[]).await.with(0);
+    assert!(!matches!(dead.commit().await, Ok(Commit::Done)));
+    bench.assert_exactly_once(10).await;
+}
