@@ -17,6 +17,7 @@ pub mod outgoing;
 pub mod placement;
 pub mod plan;
 mod planner;
+mod rows;
 pub mod rules;
 mod run;
 mod runs;
