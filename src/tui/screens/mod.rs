@@ -1,8 +1,11 @@
 //! The screens: each has a state, what it asks for, and a drawing.
 
 mod asking;
+mod dlqs;
 mod failure;
 mod failures;
+mod group;
+mod groups;
 pub mod inspector;
 mod letters;
 mod look;
@@ -11,28 +14,39 @@ pub mod plan;
 mod records;
 pub mod run;
 mod runs;
+mod topic;
+mod topics;
 mod welcome;
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
+pub use dlqs::Dlqs;
 pub use failures::{Failures, title as failure_title};
+pub use group::Group;
+pub use groups::Groups;
 pub use inspector::Inspector;
 pub use letters::Letters;
-pub use overview::Overview;
+pub use overview::{Leads, Overview};
 pub use plan::PlanForm;
 pub use records::Records;
 pub use run::Run;
 pub use runs::Runs;
+pub use topic::Topic;
+pub use topics::Topics;
 pub use welcome::Welcome;
 
 use super::command::{Id, Scope};
 use super::hits::Hits;
 use super::message::RequestId;
 use super::state::State;
+use super::theme::Role;
+use super::widgets::list::{Cell, Source};
 use super::widgets::{List, Pen};
 use crate::ask::{Answer, Event, Interest, Request};
-use crate::observe::snapshot::Snapshot;
+use crate::observe::snapshot::{Freshness, Snapshot};
 use crate::text::Fault;
+use crate::text::units::{self, DASH};
 
 /// What all screens are.
 pub trait View {
@@ -107,6 +121,11 @@ pub enum Screen {
     Plan(PlanForm),
     Run(Run),
     Runs(Runs),
+    Topics(Topics),
+    Topic(Topic),
+    Groups(Groups),
+    Group(Group),
+    Dlqs(Dlqs),
 }
 
 impl Screen {
@@ -122,6 +141,11 @@ impl Screen {
             Self::Plan(screen) => screen,
             Self::Run(screen) => screen,
             Self::Runs(screen) => screen,
+            Self::Topics(screen) => screen,
+            Self::Topic(screen) => screen,
+            Self::Groups(screen) => screen,
+            Self::Group(screen) => screen,
+            Self::Dlqs(screen) => screen,
         }
     }
 
@@ -137,6 +161,57 @@ impl Screen {
             Self::Plan(screen) => screen,
             Self::Run(screen) => screen,
             Self::Runs(screen) => screen,
+            Self::Topics(screen) => screen,
+            Self::Topic(screen) => screen,
+            Self::Groups(screen) => screen,
+            Self::Group(screen) => screen,
+            Self::Dlqs(screen) => screen,
         }
     }
+}
+
+/// A figure, or a dash where it is not known.
+fn figure<T>(value: Option<T>, format: impl FnOnce(T) -> String) -> Cell {
+    let role = if value.is_some() { Role::Text } else { Role::Dim };
+    Cell::new(units::or_dash(value, format), role)
+}
+
+/// A text, or a dash where there is none.
+fn words(text: Option<&str>) -> Cell {
+    text.map_or_else(|| Cell::new(DASH, Role::Dim), Cell::from)
+}
+
+/// Orders figures; what is not known is the least.
+fn order(a: Option<f64>, b: Option<f64>) -> Ordering {
+    match (a, b) {
+        (Some(a), Some(b)) => a.total_cmp(&b),
+        (a, b) => a.is_some().cmp(&b.is_some()),
+    }
+}
+
+/// What copying a row of a list gives: its cells with tabs between them, or its key.
+fn copy_row(what: Id, list: &List, source: &dyn Source) -> Option<String> {
+    let row = list.row()?;
+    match what {
+        Id::CopyKey => list.key().map(ToString::to_string),
+        Id::CopyRow => {
+            let cells = (0..source.columns().len()).map(|column| source.cell(row, column).text);
+            Some(cells.collect::<Vec<_>>().join("\t"))
+        }
+        _ => None,
+    }
+}
+
+/// Why a list of the picture is empty, and what to do.
+fn empty(state: &State, list: &List, pen: &mut Pen<'_>, what: &str, hint: &str) {
+    let (text, hint) = match &state.picture.freshness {
+        _ if list.total > 0 => {
+            (format!("nothing passes the filter /{}", list.filter.text()), "esc takes it away".to_owned())
+        }
+        Freshness::Starting => ("looking at the cluster for the first time…".to_owned(), String::new()),
+        Freshness::Stale { why, .. } => (format!("not known: {why}"), "ctrl-r looks again".to_owned()),
+        Freshness::Live => (what.to_owned(), hint.to_owned()),
+    };
+    pen.put(2, 1, &text, Role::Title);
+    pen.put(2, 2, &hint, Role::Dim);
 }
