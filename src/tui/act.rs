@@ -6,8 +6,9 @@ use super::command::{Command, Id};
 use super::dead_letters;
 use super::keymap::{Chord, Code, Meaning};
 use super::message::Effect;
-use super::overlays::{Overlay, Palette};
-use super::screens::{Overview, Screen};
+use super::overlays::{FilterPrompt, Help, Notices, Overlay, Palette};
+use super::places;
+use super::screens::{Dlqs, Groups, Overview, Screen, Topics};
 use super::state::State;
 use super::theme::Sign;
 use crate::text::{TimeFormat, TimeStyle};
@@ -79,12 +80,27 @@ pub fn command(state: &mut State, id: Id, effects: &mut Vec<Effect>) {
             with_list(state, |list| list.sort.reverse = !list.sort.reverse);
             refresh(state);
         }
-        Id::TogglePane => {
-            if let Screen::Overview(overview) = state.screen_mut() {
-                overview.toggle();
+        Id::Filter => state.overlays.push(Overlay::Filter(FilterPrompt::new(state))),
+        Id::Help => state.overlays.push(Overlay::Help(Help::new(state))),
+        Id::GoNotices => state.overlays.push(Overlay::Notices(Notices::default())),
+        Id::GoTopics => go(state, Some(Screen::Topics(Topics::default())), effects),
+        Id::GoGroups => go(state, Some(Screen::Groups(Groups::default())), effects),
+        Id::GoDlqs => go(state, Some(Screen::Dlqs(Dlqs::default())), effects),
+        Id::CopyCommand => match state.view().command_line() {
+            Some(line) => effects.push(Effect::Copy(format!("redrive {line}"))),
+            None => state.tell(Sign::Warn, "no command line shows this"),
+        },
+        Id::CopyRow | Id::CopyKey | Id::CopyValue | Id::CopyHeaders | Id::CopyPosition => {
+            match state.view().copy(id, state) {
+                Some(text) => effects.push(Effect::Copy(text)),
+                None => state.tell(Sign::Warn, "there is nothing to copy here"),
             }
         }
-        id => dead_letters::command(state, id, effects),
+        id => {
+            if !places::does(state, id, effects) {
+                dead_letters::command(state, id, effects);
+            }
+        }
     }
 }
 

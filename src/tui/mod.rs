@@ -14,6 +14,7 @@ pub mod keymap;
 mod mailbox;
 pub mod message;
 pub mod overlays;
+mod places;
 pub mod registry;
 pub mod screens;
 mod signals;

@@ -245,12 +245,17 @@ pub const REGISTRY: &[Command] = &[
         .footer(90)
         .cli("groups show GROUP")
         .when(enabled::row),
-    c(Id::OpenGroup, "group.open", "records", "Shows the records at the committed offset.")
-        .on(&[Group])
-        .keys(&["enter"])
-        .footer(99)
-        .cli("tail TOPIC --partition 0 --from=offset:0")
-        .when(enabled::row),
+    c(
+        Id::OpenGroup,
+        "group.open",
+        "next record",
+        "Shows the record that the group reads next on the partition.",
+    )
+    .on(&[Group])
+    .keys(&["enter"])
+    .footer(99)
+    .cli("get TOPIC 0 0")
+    .when(enabled::row),
     c(Id::TogglePane, "pane.toggle", "other pane", "Turns to the other pane.")
         .on(&[Overview, Topic, Group])
         .keys(&["tab"])

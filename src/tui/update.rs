@@ -47,8 +47,12 @@ pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
         Message::Said(Ok(text)) => state.tell(Sign::Ok, text),
         Message::Said(Err(fault)) => state.tell_fault(&fault),
         Message::Drawn(hits) => {
-            state.hits = hits;
             state.frames += 1;
+            let page = hits.page;
+            state.hits = hits;
+            if let Some(list) = state.view_mut().list_mut().filter(|_| page > 0) {
+                list.top = list.top_for(page);
+            }
         }
     }
     state.ask(&mut effects);
@@ -77,8 +81,10 @@ fn key(state: &mut State, chord: Chord, effects: &mut Vec<Effect>) {
 fn click(state: &mut State, mouse: Mouse, x: u16, y: u16, effects: &mut Vec<Effect>) {
     let spot = state.hits.at(x, y);
     if let Some(overlay) = state.overlays.last_mut() {
-        if let (Mouse::Click, Some(Spot::Entry(place)), Overlay::Palette(palette)) = (mouse, spot, overlay) {
-            palette.click(place);
+        match (mouse, spot, overlay) {
+            (Mouse::Click, Some(Spot::Entry(place)), Overlay::Palette(palette)) => palette.click(place),
+            (Mouse::Click, Some(Spot::Entry(place)), Overlay::Help(help)) => help.click(place),
+            _ => {}
         }
         return;
     }

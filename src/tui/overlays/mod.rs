@@ -1,6 +1,9 @@
 //! What lies over a screen and takes the keys meanwhile.
 
 mod consent;
+pub mod filter;
+mod help;
+mod notices;
 pub mod palette;
 pub mod prompt;
 mod which_key;
@@ -9,6 +12,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 pub use consent::Consent;
+pub use filter::FilterPrompt;
+pub use help::Help;
+pub use notices::Notices;
 pub use palette::Palette;
 pub use prompt::Prompt;
 pub use which_key::draw as draw_which_key;
@@ -26,6 +32,9 @@ pub enum Overlay {
     Palette(Palette),
     Prompt(Prompt),
     Consent(Consent),
+    Filter(FilterPrompt),
+    Help(Help),
+    Notices(Notices),
 }
 
 impl Overlay {
@@ -33,7 +42,9 @@ impl Overlay {
     pub fn line(&self) -> Option<(String, &str, &str)> {
         match self {
             Self::Prompt(overlay) => Some(overlay.line()),
-            Self::Palette(_) | Self::Consent(_) => None,
+            Self::Filter(overlay) => Some(overlay.line()),
+            Self::Help(overlay) => Some(overlay.line()),
+            Self::Palette(_) | Self::Consent(_) | Self::Notices(_) => None,
         }
     }
 
@@ -42,7 +53,9 @@ impl Overlay {
         match self {
             Self::Palette(overlay) => overlay.draw(state, buffer, body, hits),
             Self::Consent(overlay) => overlay.draw(state, buffer, body),
-            Self::Prompt(_) => {}
+            Self::Help(overlay) => overlay.draw(state, buffer, body, hits),
+            Self::Notices(overlay) => overlay.draw(state, buffer, body),
+            Self::Prompt(_) | Self::Filter(_) => {}
         }
     }
 }
@@ -64,6 +77,9 @@ pub fn press(state: &mut State, chord: Chord, effects: &mut Vec<Effect>) {
         Overlay::Palette(overlay) => overlay.press(state, chord, effects),
         Overlay::Prompt(overlay) => overlay.press(state, chord, effects),
         Overlay::Consent(overlay) => overlay.press(state, chord, effects),
+        Overlay::Filter(overlay) => overlay.press(state, chord),
+        Overlay::Help(overlay) => overlay.press(state, chord, effects),
+        Overlay::Notices(overlay) => overlay.press(state, chord),
     };
     if stays == Stays::Yes {
         // Below what it may have opened itself.
@@ -77,7 +93,13 @@ pub fn paste(state: &mut State, text: &str) {
         Some(Overlay::Palette(overlay)) => overlay.paste(text),
         Some(Overlay::Prompt(overlay)) => overlay.paste(text),
         Some(Overlay::Consent(overlay)) => overlay.paste(text),
-        None => {}
+        Some(Overlay::Help(overlay)) => overlay.paste(text),
+        Some(Overlay::Filter(overlay)) => {
+            overlay.paste(text);
+            let typed = overlay.text().to_owned();
+            filter::apply(state, &typed);
+        }
+        Some(Overlay::Notices(_)) | None => {}
     }
 }
 

@@ -11,6 +11,8 @@ use super::super::dead_letters;
 use super::super::hits::{Hits, Spot};
 use super::super::keymap::{Chord, Code};
 use super::super::message::Effect;
+use super::super::places;
+use super::super::screens::group::Pane;
 use super::super::state::State;
 use super::super::theme::Role;
 use super::super::widgets::filter::rank;
@@ -195,7 +197,8 @@ fn perform(state: &mut State, does: Does, effects: &mut Vec<Effect>) {
         Does::Command(id) => act::command(state, id, effects),
         Does::Dlq(topic) => act::push(state, dead_letters::failures(&topic)),
         Does::Tail(topic) => act::push(state, dead_letters::tail(&topic)),
-        Does::Topic(_) | Does::Group(_) => {}
+        Does::Topic(topic) => places::open_topic(state, topic),
+        Does::Group(group) => places::open_group(state, group, Pane::Partitions),
         Does::Extra(line) => effects.push(Effect::Extra(line)),
     }
 }

@@ -215,7 +215,7 @@ impl View for Group {
     }
 
     fn command_line(&self) -> Option<String> {
-        Some(format!("groups show {}", super::quoted(&self.name)))
+        Some(format!("groups show {}", super::plan::quoted(&self.name)))
     }
 
     fn copy(&self, what: Id, _state: &State) -> Option<String> {

@@ -31,8 +31,10 @@ impl Default for Groups {
     }
 }
 
-/// The column of lags.
+/// The columns of the dashboards' figures.
 const LAG: usize = 2;
+const LATENCY: usize = 7;
+const ERRORS: usize = 8;
 
 struct Rows<'p>(&'p [GroupRow]);
 
@@ -123,6 +125,16 @@ impl Source for Rows<'_> {
 }
 
 impl Groups {
+    /// All groups, in the order of a dashboard's figure: 2 latency, 3 errors, 4 lag.
+    pub fn by(panel: u8) -> Self {
+        let column = match panel {
+            2 => LATENCY,
+            3 => ERRORS,
+            _ => LAG,
+        };
+        Self { list: List::sorted(Some(column), true), ..Self::default() }
+    }
+
     /// The groups of a topic.
     pub fn of_topic(topic: Arc<str>) -> Self {
         Self { topic: Some(topic), ..Self::default() }

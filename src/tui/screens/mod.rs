@@ -4,7 +4,7 @@ mod asking;
 mod dlqs;
 mod failure;
 mod failures;
-mod group;
+pub mod group;
 mod groups;
 pub mod inspector;
 mod letters;

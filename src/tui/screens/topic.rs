@@ -217,7 +217,7 @@ impl View for Topic {
     }
 
     fn command_line(&self) -> Option<String> {
-        Some(format!("topics show {}", super::quoted(&self.name)))
+        Some(format!("topics show {}", super::plan::quoted(&self.name)))
     }
 
     fn copy(&self, what: Id, _state: &State) -> Option<String> {
