@@ -50,10 +50,16 @@ impl Needs {
         };
     }
 
+    /// All of the document may be looked at.
+    fn all(&mut self) -> bool {
+        *self = Self::ALL;
+        false
+    }
+
     /// What `term` makes is used as a value: where that is the document, all of it is.
     fn whole(&mut self, term: &Term<&str>) {
         if self.follow(term) {
-            *self = Self::ALL;
+            self.all();
         }
     }
 
@@ -71,7 +77,9 @@ impl Needs {
                 false
             }
             Term::Arr(inner) => {
-                inner.iter().for_each(|inner| self.whole(inner));
+                if let Some(inner) = inner {
+                    self.whole(inner);
+                }
                 false
             }
             Term::Obj(members) => {
@@ -80,7 +88,9 @@ impl Needs {
                         (None, Some(name)) => self.field(name),
                         (value, _) => {
                             self.whole(key);
-                            value.iter().for_each(|value| self.whole(value));
+                            if let Some(value) = value {
+                                self.whole(value);
+                            }
                         }
                     }
                 }
@@ -101,23 +111,23 @@ impl Needs {
                 out | last.as_ref().is_some_and(|last| self.follow(last))
             }
             Term::Path(inner, path::Path(parts)) => self.path(inner, parts),
-            Term::Call("select", arguments) if arguments.len() == 1 => {
-                arguments.iter().for_each(|condition| _ = self.follow(condition));
-                true
-            }
             Term::Call("not" | "empty" | "true" | "false" | "null" | "now", arguments)
                 if arguments.is_empty() =>
             {
                 false
             }
-            Term::Call("any" | "all", arguments) if arguments.len() == 2 => {
-                arguments.iter().take(1).for_each(|source| self.whole(source));
-                false
-            }
-            Term::Recurse | Term::Label(..) | Term::Fold(..) | Term::Def(..) | Term::Call(..) => {
-                *self = Self::ALL;
-                false
-            }
+            Term::Call(name, arguments) => match (*name, arguments.as_slice()) {
+                ("select", [condition]) => {
+                    self.follow(condition);
+                    true
+                }
+                ("any" | "all", [source, _]) => {
+                    self.whole(source);
+                    false
+                }
+                _ => self.all(),
+            },
+            Term::Recurse | Term::Label(..) | Term::Fold(..) | Term::Def(..) => self.all(),
         }
     }
 
@@ -127,11 +137,6 @@ impl Needs {
             BinaryOp::Pipe(Some(Pattern::Var(_))) => {
                 self.whole(left);
                 self.follow(right)
-            }
-            // The keys of a pattern are expressions, too.
-            BinaryOp::Pipe(Some(Pattern::Arr(_) | Pattern::Obj(_))) => {
-                *self = Self::ALL;
-                false
             }
             BinaryOp::Comma | BinaryOp::Alt => {
                 let left = self.follow(left);
@@ -147,10 +152,12 @@ impl Needs {
                 self.whole(right);
                 false
             }
-            BinaryOp::Assign | BinaryOp::Update | BinaryOp::UpdateMath(_) | BinaryOp::UpdateAlt => {
-                *self = Self::ALL;
-                false
-            }
+            // The keys of a pattern are expressions, too.
+            BinaryOp::Pipe(Some(Pattern::Arr(_) | Pattern::Obj(_)))
+            | BinaryOp::Assign
+            | BinaryOp::Update
+            | BinaryOp::UpdateMath(_)
+            | BinaryOp::UpdateAlt => self.all(),
         }
     }
 
@@ -162,7 +169,7 @@ impl Needs {
                 Some(path::Part::Index(index)) if text(index).is_some() => {
                     self.field(text(index).unwrap_or_default());
                 }
-                Some(_) => *self = Self::ALL,
+                Some(_) => _ = self.all(),
             }
         }
         for part in parts {
