@@ -300,3 +300,29 @@ async fn letters_that_expired_since_the_plan_are_told() {
     assert_eq!((run.redriven, run.expired, run.remaining), (10, 2, 0));
     assert_eq!(world.read(AUDIT_TOPIC).await.len(), 3);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_became_of_the_records_is_told_as_far_as_it_shows() {
+    let world = World::empty().await;
+    let letter = |offset| Dead { group: Some("mailer"), ..Dead::new(0, "a", (0, offset)) };
+    world.bury(&[letter(100), letter(101)]).await;
+    let plan = Arc::clone(&world.plan().await.plan);
+    let commit = async |offset| {
+        let broker = world.broker();
+        let offsets = [(Shard::new(TARGET, 0), offset)];
+        broker.writer().unwrap().alter_offsets(&"mailer".into(), &offsets).await.unwrap();
+    };
+    commit(0).await;
+    // The group has taken one of them when the run gives up waiting.
+    let (run, ()) = tokio::join!(world.run(&plan), async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        commit(1).await;
+    });
+    let run = run.unwrap();
+    assert_eq!((run.redriven, run.processed, run.unconfirmed, run.came_back), (2, Some(1), 1, 0));
+    // Later the other one fails again.
+    commit(2).await;
+    world.bury(&[letter(1)]).await;
+    let row = &world.runs().await.runs[0];
+    assert_eq!((row.run.processed, row.run.came_back, row.run.unconfirmed), (Some(1), 1, 0));
+}
