@@ -19,7 +19,11 @@ const TWICE: i64 = 1_000;
 /// Does a command, or tells why it cannot be done.
 pub fn command(state: &mut State, id: Id, effects: &mut Vec<Effect>) {
     if let Some(Err(why)) = Command::of(id).map(|command| (command.enabled)(state)) {
-        state.tell(Sign::Warn, why);
+        match id {
+            // Where no run goes on, the key means what it means everywhere.
+            Id::StopRun => cancel(state, effects),
+            _ => state.tell(Sign::Warn, why),
+        }
         return;
     }
     match id {

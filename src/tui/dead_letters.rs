@@ -334,15 +334,13 @@ pub fn run(state: &mut State, effects: &mut Vec<Effect>) {
 }
 
 fn stop(state: &mut State, effects: &mut Vec<Effect>) {
-    let shown = matches!(state.screen(), Screen::Run(run) if run.is_job());
-    match state.job.as_mut().filter(|job| shown && job.ended.is_none()) {
+    match &mut state.job {
         Some(job) if !job.stopping => {
             job.stopping = true;
             effects.push(Effect::Cancel(job.id));
             state.tell(Sign::Warn, "stops after this transaction; what is written stays written");
         }
-        Some(_) => state.tell(Sign::Warn, "it stops already"),
-        None => super::act::command(state, Id::Cancel, effects),
+        _ => state.tell(Sign::Warn, "it stops already"),
     }
 }
 

@@ -25,3 +25,10 @@ pub fn run(state: &State) -> Result<(), String> {
         _ => Ok(()),
     }
 }
+
+/// The run that is seen goes on.
+pub fn stoppable(state: &State) -> Result<(), String> {
+    let runs = state.job.as_ref().is_some_and(|job| job.ended.is_none());
+    let shown = matches!(state.screen(), Screen::Run(run) if run.is_job());
+    if runs && shown { Ok(()) } else { Err("this run is over; ctrl-c again quits".to_owned()) }
+}

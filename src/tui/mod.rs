@@ -6,7 +6,7 @@
 
 mod act;
 pub mod command;
-mod dead_letters;
+pub mod dead_letters;
 mod effects;
 mod enabled;
 pub mod hits;

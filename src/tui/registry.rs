@@ -383,7 +383,8 @@ pub const REGISTRY: &[Command] = &[
     c(Id::StopRun, "run.stop", "stop", "Stops after this transaction; what is written stays written.")
         .on(&[Run])
         .keys(&["ctrl-c"])
-        .footer(95),
+        .footer(95)
+        .when(enabled::stoppable),
     c(Id::RunLetters, "run.letters", "letters", "Shows the dead letters of the topic, in every state.")
         .on(&[Run])
         .keys(&["enter"])

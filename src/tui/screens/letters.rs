@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::View;
 use super::asking::Asking;
-use super::inspector::{Among, Subject};
 use super::look::{Look, key_text, place, short_class};
+use super::subject::{Among, Subject, copy};
 use crate::ask::{Answer, Event, Request};
 use crate::ledger::Disposition;
 use crate::letters::document::{LetterRow, LettersAnswer, LettersRequest};
@@ -256,7 +256,7 @@ impl View for Letters {
     }
 
     fn copy(&self, what: Id, _: &State) -> Option<String> {
-        super::inspector::copy(&Subject::Letter(self.current()?.clone()), what)
+        copy(&Subject::Letter(self.current()?.clone()), what)
     }
 
     fn draw(&self, state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {

@@ -11,9 +11,9 @@ use jiff::tz::TimeZone;
 
 use super::View;
 use super::asking::Asking;
-use super::inspector::{Among, Subject};
 use super::look::{Look, key_text};
 use super::plan::quoted;
+use super::subject::{Among, Subject, copy};
 use crate::ask::{Answer, Event, Request};
 use crate::event::{Record, envelope};
 use crate::filter::{Edge, Selection};
@@ -437,7 +437,7 @@ impl View for Records {
     }
 
     fn copy(&self, what: Id, _: &State) -> Option<String> {
-        super::inspector::copy(&Subject::Record(Arc::clone(self.current()?)), what)
+        copy(&Subject::Record(Arc::clone(self.current()?)), what)
     }
 
     fn draw(&self, state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {

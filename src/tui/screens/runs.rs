@@ -133,9 +133,9 @@ impl View for Runs {
     }
 
     fn status(&self, _: &State) -> String {
-        self.answer
-            .as_ref()
-            .map_or_else(String::new, |answer| format!("{} runs", count(answer.runs.len() as u64)))
+        let Some(answer) = &self.answer else { return String::new() };
+        let runs = answer.runs.len() as u64;
+        format!("{} {}", count(runs), if runs == 1 { "run" } else { "runs" })
     }
 
     fn list(&self) -> Option<&List> {
