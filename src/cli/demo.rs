@@ -129,6 +129,7 @@ fn open(cx: &Cx, options: shop::Options) -> Result<Shop, Fault> {
 
 /// The console on the shop, or its numbers; then the shop is closed.
 async fn serve(session: &Session<'_>, cx: Cx, shop: Arc<Shop>, headless: bool) -> Ended {
+    let broker = Arc::clone(&cx.broker);
     let ended = if headless {
         watch(session, &shop).await
     } else {
@@ -140,6 +141,8 @@ async fn serve(session: &Session<'_>, cx: Cx, shop: Arc<Shop>, headless: bool) -
     if let Some(shop) = Arc::into_inner(shop) {
         shop.stop(CLOSING).await;
     }
+    // What cannot be closed in time ends with the process.
+    let _ = broker.close(CLOSING).await;
     ended
 }
 

@@ -1,7 +1,7 @@
 //! The incident drill on a real Kafka, by commands alone: the shop fails, an operator finds out why, repairs it,
 //! redrives what died, and sees it processed.
 
-use std::process::Child;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -12,6 +12,15 @@ const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Ends the shop, whatever becomes of the test.
 struct Running(Child);
+
+impl Running {
+    /// Closes the shop as ctrl-c does, so that its members leave their groups.
+    fn close(mut self) {
+        let pid = self.0.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+        assert_eq!(self.0.wait().unwrap().code(), Some(130));
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -39,20 +48,22 @@ fn an_incident_from_the_first_dead_letter_to_the_last_confirmed_one() {
     let brokers =
         std::env::var("REDRIVE_TEST_BROKERS").expect("REDRIVE_TEST_BROKERS names a Kafka; use tests/run");
     let home = Home::new().set("REDRIVE_BROKERS", &brokers);
-    let demo = ["demo", "--brokers", &brokers];
+    let prefix = format!("redrive-demo.{}.", uuid::Uuid::new_v4().simple());
+    let named = |name: &str| format!("{prefix}{name}");
+    let demo = ["demo", "--brokers", &brokers, "--prefix", &prefix];
 
     // Nobody can be asked here: without --yes nothing is made.
     let shown = home.run(&[&demo[..], &["--headless"]].concat());
     assert_ne!(shown.code, 0, "{}{}", shown.out, shown.err);
     let topics = home.run(&["topics", "list", "-o", "json"]).code(0).json();
-    assert!(!topics.to_string().contains("redrive-demo."), "{topics}");
+    assert!(!topics.to_string().contains(&prefix), "{topics}");
 
     let shop = Running(
         home.command(&[&demo[..], &["--headless", "--yes", "--seed", "7", "--rate", "100"]].concat())
             .spawn()
             .unwrap(),
     );
-    let dlq = "redrive-demo.payments-dlt";
+    let dlq = &*named("payments-dlt");
     let failure = wait("timeouts of the payment gateway", || {
         let found = home.run(&["dlq", "failures", dlq, "-o", "json"]);
         let failures = if found.code == 0 { found.json()["failures"].clone() } else { Value::Null };
@@ -61,8 +72,8 @@ fn an_incident_from_the_first_dead_letter_to_the_last_confirmed_one() {
         };
         failures.as_array().into_iter().flatten().find(timeout).cloned()
     });
-    assert_eq!(failure["group"], "redrive-demo.email");
-    assert_eq!(failure["origin_topic"], "redrive-demo.payments");
+    assert_eq!(failure["group"], named("email"));
+    assert_eq!(failure["origin_topic"], named("payments"));
     assert!(failure["frame"].as_str().unwrap().starts_with("shop.PaymentGateway.charge"), "{failure}");
     let id = failure["id"].as_str().unwrap();
 
@@ -92,7 +103,7 @@ fn an_incident_from_the_first_dead_letter_to_the_last_confirmed_one() {
     let plan = home.run(&["plan", dlq, "--failure", id, "-o", "json"]).code(0).json();
     assert_eq!(plan["guarantee"], "exactly_once");
     let seen_by = plan["preflight"]["groups_that_will_see_them"].as_array().unwrap();
-    assert!(seen_by.contains(&Value::from("redrive-demo.email")), "{plan}");
+    assert!(seen_by.contains(&Value::from(named("email"))), "{plan}");
     let refused = home.run(&["run", "plan.jsonl"]).code(4);
     assert!(refused.err.contains("--yes"), "{}", refused.err);
     let run = home
@@ -119,11 +130,11 @@ fn an_incident_from_the_first_dead_letter_to_the_last_confirmed_one() {
         (Some(0), Some(pending_before))
     );
 
-    drop(shop);
+    shop.close();
     home.run(&[&demo[..], &["--clean", "--yes"]].concat()).code(0);
     wait("the shop's topics to be gone", || {
         let topics = home.run(&["topics", "list", "-o", "json"]).code(0).json();
-        let left = |t: &Value| t["name"].as_str().is_some_and(|n| n.starts_with("redrive-demo."));
+        let left = |t: &Value| t["name"].as_str().is_some_and(|n| n.starts_with(&prefix));
         (!topics["topics"].as_array().unwrap().iter().any(left)).then_some(())
     });
 }

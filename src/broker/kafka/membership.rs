@@ -10,7 +10,6 @@ use super::catalog::{c_name, exists};
 use super::client::{Client, Context, named};
 use super::copy::Copier;
 use super::ffi::Look;
-use super::reaper::Reaped;
 use super::{Ports, errors};
 use crate::broker::{BrokerError, ErrorKind, Fut, Membership, Name, Shard};
 use crate::event::Record;
@@ -18,6 +17,9 @@ use crate::event::Record;
 /// Most records of one poll (Kafka's `max.poll.records`) and their bytes.
 const POLL_RECORDS: usize = 500;
 const POLL_BYTES: usize = 1 << 20;
+
+/// How often is looked whether a poll under way has ended.
+const RELEASE: Duration = Duration::from_millis(20);
 
 struct Member {
     consumer: Client<BaseConsumer<Context>>,
@@ -126,8 +128,18 @@ impl Membership for Member {
             let Self { consumer, group } = *self;
             let what = format!("leave group {group}");
             // Closing commits nothing, and tells the coordinator.
-            let closing =
-                tokio::task::spawn_blocking(move || drop(Arc::into_inner(consumer).map(Reaped::into_inner)));
+            let closing = async {
+                let mut shared = consumer;
+                // A poll whose caller did not wait for it still holds the consumer.
+                let alone = loop {
+                    match Arc::try_unwrap(shared) {
+                        Ok(alone) => break alone,
+                        Err(still) => shared = still,
+                    }
+                    tokio::time::sleep(RELEASE).await;
+                };
+                tokio::task::spawn_blocking(move || drop(alone.into_inner())).await
+            };
             if tokio::time::timeout(deadline, closing).await.is_err() {
                 let why = format!("it took longer than {} s", deadline.as_secs_f32());
                 return Err(BrokerError::new(ErrorKind::TimedOut, what, why));
