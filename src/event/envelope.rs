@@ -182,7 +182,7 @@ impl Source<'_> {
 
 fn nservicebus(from: &Source<'_>) -> Option<Envelope> {
     let types = from.header(&["NServiceBus.EnclosedMessageTypes"]);
-    // `Shop.OrderPlaced, Shop.Messages, Version=1.2.0.0, …; next type`
+    // `Sales.OrderPlaced, Sales.Messages, Version=1.2.0.0, …; next type`
     let first = types.as_deref().and_then(|t| t.split(';').next()).unwrap_or_default();
     let version = first.split("Version=").nth(1).and_then(|v| v.split(',').next());
     Some(Envelope {

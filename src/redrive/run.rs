@@ -19,7 +19,7 @@ use super::plan::{Plan, damaged};
 use super::rules::check_forced;
 use super::window;
 use crate::broker::{Guarantee, Name};
-use crate::context::{Cx, Sink};
+use crate::context::{Cx, Progress, Sink};
 use crate::ledger::fold::Owner;
 use crate::ledger::row::OwnerState;
 use crate::ledger::{Disposition, Ledger};
@@ -29,6 +29,9 @@ use crate::text::{Fault, FaultKind, units};
 
 /// An owner row that is older than this is of a run that died.
 const STALE: i64 = 30_000;
+
+/// How often is looked whether another run still lives.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Executes a plan. `tell` is called with how far it is, at most ten times a second.
 pub async fn run(
@@ -55,16 +58,34 @@ pub async fn run(
         remaining: plan.letters.len() as u64,
         ..RunAnswer::default()
     };
-    if let Some(done) = all_handled(plan, &source, ledger.ledger()) {
-        answer.already_handled = done;
-        answer.remaining = 0;
-        return Ok(answer);
-    }
-    let live = ledger.ledger().and_then(|l| l.owner(&source)).filter(|o| is_live(cx, o));
-    if let Some(owner) = live.filter(|_| !request.take_over) {
-        return Err(occupied(owner, &plan.header.source.topic));
-    }
-    let takes_over = live.is_some();
+    // Another run of the topic may have died, or be about to end: it is given the time to show life.
+    let mut first_seen = None;
+    let takes_over = loop {
+        if let Some(done) = all_handled(plan, &source, ledger.ledger()) {
+            answer.already_handled = done;
+            answer.remaining = 0;
+            return Ok(answer);
+        }
+        let live = ledger.ledger().and_then(|l| l.owner(&source)).filter(|o| is_live(cx, o));
+        let Some(owner) = live.filter(|_| !request.take_over) else { break live.is_some() };
+        let now = cx.clock.monotonic();
+        let (row, since) = *first_seen.get_or_insert((owner.at, now));
+        if owner.at != row || now.saturating_sub(since).as_millis() > STALE.unsigned_abs().into() {
+            return Err(occupied(owner, &plan.header.source.topic));
+        }
+        let waiting = format!("run {} of {}, to end or to show that it died", owner.run, owner.operator);
+        sink.progress(Progress {
+            what: "waiting".to_owned(),
+            waiting: Some(waiting.clone()),
+            ..Progress::default()
+        });
+        tell(RunAnswer { waiting: Some(waiting), ..answer.clone() });
+        tokio::select! {
+            () = cancel.cancelled() => return Err(Fault::cancelled()),
+            () = tokio::time::sleep(LOOK_AGAIN) => {}
+        }
+        ledger.refresh(sink, cancel).await?;
+    };
     let Some(writer) = cx.broker.writer() else { return Err(read_only(cx)) };
     let health = cluster::health(cx).await?;
     if let Some(why) = health.weak.filter(|_| !plan.forces("ledger_weak")) {
@@ -194,7 +215,7 @@ fn occupied(owner: &Owner, topic: &str) -> Fault {
     Fault::refused("fenced", format!("another run of {topic} is under way"))
         .why(format!("run {} of {} on {}{since}", owner.run, owner.operator, owner.host))
         .hint(format!(
-            "wait for its end (a run that died is given up after {}), or take over: that run is then stopped",
+            "wait for its end (a run that shows no life for {} is given up), or take over: that run is then stopped",
             units::duration(Duration::from_millis(STALE.unsigned_abs()))
         ))
 }

@@ -218,7 +218,8 @@ async fn a_second_operator_is_refused_and_one_that_takes_over_stops_the_first() 
     const LETTERS: usize = 300;
     let bench = Bench::new(3, &[]).await;
     bench.bury_many(LETTERS, 30).await;
-    let (file, plan) = bench.plan(&["--rate", "60"]).await;
+    // Slow enough to renew its ownership while the second one looks on.
+    let (file, plan) = bench.plan(&["--rate", "15"]).await;
     plan.with(0);
     let first = bench.start(&file, &["--operator", "ada"]);
     // Until the first one owns the topic.

@@ -81,7 +81,8 @@ async fn a_record_that_is_too_large_is_parked_and_the_rest_of_its_key_is_held() 
     assert_eq!((run.redriven, run.held, run.remaining, run.stopped), (7, 1, 0, None));
     assert_eq!(run.parked.len(), 1);
     assert_eq!((run.parked[0].partition, run.parked[0].offset), (0, 4));
-    assert!(run.aborted_records > 0);
+    // The large one was sent alone, so nothing else was aborted with it.
+    assert_eq!(run.aborted_records, 0);
     let values: Vec<Bytes> = world.read(TARGET).await.into_iter().filter_map(|r| r.value).collect();
     let of_b: Vec<&Bytes> = values.iter().filter(|v| v.starts_with(b"b@")).collect();
     assert_eq!(of_b, [&Bytes::from_static(b"b@0:1")]);
@@ -110,7 +111,8 @@ async fn replanned(world: &World, plan: &Plan) -> Arc<Plan> {
 async fn a_second_operator_is_refused_and_takes_over_only_when_told_so() {
     let world = World::new().await;
     let mut request = World::request();
-    request.rate = Some(4);
+    // Slow enough to renew its ownership while the second one looks on.
+    request.rate = Some(1);
     let plan = Arc::clone(&world.plan_with(request).await.unwrap().plan);
     let first = {
         let (cx, plan) = (world.cx("ada"), Arc::clone(&plan));
