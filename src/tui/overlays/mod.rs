@@ -1,6 +1,8 @@
 //! What lies over a screen and takes the keys meanwhile.
 
 mod consent;
+#[cfg(test)]
+mod consent_tests;
 pub mod filter;
 mod help;
 mod notices;

@@ -320,7 +320,7 @@ impl Inspector {
         out
     }
 
-    fn all(&self, pen: &mut Pen<'_>, subject: &Subject, pagers: &Pagers, look: &Look<'_>, hits: &mut Hits) {
+    fn all(pen: &mut Pen<'_>, subject: &Subject, pagers: &Pagers, look: &Look<'_>, hits: &mut Hits) {
         let mut lines = match subject {
             Subject::Letter(row) => failure::summary(row, look),
             Subject::Record(record) => {
@@ -450,7 +450,7 @@ impl Screen for Inspector {
         line::draw(pen, 1, 0, &self.tabs(subject));
         let mut body = pen.below(1);
         match self.page {
-            Page::All => self.all(&mut body, subject, pagers, &look, hits),
+            Page::All => Self::all(&mut body, subject, pagers, &look, hits),
             Page::Key => payload(&mut body, "key", &pagers.key, subject.payload().0.as_ref(), hits),
             Page::Value => payload(&mut body, "value", &pagers.value, subject.payload().1.as_ref(), hits),
             Page::Headers => section(&mut body, &[Span::dim("headers")], &pagers.headers, hits),

@@ -203,13 +203,14 @@ impl PlanForm {
     /// The dialog before a run; `careful` asks for the count in any case.
     pub fn consent(&self, profile: &str, careful: bool) -> Option<Consent> {
         let plan = self.plan()?;
-        let targets: Vec<_> = plan.targets.iter().map(|t| t.to_string()).collect();
+        let targets: Vec<_> = plan.targets.iter().map(ToString::to_string).collect();
         let mut lines = vec![
             format!("Redrive {} of {}", letters(plan.records), plan.topic),
             format!("to {} on {profile}", targets.join(", ")),
             guarantee(plan.guarantee).to_owned(),
         ];
-        let groups: Vec<_> = plan.preflight.groups_that_will_see_them.iter().map(|g| g.to_string()).collect();
+        let groups: Vec<_> =
+            plan.preflight.groups_that_will_see_them.iter().map(ToString::to_string).collect();
         if groups.is_empty() {
             lines.push("No consumer group with commits on the target is known.".to_owned());
         } else {
@@ -224,7 +225,9 @@ impl PlanForm {
     pub fn command(&self) -> String {
         let request = &self.request;
         let mut out = format!("plan {}", quoted(&request.letters.topic));
-        let mut option = |name: &str, value: &str| out.push_str(&format!(" {name} {}", quoted(value)));
+        let mut option = |name: &str, value: &str| {
+            out.extend([" ", name, " ", &quoted(value)]);
+        };
         if let Some(failure) = &request.letters.failure {
             option("--failure", failure);
         }

@@ -473,7 +473,7 @@ mod tests {
             time: None,
             key: None,
             value: Some(vec![b'x'; bytes].into()),
-            headers: Default::default(),
+            headers: crate::event::Headers::default(),
             lease: None,
         }
     }
