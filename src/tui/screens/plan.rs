@@ -231,6 +231,11 @@ impl PlanForm {
         if let Some(failure) = &request.letters.failure {
             option("--failure", failure);
         }
+        if let Some(only) = &request.only {
+            let places: Vec<_> =
+                only.iter().map(|(partition, offset)| format!("{partition}:{offset}")).collect();
+            option("--only", &places.join(","));
+        }
         if let Into::Topic(topic) = &request.into {
             option("--into", &format!("topic:{topic}"));
         }
@@ -524,4 +529,19 @@ pub fn quoted(word: &str) -> String {
         return word.to_owned();
     }
     format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_copied_command_names_the_same_letters_and_options() {
+        let mut form = PlanForm::new(request(&"it's-dlt".into(), None, Some(vec![(2, 118), (0, 7)])));
+        form.change(Field::Rate, "200").unwrap();
+        form.change(Field::Into, "replay").unwrap();
+        let command = r"plan 'it'\''s-dlt' --only 2:118,0:7 --into topic:replay --rate 200";
+        assert_eq!(form.command(), command);
+        assert!(form.change(Field::Rate, "0").is_err());
+    }
 }
