@@ -11,6 +11,11 @@ pub fn row(state: &State) -> Result<(), String> {
     }
 }
 
+/// The screen is a list.
+pub fn listed(state: &State) -> Result<(), String> {
+    state.view().list().map(drop).ok_or_else(|| "this is no list".to_owned())
+}
+
 /// Dead letters can be redriven: there is one, and the broker can be written to.
 pub fn plan(state: &State) -> Result<(), String> {
     row(state)?;
@@ -31,4 +36,20 @@ pub fn stoppable(state: &State) -> Result<(), String> {
     let runs = state.job.as_ref().is_some_and(|job| job.ended.is_none());
     let shown = matches!(state.screen(), Screen::Run(run) if run.is_job());
     if runs && shown { Ok(()) } else { Err("this run is over; ctrl-c again quits".to_owned()) }
+}
+
+/// There is a plan.
+pub fn planned(state: &State) -> Result<(), String> {
+    match state.screen() {
+        Screen::Plan(form) if form.plan().is_none() => Err("the plan is not ready".to_owned()),
+        _ => Ok(()),
+    }
+}
+
+/// The record that is shown is a letter whose origin is known.
+pub fn origin(state: &State) -> Result<(), String> {
+    match state.screen() {
+        Screen::Inspector(inspector) => inspector.origin().map(drop),
+        _ => Ok(()),
+    }
 }

@@ -186,14 +186,25 @@ pub const REGISTRY: &[Command] = &[
     c(Id::Filter, "list.filter", "filter", "Filters as you type: text, /expression, !not, -f fuzzy.")
         .on(&[List])
         .keys(&["/"])
-        .footer(7),
-    c(Id::Mark, "list.mark", "mark", "Marks the row.").on(&[List]).keys(&["space"]),
+        .footer(7)
+        .when(enabled::listed),
+    c(Id::Mark, "list.mark", "mark", "Marks the row.").on(&[List]).keys(&["space"]).when(enabled::listed),
     c(Id::MarkAll, "list.mark-all", "mark all", "Marks all rows that pass the filter.")
         .on(&[List])
-        .keys(&["*"]),
-    c(Id::Unmark, "list.unmark", "unmark", "Takes all marks away.").on(&[List]).keys(&["ctrl-\\"]),
-    c(Id::Sort, "list.sort", "order by", "Orders by the next column.").on(&[List]).keys(&["o"]),
-    c(Id::Reverse, "list.reverse", "reverse", "Turns the order round.").on(&[List]).keys(&["O"]),
+        .keys(&["*"])
+        .when(enabled::listed),
+    c(Id::Unmark, "list.unmark", "unmark", "Takes all marks away.")
+        .on(&[List])
+        .keys(&["ctrl-\\"])
+        .when(enabled::listed),
+    c(Id::Sort, "list.sort", "order by", "Orders by the next column.")
+        .on(&[List])
+        .keys(&["o"])
+        .when(enabled::listed),
+    c(Id::Reverse, "list.reverse", "reverse", "Turns the order round.")
+        .on(&[List])
+        .keys(&["O"])
+        .when(enabled::listed),
     c(
         Id::OpenOverview,
         "overview.open",
@@ -202,7 +213,8 @@ pub const REGISTRY: &[Command] = &[
     )
     .on(&[Overview])
     .keys(&["enter"])
-    .footer(99),
+    .footer(99)
+    .when(enabled::listed),
     c(Id::OpenTopics, "topics.open", "records", "Shows the topic's latest records.")
         .on(&[Topics])
         .keys(&["enter"])
@@ -357,7 +369,7 @@ pub const REGISTRY: &[Command] = &[
         .keys(&["gf"])
         .footer(65)
         .cli("get TOPIC 0 0")
-        .when(enabled::row),
+        .when(enabled::origin),
     c(Id::Choose, "plan.choose", "choose", "Does what is under the cursor, or changes it.")
         .on(&[Plan])
         .keys(&["enter"])
@@ -379,7 +391,7 @@ pub const REGISTRY: &[Command] = &[
         .footer(90)
         .risk(Risk::Local)
         .cli("plan TOPIC --save FILE")
-        .when(enabled::row),
+        .when(enabled::planned),
     c(Id::StopRun, "run.stop", "stop", "Stops after this transaction; what is written stays written.")
         .on(&[Run])
         .keys(&["ctrl-c"])

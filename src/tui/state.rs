@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::command::Scope;
+use super::command::{Id, Scope};
 use super::hits::Hits;
 use super::keymap::{Chord, Keymap};
 use super::message::{Effect, RequestId};
@@ -67,6 +67,8 @@ pub struct State {
     pub overlays: Vec<Overlay>,
     /// A begun sequence, and since when.
     pub begun: (Vec<Chord>, Timestamp),
+    /// Commands given while there was nothing on the screen yet that they could be about.
+    pub ahead: Vec<Id>,
     /// Notices, the oldest first.
     pub notices: VecDeque<Notice>,
     /// Whether the latest notice was seen.
@@ -105,6 +107,7 @@ impl State {
             left: None,
             overlays: Vec::new(),
             begun: (Vec::new(), now),
+            ahead: Vec::new(),
             notices: VecDeque::new(),
             notice_seen: true,
             job: None,
@@ -194,6 +197,12 @@ impl State {
     pub fn next_request(&mut self) -> RequestId {
         self.next += 1;
         RequestId(self.next)
+    }
+
+    /// Whether the seen screen has nothing to act on yet, and soon will.
+    pub fn is_waiting(&self) -> bool {
+        let view = self.view();
+        view.is_empty() && (view.waits_for().is_some() || self.picture.generation == 0)
     }
 
     /// Lets the seen screen ask what it wants to know, where it wants to.

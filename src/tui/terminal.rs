@@ -65,7 +65,10 @@ impl Terminal {
 
     /// Forgets what is on the screen; the next frame is drawn whole.
     pub fn forget(&mut self) -> io::Result<()> {
-        self.inner.clear()
+        write("\x1b[2J")?;
+        // Not `clear`: that one asks the terminal where its cursor is, and waits for the answer.
+        self.inner = ratatui::Terminal::new(CrosstermBackend::new(stdout()))?;
+        Ok(())
     }
 
     /// Takes the mouse, or leaves it.
@@ -93,7 +96,7 @@ impl Terminal {
     /// Takes the terminal again after it was given back.
     pub fn resume(&mut self) -> io::Result<()> {
         enter(self.mouse)?;
-        self.inner.clear()
+        self.forget()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::act;
+use super::command::{Command, Id, Scope};
 use super::dead_letters;
 use super::hits::Spot;
 use super::keymap::{Chord, Code, Meaning};
@@ -14,6 +15,9 @@ use super::theme::Sign;
 use crate::ask::{Answer, Event};
 use crate::observe::snapshot::Snapshot;
 use crate::text::Fault;
+
+/// So many commands wait for the content of a screen at most.
+const AHEAD: usize = 16;
 
 /// Lines that one turn of the wheel moves.
 const WHEEL: isize = 3;
@@ -56,6 +60,7 @@ pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
         }
     }
     state.ask(&mut effects);
+    catch_up(state, &mut effects);
     effects
 }
 
@@ -72,9 +77,34 @@ fn key(state: &mut State, chord: Chord, effects: &mut Vec<Effect>) {
     let mut sequence = std::mem::take(&mut state.begun.0);
     sequence.push(chord);
     match state.keymap.meaning(&state.scopes(), &sequence) {
-        Meaning::Command(id) => act::command(state, id, effects),
+        Meaning::Command(id) => command(state, id, effects),
         Meaning::Prefix => state.begun = (sequence, state.now),
         Meaning::Nothing => {}
+    }
+}
+
+/// Does a command; one about the content of a screen that has none yet waits for it, so that an operator who
+/// knows the way need not wait at each step.
+fn command(state: &mut State, id: Id, effects: &mut Vec<Effect>) {
+    let everywhere = Command::of(id).is_some_and(|command| command.scopes.contains(&Scope::Global));
+    if everywhere || id == Id::Filter || !state.is_waiting() {
+        state.ahead.clear();
+        act::command(state, id, effects);
+    } else if state.ahead.len() < AHEAD {
+        state.ahead.push(id);
+    }
+}
+
+/// Does what was waiting for the content of the seen screen.
+fn catch_up(state: &mut State, effects: &mut Vec<Effect>) {
+    while !state.ahead.is_empty() && !state.is_waiting() {
+        let id = state.ahead.remove(0);
+        act::command(state, id, effects);
+        state.ask(effects);
+        if !state.overlays.is_empty() {
+            // Nothing is typed ahead into a dialog.
+            state.ahead.clear();
+        }
     }
 }
 

@@ -31,7 +31,8 @@ impl Notices {
 
     /// Draws it over `body`.
     pub fn draw(&self, state: &State, buffer: &mut Buffer, body: Rect) {
-        let mut pen = framed(buffer, state, body, (100, body.height), "notices");
+        let lines = u16::try_from(state.notices.len() * 2).unwrap_or(u16::MAX).min(body.height);
+        let mut pen = framed(buffer, state, body, (100, lines.max(3)), "notices");
         if state.notices.is_empty() {
             pen.put(0, 0, "nothing was told yet", Role::Dim);
         }

@@ -167,11 +167,11 @@ impl Palette {
         let top = (self.cursor + 1).saturating_sub(shown);
         for (y, (place, found)) in (1..height - 1).zip(self.found.iter().enumerate().skip(top)) {
             let Some(entry) = self.entries.get(*found) else { continue };
-            let name = (area.width / 3).max(24);
+            let name = (area.width / 3).max(32);
             pen.cell(1, y, name, &entry.line, Role::Title);
-            pen.cell(name + 2, y, 10, &entry.keys, Role::Key);
-            let help = area.width.saturating_sub(name + 14);
-            pen.cell(name + 13, y, help, &entry.help, Role::Dim);
+            pen.cell(name + 2, y, 8, &entry.keys, Role::Key);
+            let help = area.width.saturating_sub(name + 12);
+            pen.cell(name + 11, y, help, &entry.help, Role::Dim);
             if place == self.cursor {
                 pen.shade(0, y, area.width, Role::Select);
             }

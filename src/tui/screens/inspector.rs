@@ -427,6 +427,10 @@ impl Screen for Inspector {
         }
     }
 
+    fn is_empty(&self) -> bool {
+        self.subject.is_none()
+    }
+
     fn command_line(&self) -> Option<String> {
         let at = match (&self.subject, &self.wanted) {
             (Some(subject), _) => &subject.record().at,

@@ -69,6 +69,10 @@ pub trait View {
     fn list_mut(&mut self) -> Option<&mut List> {
         None
     }
+    /// Whether there is nothing on it to act on.
+    fn is_empty(&self) -> bool {
+        self.list().is_some_and(|list| list.order.is_empty())
+    }
     /// The number of columns of its list.
     fn columns(&self) -> usize {
         0

@@ -171,7 +171,8 @@ impl Overview {
         let count = picture.attention.len();
         let x = pen.put(1, 0, "NEEDS ATTENTION", Role::Title);
         if count == 0 {
-            pen.put(x + 1, 0, "0", Role::Title);
+            let known = if picture.generation == 0 { DASH } else { "0" };
+            pen.put(x + 1, 0, known, Role::Title);
             let text = match picture.generation {
                 0 => "looking at the cluster for the first time…",
                 _ => "nothing: no lag that grows, no stalled group, no new failure",
@@ -354,6 +355,7 @@ fn lag(picture: &Snapshot) -> Panel {
 fn dead_letters(picture: &Snapshot) -> Panel {
     let totals = &picture.totals;
     let records: Option<u64> = picture.dead_letters.iter().map(|row| row.records).sum();
+    let records = records.filter(|_| totals.pending.is_some());
     let of = records.map(|n| format!(" of {}", units::count(n))).unwrap_or_default();
     let mut beside = Vec::new();
     beside.extend(totals.arrivals_per_minute.map(|n| format!("arrivals {}/min", units::number(n))));

@@ -373,6 +373,10 @@ impl View for PlanForm {
         }
     }
 
+    fn is_empty(&self) -> bool {
+        self.plan().is_none()
+    }
+
     fn command_line(&self) -> Option<String> {
         Some(self.command())
     }

@@ -245,10 +245,13 @@ impl View for Topic {
             row.bytes_per_second.map(units::about_bytes_rate).unwrap_or_default(),
             row.retention_ms.map(|ms| format!("kept {}", units::age(ms))).unwrap_or_default(),
             row.cleanup_policy.clone().unwrap_or_default(),
-            if dead.is_empty() { String::new() } else { format!("dead letters in {}", dead.join(", ")) },
         ];
         let facts: Vec<String> = facts.into_iter().filter(|fact| !fact.is_empty()).collect();
         pen.put(1, 0, &facts.join(" · "), Role::Text);
+        let wide = pen.width();
+        if !dead.is_empty() {
+            pen.right(wide.saturating_sub(1), 1, &format!("dead letters in {}", dead.join(", ")), Role::Warn);
+        }
         if let Some(error) = &row.error {
             pen.put(1, 1, &format!("{} {error}", Sign::Fail.glyph()), Role::Fail);
         } else {

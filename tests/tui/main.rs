@@ -1,0 +1,11 @@
+//! The console without a terminal: what it draws, what it asks, what it does with keys.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may end with a panic")]
+
+mod bench;
+mod drill;
+mod hostile;
+mod keys;
+mod made_up;
+mod registry;
+mod screens;
