@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::command::{Command, Id};
 use super::dead_letters;
-use super::enabled;
 use super::keymap::{Chord, Code, Meaning};
 use super::message::Effect;
 use super::overlays::{FilterPrompt, Help, Notices, Overlay, Palette};
@@ -19,8 +18,6 @@ const TWICE: i64 = 1_000;
 
 /// Does a command, or tells why it cannot be done.
 pub fn command(state: &mut State, id: Id, effects: &mut Vec<Effect>) {
-    // Where nothing can be stopped, its key is the one that cancels everywhere.
-    let id = if id == Id::StopRun && enabled::stoppable(state).is_err() { Id::Cancel } else { id };
     if let Some(Err(why)) = Command::of(id).map(|command| (command.enabled)(state)) {
         match id {
             // Where no run goes on, the key means what it means everywhere.

@@ -65,7 +65,7 @@ impl Effects {
             }
             Effect::Extras => self.extra.as_ref().map(|extra| Message::Extras(extra.commands())),
             Effect::Extra(line) => self.extra.as_ref().map(|extra| Message::Said(extra.run(&line))),
-            Effect::Copy(text) => Some(copy(&text, terminal)?),
+            Effect::Copy(text) => Some(copy(&text)?),
             Effect::Save(plan, path) => {
                 let mailbox = Arc::clone(&self.mailbox);
                 self.tasks.spawn_blocking(move || {
@@ -119,11 +119,11 @@ impl Effects {
 }
 
 /// Copies through the terminal, which says nothing about whether it did.
-fn copy(text: &str, terminal: &Terminal) -> io::Result<Message> {
+fn copy(text: &str) -> io::Result<Message> {
     if text.len() > CLIPBOARD {
         let why = format!("{} bytes are more than the {CLIPBOARD} that terminals take", text.len());
         return Ok(Message::Said(Err(Fault::failed("clipboard", "not copied").why(why))));
     }
-    terminal.copy(text)?;
+    Terminal::copy(text)?;
     Ok(Message::Said(Ok(format!("copied {} characters through the terminal (OSC 52)", text.chars().count()))))
 }

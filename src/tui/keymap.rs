@@ -110,7 +110,7 @@ impl Chord {
             match Self::parse(word) {
                 Some(chord) => out.push(chord),
                 // Letters side by side; a modifier or a name mistyped is not taken for letters.
-                None if word.chars().all(|c| c.is_alphanumeric()) && word.chars().count() <= 3 => {
+                None if word.chars().all(char::is_alphanumeric) && word.chars().count() <= 3 => {
                     out.extend(word.chars().map(|c| Self::plain(Code::Char(c))));
                 }
                 None => return Err(format!("`{word}` is no key")),

@@ -210,7 +210,6 @@ fn broken(e: &std::io::Error) -> Fault {
 }
 
 /// The terminal must come back from a panic too; a test asks for one.
-#[expect(clippy::panic, reason = "asked for by a test")]
 fn panic_if_a_test_wants_it() {
     assert!(std::env::var_os("REDRIVE_TEST_PANIC").is_none(), "panicked because REDRIVE_TEST_PANIC is set");
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::command::{Id, Scope};
+use super::command::Scope;
 use super::hits::Hits;
 use super::keymap::{Chord, Keymap};
 use super::message::{Effect, RequestId};
@@ -67,8 +67,8 @@ pub struct State {
     pub overlays: Vec<Overlay>,
     /// A begun sequence, and since when.
     pub begun: (Vec<Chord>, Timestamp),
-    /// Commands given while there was nothing on the screen yet that they could be about.
-    pub ahead: Vec<Id>,
+    /// Keys pressed while there was nothing on the screen yet that they could be about.
+    pub ahead: Vec<Chord>,
     /// Notices, the oldest first.
     pub notices: VecDeque<Notice>,
     /// Whether the latest notice was seen.

@@ -78,7 +78,7 @@ impl Terminal {
     }
 
     /// Copies a text through the terminal (OSC 52).
-    pub fn copy(&self, text: &str) -> io::Result<()> {
+    pub fn copy(text: &str) -> io::Result<()> {
         use base64::Engine as _;
         let text = base64::engine::general_purpose::STANDARD.encode(text);
         write(&format!("\x1b]52;c;{text}\x07"))

@@ -20,6 +20,8 @@ pub enum Role {
     Key,
     /// A value.
     Value,
+    /// A history.
+    Chart,
     /// All well.
     Ok,
     /// Will hurt.
@@ -102,14 +104,13 @@ impl Theme {
     /// The style of a role.
     pub fn style(&self, role: Role) -> Style {
         let modifier = match role {
-            Role::Text | Role::Ok | Role::Value => Modifier::empty(),
+            Role::Text | Role::Ok | Role::Value | Role::Chart => Modifier::empty(),
             Role::Dim => Modifier::DIM,
-            Role::Title => Modifier::BOLD,
-            Role::Key | Role::Warn => Modifier::UNDERLINED,
+            Role::Title | Role::Key | Role::Write => Modifier::BOLD,
+            Role::Warn => Modifier::UNDERLINED,
             Role::Fail => Modifier::BOLD.union(Modifier::UNDERLINED),
             Role::Mark => Modifier::BOLD.union(Modifier::REVERSED),
             Role::Select => Modifier::REVERSED,
-            Role::Write => Modifier::BOLD,
         };
         if self.depth == Depth::None {
             return Style::new().add_modifier(modifier);
@@ -118,7 +119,7 @@ impl Theme {
         match role {
             Role::Text => style,
             Role::Dim | Role::Title | Role::Select => style.add_modifier(modifier),
-            Role::Key => style.fg(Color::Cyan),
+            Role::Key | Role::Chart => style.fg(Color::Cyan),
             Role::Value | Role::Ok => style.fg(Color::Green),
             Role::Warn => style.fg(Color::Yellow).add_modifier(Modifier::BOLD),
             Role::Fail => style.fg(Color::Red).add_modifier(Modifier::BOLD),
@@ -155,21 +156,19 @@ fn ascii(c: char) -> char {
         '▲' => '!',
         '✖' => 'x',
         '◌' => '~',
-        '✔' => 'v',
         '▸' | '→' | '…' => '>',
         '←' => '<',
         '·' | '─' | '▄' => '-',
         '│' | '▌' => '|',
-        '┌' | '┐' | '└' | '┘' => '+',
+        '┌' | '┐' | '└' | '┘' | '▆' => '+',
         '▁' => '_',
         '▂' | '░' => '.',
         '▃' => ':',
         '▅' => '=',
-        '▆' => '+',
         '▇' => '*',
         '█' => '#',
         '↑' => '^',
-        '↓' => 'v',
+        '↓' | '✔' => 'v',
         _ if DASH.starts_with(c) => '-',
         _ => '?',
     }

@@ -16,7 +16,7 @@ use crate::ask::{Answer, Event};
 use crate::observe::snapshot::Snapshot;
 use crate::text::Fault;
 
-/// So many commands wait for the content of a screen at most.
+/// So many keys wait for the content of a screen at most.
 const AHEAD: usize = 16;
 
 /// Lines that one turn of the wheel moves.
@@ -76,35 +76,46 @@ fn key(state: &mut State, chord: Chord, effects: &mut Vec<Effect>) {
     }
     let mut sequence = std::mem::take(&mut state.begun.0);
     sequence.push(chord);
-    match state.keymap.meaning(&state.scopes(), &sequence) {
-        Meaning::Command(id) => command(state, id, effects),
+    let meaning = state.keymap.meaning(&state.scopes(), &sequence);
+    if waits(state, meaning) {
+        state.ahead.extend(sequence);
+        state.ahead.truncate(AHEAD);
+        return;
+    }
+    match meaning {
+        Meaning::Command(id) => {
+            state.ahead.clear();
+            act::command(state, id, effects);
+        }
         Meaning::Prefix => state.begun = (sequence, state.now),
         Meaning::Nothing => {}
     }
 }
 
-/// Does a command; one about the content of a screen that has none yet waits for it, so that an operator who
-/// knows the way need not wait at each step.
-fn command(state: &mut State, id: Id, effects: &mut Vec<Effect>) {
-    let everywhere = Command::of(id).is_some_and(|command| command.scopes.contains(&Scope::Global));
-    if everywhere || id == Id::Filter || !state.is_waiting() {
-        state.ahead.clear();
-        act::command(state, id, effects);
-    } else if state.ahead.len() < AHEAD {
-        state.ahead.push(id);
-    }
+/// Whether a key is about the content of a screen that has none yet: it waits then, so that an operator who knows
+/// the way need not wait at each step.
+fn waits(state: &State, meaning: Meaning) -> bool {
+    let about_content = match meaning {
+        Meaning::Command(Id::Filter) | Meaning::Prefix => false,
+        Meaning::Command(id) => Command::of(id).is_some_and(|c| !c.scopes.contains(&Scope::Global)),
+        // Behind others it may mean something on the screen that they lead to.
+        Meaning::Nothing => !state.ahead.is_empty(),
+    };
+    about_content && state.is_waiting()
 }
 
-/// Does what was waiting for the content of the seen screen.
+/// Does what waited for the content of the seen screen.
 fn catch_up(state: &mut State, effects: &mut Vec<Effect>) {
-    while !state.ahead.is_empty() && !state.is_waiting() {
-        let id = state.ahead.remove(0);
-        act::command(state, id, effects);
-        state.ask(effects);
+    if state.ahead.is_empty() || state.is_waiting() {
+        return;
+    }
+    for chord in std::mem::take(&mut state.ahead) {
         if !state.overlays.is_empty() {
             // Nothing is typed ahead into a dialog.
-            state.ahead.clear();
+            break;
         }
+        key(state, chord, effects);
+        state.ask(effects);
     }
 }
 

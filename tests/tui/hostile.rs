@@ -38,7 +38,7 @@ fn picture(name: &str) -> Snapshot {
     lost.top_failure = Some(name.into());
     picture.dead_letters = [lost].into();
     let mut attention = picture.attention.to_vec();
-    attention[0].what = name.to_owned();
+    name.clone_into(&mut attention[0].what);
     picture.attention = attention.into();
     picture
 }

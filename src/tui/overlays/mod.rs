@@ -129,6 +129,5 @@ pub(super) fn framed<'b>(
         width: width.saturating_sub(4),
         height: height.saturating_sub(2),
     };
-    drop(pen);
     Pen::new(buffer, state.theme, inside)
 }

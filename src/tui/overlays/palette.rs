@@ -121,12 +121,11 @@ impl Palette {
         match (chord.code, chord.ctrl) {
             (Code::Esc, _) | (Code::Char('c'), true) => return Stays::No,
             (Code::Enter, _) => {
-                match self.entry().map(|entry| entry.does.clone()) {
-                    Some(does) => perform(state, does, effects),
-                    None => {
-                        let text = format!("there is no command `{}`", self.input.text());
-                        state.tell(super::super::theme::Sign::Warn, text);
-                    }
+                if let Some(does) = self.entry().map(|entry| entry.does.clone()) {
+                    perform(state, does, effects);
+                } else {
+                    let text = format!("there is no command `{}`", self.input.text());
+                    state.tell(super::super::theme::Sign::Warn, text);
                 }
                 return Stays::No;
             }

@@ -111,7 +111,7 @@ impl Source for Rows<'_> {
             4 => age(row.last_timestamp).into(),
             _ => {
                 let history = row.arrivals.iter().map(|n| Some(*n as f64));
-                Cell::new(spark::bars(history, MINUTES), Role::Key)
+                Cell::new(spark::bars(history, MINUTES), Role::Chart)
             }
         }
     }

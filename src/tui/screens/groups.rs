@@ -90,7 +90,7 @@ impl Source for Rows<'_> {
             1 => status(group.status),
             2 => figure(group.lag, units::count),
             3 => figure(group.lag_seconds, seconds),
-            4 => Cell::new(spark::bars(group.trend.iter().copied().map(Some), 10), Role::Key),
+            4 => Cell::new(spark::bars(group.trend.iter().copied().map(Some), 10), Role::Chart),
             5 => figure(group.consumed_per_second, units::number),
             6 if group.falls_behind => Cell::new("never", Role::Warn),
             6 => figure(group.drain_seconds, seconds),

@@ -115,7 +115,6 @@ pub trait View {
 
 /// A screen.
 #[expect(missing_docs, reason = "each has its own module")]
-#[expect(clippy::large_enum_variant, reason = "there are a handful of them")]
 pub enum Screen {
     Welcome(Welcome),
     Overview(Overview),

@@ -257,7 +257,7 @@ fn panel(state: &State, number: u8, focused: bool, pen: &mut Pen<'_>) {
     let x = pen.put(1, 1, &panel.figure, Role::Title);
     pen.cell(x + 2, 1, width.saturating_sub(x + 1), &panel.beside, Role::Dim);
     let bars = spark::bars(panel.history.iter().copied(), usize::from(width));
-    pen.put(1, 2, &bars, Role::Key);
+    pen.put(1, 2, &bars, Role::Chart);
     for (y, (name, figure, role)) in (3..pen.height()).zip(&panel.rows) {
         let end = pen.right(1 + width, y, figure, *role);
         pen.cell(1, y, end.saturating_sub(2), name, Role::Text);

@@ -66,7 +66,7 @@ impl Source for Rows<'_> {
             0 => Cell::new(&*topic.name, Role::Title),
             1 => role(topic.role),
             2 => figure(topic.records_per_second, units::number),
-            3 => Cell::new(spark::bars(topic.trend.iter().copied().map(Some), 10), Role::Key),
+            3 => Cell::new(spark::bars(topic.trend.iter().copied().map(Some), 10), Role::Chart),
             4 => figure(topic.records, units::count),
             5 => topic.partitions.to_string().into(),
             6 => figure(topic.bytes_per_second, |n| units::about_bytes(n.max(0.0) as u64)),

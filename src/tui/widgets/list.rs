@@ -146,11 +146,12 @@ impl List {
 
     /// Filters and orders the rows anew; the cursor stays on its row.
     pub fn refresh(&mut self, source: &dyn Source) {
-        let mut passes = self.filter.test();
-        let everything = self.filter.is_empty();
-        let mut rows: Vec<usize> =
-            (0..source.len()).filter(|row| everything || passes(&source.text(*row))).collect();
-        drop(passes);
+        let mut rows: Vec<usize> = if self.filter.is_empty() {
+            (0..source.len()).collect()
+        } else {
+            let mut passes = self.filter.test();
+            (0..source.len()).filter(|row| passes(&source.text(*row))).collect()
+        };
         if let Some(column) = self.sort.column {
             rows.sort_by(|a, b| source.compare(*a, *b, column));
         }
@@ -272,8 +273,7 @@ mod tests {
 
     #[test]
     fn all_that_pass_the_filter_are_marked_and_unmarked() {
-        let mut list = List::default();
-        list.filter = Filter::new("a");
+        let mut list = List { filter: Filter::new("a"), ..List::default() };
         list.refresh(&Names(vec!["ab", "c", "ca"]));
         list.toggle_all();
         assert_eq!(list.marks.len(), 2);
