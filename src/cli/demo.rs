@@ -267,7 +267,9 @@ async fn clean(session: &Session<'_>, args: &Args, cx: &Cx, claim: Claim) -> End
 /// Shows what will be done, and asks; where nobody can be asked only `--yes` agrees.
 async fn agreed(session: &Session<'_>, yes: bool, lines: &[String]) -> Result<bool, Stop> {
     let out = session.output;
-    lines.iter().for_each(|line| out.note(line));
+    for line in lines {
+        out.note(line);
+    }
     if yes {
         return Ok(true);
     }
