@@ -120,6 +120,9 @@ impl Link {
         // own group's state, and without a group id that is a null pointer (`rd_kafka_handle_OffsetFetch`).
         let mut config = base.clone();
         config.set("group.id", format!("redrive-ro-{}", uuid::Uuid::new_v4()));
+        // With sparse connections a request that waits for a broker makes librdkafka 2.12 connect again without any
+        // pause while the broker is gone (`RD_KAFKA_OP_CONNECT` clears the back-off): half a core for nothing.
+        config.set("enable.sparse.connections", "false");
         let asking = BaseConsumer::from_config_and_context(&config, context)
             .map_err(|error| errors::kafka("connect", &error))?;
         let asking = Arc::new(Reaped::new(asking));
