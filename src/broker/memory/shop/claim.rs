@@ -334,7 +334,9 @@ mod tests {
         let stop = cancel.clone();
         let listening = look(&broker).await.unwrap();
         let task =
-            tokio::spawn(async move { listening.repairs(|cause| heard.try_send(cause).unwrap(), stop).await });
+            tokio::spawn(
+                async move { listening.repairs(|cause| heard.try_send(cause).unwrap(), stop).await },
+            );
         tokio::time::sleep(Duration::from_millis(50)).await;
         claim.tell_repair(Cause::MissingSku).await.unwrap();
         assert_eq!(hears.recv().await, Some(Cause::MissingSku));
