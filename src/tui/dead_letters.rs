@@ -18,7 +18,7 @@ use crate::filter::Selection;
 use crate::ledger::Disposition;
 use crate::letters::document::{FailuresRequest, LettersRequest};
 use crate::redrive::document::{PlanRequest, RunRequest};
-use crate::text::Fault;
+use crate::text::{Fault, Timestamp};
 
 /// Does a command, where it is one of these.
 pub fn command(state: &mut State, id: Id, effects: &mut Vec<Effect>) {
@@ -121,6 +121,13 @@ pub fn failures(topic: &Arc<str>) -> Screen {
 /// The latest records of a topic.
 pub fn records(topic: &str) -> Screen {
     Screen::Records(Records::latest(topic))
+}
+
+/// The records of a topic that fit a query as it is typed; the error says what is wrong with it.
+pub fn query(topic: &str, query: &str, now: Timestamp) -> Result<Screen, String> {
+    let mut records = Records::following(topic);
+    records.set_query(query, now)?;
+    Ok(Screen::Records(records))
 }
 
 /// New records of a topic.

@@ -188,6 +188,17 @@ fn a_click_selects_a_second_one_opens_and_the_wheel_scrolls() {
 }
 
 #[test]
+fn the_palette_takes_a_row_and_a_query() {
+    let bench = on_the_incident().keys("gt").press("palette").typed("3").keys("enter");
+    assert_eq!(bench.state.view().list().unwrap().cursor, 2);
+    let bench = bench.press("palette").typed("tail orders key=ord-7").keys("enter");
+    let Some((_, Request::Tail(request))) = bench.asked.last() else { panic!("{:?}", bench.asked) };
+    assert_eq!(request.selection.key.as_deref(), Some(&b"ord-7"[..]));
+    let bench = bench.press("palette").typed("tail orders from=yesterday").keys("enter");
+    bench.expect("▲");
+}
+
+#[test]
 fn a_line_of_the_help_is_done_with_enter() {
     on_the_incident().press("help").typed("dlqs").keys("enter").expect("▸ dead letters");
 }

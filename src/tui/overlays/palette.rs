@@ -14,7 +14,7 @@ use super::super::message::Effect;
 use super::super::places;
 use super::super::screens::group::Pane;
 use super::super::state::State;
-use super::super::theme::Role;
+use super::super::theme::{Role, Sign};
 use super::super::widgets::filter::rank;
 use super::super::widgets::{Input, Pen};
 use super::Stays;
@@ -121,11 +121,14 @@ impl Palette {
         match (chord.code, chord.ctrl) {
             (Code::Esc, _) | (Code::Char('c'), true) => return Stays::No,
             (Code::Enter, _) => {
+                if self.line(state) {
+                    return Stays::No;
+                }
                 if let Some(does) = self.entry().map(|entry| entry.does.clone()) {
                     perform(state, does, effects);
                 } else {
                     let text = format!("there is no command `{}`", self.input.text());
-                    state.tell(super::super::theme::Sign::Warn, text);
+                    state.tell(Sign::Warn, text);
                 }
                 return Stays::No;
             }
@@ -147,6 +150,26 @@ impl Palette {
             }
         }
         Stays::Yes
+    }
+
+    /// Takes a line with arguments: a row's number, or `tail TOPIC` with a query; whether it was one.
+    fn line(&self, state: &mut State) -> bool {
+        let text = self.input.text().trim();
+        if let Ok(row) = text.parse::<usize>() {
+            if let Some(list) = state.view_mut().list_mut() {
+                list.go(row.saturating_sub(1));
+            }
+            return true;
+        }
+        let Some((topic, query)) = text.strip_prefix("tail ").and_then(|rest| rest.trim().split_once(' '))
+        else {
+            return false;
+        };
+        match dead_letters::query(topic, query, state.now) {
+            Ok(screen) => act::push(state, screen),
+            Err(why) => state.tell(Sign::Warn, why),
+        }
+        true
     }
 
     /// Does the entry at a place, as a click does.

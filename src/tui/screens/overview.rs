@@ -20,6 +20,11 @@ const PANELS: [&str; 5] = ["THROUGHPUT", "LATENCY p99", "ERRORS", "LAG", "DEAD L
 /// The fewest lines of a dashboard: title, figure, history, one row.
 const PANEL_LINES: u16 = 4;
 
+/// The most rows of a dashboard.
+const MOST_ROWS: u16 = 12;
+/// The highest chart in lines.
+const HIGHEST_CHART: u16 = 10;
+
 /// Where an entry leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Leads {
@@ -214,16 +219,23 @@ impl Overview {
         let half = pen.height().saturating_sub(1) / 2;
         let wide = pen.width() - third;
         let focus = self.panel();
+        let panels: Vec<Panel> = (1..=5).map(|number| panel(&state.picture, number)).collect();
+        let rows = |panels: &[Panel]| panels.iter().map(|panel| panel.rows.len()).max().unwrap_or(0);
+        let (upper, lower) = panels.split_at(3);
+        let most = u16::try_from(rows(upper).max(rows(lower))).unwrap_or(u16::MAX).min(MOST_ROWS);
+        // What is left belongs to the charts.
+        let chart = half.saturating_sub(2 + most).clamp(1, HIGHEST_CHART);
+        let height = half.min(2 + chart + most);
         let places = [
-            (0, 0, third, half),
-            (third, 0, third, half),
-            (2 * third, 0, pen.width() - 2 * third, half),
-            (0, half + 1, third, half),
-            (third, half + 1, wide, half),
+            (0, 0, third),
+            (third, 0, third),
+            (2 * third, 0, pen.width() - 2 * third),
+            (0, height + 1, third),
+            (third, height + 1, wide),
         ];
-        for (number, (x, y, width, height)) in (1_u8..).zip(places) {
+        for ((number, panel), (x, y, width)) in (1_u8..).zip(&panels).zip(places) {
             let mut pen = pen.part(x, y, width, height);
-            panel(state, number, focus == Some(number), &mut pen);
+            panel.draw(number, focus == Some(number), chart, &mut pen);
             let area = pen.area();
             hits.add(area.x, area.y, area.width, area.height, Spot::Panel(usize::from(number)));
         }
@@ -238,29 +250,36 @@ struct Panel {
     rows: Vec<(String, String, Role)>,
 }
 
-fn panel(state: &State, number: u8, focused: bool, pen: &mut Pen<'_>) {
-    let picture = &state.picture;
-    let panel = match number {
+fn panel(picture: &Snapshot, number: u8) -> Panel {
+    match number {
         1 => throughput(picture),
         2 => latency(picture),
         3 => errors(picture),
         4 => lag(picture),
         _ => dead_letters(picture),
-    };
-    let title = PANELS.get(usize::from(number) - 1).copied().unwrap_or_default();
-    let width = pen.width().saturating_sub(2);
-    let x = pen.put(1, 0, &number.to_string(), Role::Key);
-    pen.put(x + 1, 0, title, Role::Title);
-    if focused {
-        pen.shade(1, 0, width, Role::Select);
     }
-    let x = pen.put(1, 1, &panel.figure, Role::Title);
-    pen.cell(x + 2, 1, width.saturating_sub(x + 1), &panel.beside, Role::Dim);
-    let bars = spark::bars(panel.history.iter().copied(), usize::from(width));
-    pen.put(1, 2, &bars, Role::Chart);
-    for (y, (name, figure, role)) in (3..pen.height()).zip(&panel.rows) {
-        let end = pen.right(1 + width, y, figure, *role);
-        pen.cell(1, y, end.saturating_sub(2), name, Role::Text);
+}
+
+impl Panel {
+    /// Draws it with a chart of so many lines.
+    fn draw(&self, number: u8, focused: bool, chart: u16, pen: &mut Pen<'_>) {
+        let title = PANELS.get(usize::from(number) - 1).copied().unwrap_or_default();
+        let width = pen.width().saturating_sub(2);
+        let x = pen.put(1, 0, &number.to_string(), Role::Key);
+        pen.put(x + 1, 0, title, Role::Title);
+        if focused {
+            pen.shade(1, 0, width, Role::Select);
+        }
+        let x = pen.put(1, 1, &self.figure, Role::Title);
+        pen.cell(x + 2, 1, width.saturating_sub(x + 1), &self.beside, Role::Dim);
+        let lines = spark::chart(&self.history, usize::from(width), usize::from(chart));
+        for (y, line) in (2..).zip(&lines) {
+            pen.put(1, y, line, Role::Chart);
+        }
+        for (y, (name, figure, role)) in (2 + chart..pen.height()).zip(&self.rows) {
+            let end = pen.right(1 + width, y, figure, *role);
+            pen.cell(1, y, end.saturating_sub(2), name, Role::Text);
+        }
     }
 }
 

@@ -23,6 +23,37 @@ pub fn bars(values: impl DoubleEndedIterator<Item = Option<f64>>, cells: usize) 
         .collect()
 }
 
+/// The same in several lines, the highest first.
+pub fn chart(values: &[Option<f64>], cells: usize, lines: usize) -> Vec<String> {
+    if lines <= 1 {
+        return vec![bars(values.iter().copied(), cells)];
+    }
+    let last = values.get(values.len().saturating_sub(cells)..).unwrap_or_default();
+    let known = |value: &Option<f64>| value.filter(|v| v.is_finite());
+    let largest = last.iter().filter_map(known).fold(0.0_f64, f64::max);
+    let steps = lines * BARS.len();
+    // Of all steps of all lines; the lowest is seen, as zero is in one line.
+    let heights: Vec<Option<usize>> = last
+        .iter()
+        .map(|value| {
+            let share = if largest > 0.0 { (known(value)? / largest).clamp(0.0, 1.0) } else { 0.0 };
+            known(value).map(|_| ((share * steps as f64).round() as usize).max(1))
+        })
+        .collect();
+    (0..lines)
+        .rev()
+        .map(|line| {
+            let cell =
+                |height: &Option<usize>| match height.map_or(0, |h| h.saturating_sub(line * BARS.len())) {
+                    0 => ' ',
+                    n => BARS[n.min(BARS.len()) - 1],
+                };
+            let blank = std::iter::repeat_n(' ', cells - last.len());
+            blank.chain(heights.iter().map(cell)).collect()
+        })
+        .collect()
+}
+
 /// A bar of `cells` cells, filled by `done` of `total`.
 pub fn meter(done: u64, total: u64, cells: usize) -> String {
     let share = if total == 0 { 1.0 } else { (done as f64 / total as f64).clamp(0.0, 1.0) };
@@ -48,6 +79,13 @@ mod tests {
         assert_eq!(bars(values.into_iter(), 2), "██");
         assert_eq!(bars(values.into_iter(), 5), "  █▂▂");
         assert_eq!(bars([Some(0.0)].into_iter(), 1), "▁");
+    }
+
+    #[test]
+    fn a_chart_of_several_lines_has_as_many_steps_more() {
+        let values = [Some(0.0), None, Some(12.0), Some(16.0)];
+        assert_eq!(chart(&values, 5, 2), ["   ▄█", " ▁ ██"]);
+        assert_eq!(chart(&values, 2, 1), ["▆█"]);
     }
 
     #[test]
