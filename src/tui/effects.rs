@@ -98,9 +98,15 @@ impl Effects {
         let cancel = CancellationToken::new();
         self.asked.insert(id, cancel.clone());
         let mailbox = Arc::clone(&self.mailbox);
+        let (told, stop) = (Arc::clone(&mailbox), cancel.clone());
+        let work = tokio::spawn(async move {
+            let tell = |event| told.tell(id, event);
+            desk.answer(request, &tell, stop).await
+        });
         self.tasks.spawn(async move {
-            let tell = |event| mailbox.tell(id, event);
-            let answer = desk.answer(request, &tell, cancel.clone()).await;
+            let answer = work.await.unwrap_or_else(|_| {
+                Err(Fault::failed("internal", "the request ended unexpectedly").hint("the log says where"))
+            });
             // The answer of whoever was sent away is nobody's; it also lets the token go.
             mailbox.done(id, answer);
             cancel.cancel();

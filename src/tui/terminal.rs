@@ -41,9 +41,15 @@ impl Terminal {
         static HOOK: Once = Once::new();
         HOOK.call_once(|| {
             let before = std::panic::take_hook();
+            let console = std::thread::current().id();
             std::panic::set_hook(Box::new(move |panic| {
-                give_back();
-                before(panic);
+                // A task that panics ends its request alone: the console goes on, and its screen stays whole.
+                if std::thread::current().id() == console || !OURS.load(Ordering::SeqCst) {
+                    give_back();
+                    before(panic);
+                } else {
+                    tracing::error!("{panic}");
+                }
             }));
         });
         enter(mouse)?;
