@@ -209,12 +209,14 @@ fn draw(
     ];
     lines.push(vec![dim("guarantee  "), Span::new(guarantee(run.guarantee), Role::Value)]);
     let started = (run.started != Timestamp::default()).then_some(run.started);
-    lines.push(vec![
-        dim("started    "),
-        Span::text(look.time(started)),
-        dim("   took "),
-        Span::text(units::duration(std::time::Duration::from_secs_f64(run.seconds.clamp(0.0, 1e12)))),
-    ]);
+    lines.push(vec![dim("started    "), Span::text(look.time(started))]);
+    // How long it took is known at its end.
+    if run.seconds > 0.0
+        && let Some(line) = lines.last_mut()
+    {
+        let took = std::time::Duration::from_secs_f64(run.seconds.clamp(0.0, 1e12));
+        line.extend([dim("   took "), Span::text(units::duration(took))]);
+    }
     if let Some(waiting) = &run.waiting {
         lines.push(vec![dim("waits for  "), Span::new(waiting, Role::Warn)]);
     }
