@@ -2,7 +2,7 @@
 //!
 //! The language has no I/O here: no environment, no input, no files, no messages. An interpreter cannot be
 //! interrupted from outside, so the bound is inside: every definition (jq loops only by calling one) first takes
-//! a step ([`super::guard`]), and a run that has no steps left ends. The same place watches the stack.
+//! a step (`super::guard`), and a run that has no steps left ends. The same place watches the stack.
 
 use std::cell::Cell;
 use std::ops::Range;
