@@ -84,11 +84,15 @@ impl<'a> Session<'a> {
     }
 
     async fn console(&self) -> Ended {
-        self.needs_terminal()?;
         let configuration = self.configuration()?;
-        let start = match configuration.choose() {
-            Err(Unchosen::None) => Start::Welcome { config_place: configuration.place.clone() },
-            _ => Start::Desk(Arc::new(Desk::new(self.connect_to(self.chosen(&configuration).await?).await?))),
+        let nothing = matches!(configuration.choose(), Err(Unchosen::None));
+        // Where no terminal can show what to do, the error says it.
+        self.needs_terminal()
+            .map_err(|fault| if nothing { nothing_configured(&configuration) } else { fault })?;
+        let start = if nothing {
+            Start::Welcome { config_place: configuration.place.clone() }
+        } else {
+            Start::Desk(Arc::new(Desk::new(self.connect_to(self.chosen(&configuration).await?).await?)))
         };
         self.open_console(start, &configuration, None).await
     }
