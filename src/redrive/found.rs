@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::outgoing::{Recipe, Stamp, batch_size, counted, key, value};
+use super::outgoing::{Recipe, Stamp, counted, key, sent_size, value};
 use super::twins::Identity;
 use crate::broker::Name;
 use crate::dlq::Letter;
@@ -33,7 +33,7 @@ pub(super) struct Found {
     pub pointer: bool,
     /// What the header says of redrives before.
     pub count: u32,
-    /// Bytes of the record that will be written.
+    /// Bytes of a batch with the record that will be written, compressed.
     pub size: usize,
     /// Where other letters share its root.
     pub identity: Option<Identity>,
@@ -80,7 +80,7 @@ impl Found {
             tombstone: value(letter).is_none() && !letter.pointer,
             pointer: letter.pointer,
             count: counted(letter),
-            size: batch_size(&write),
+            size: sent_size(&write),
             identity: Identity::of(letter),
         }
     }
