@@ -116,3 +116,22 @@ fn a_plan_that_is_no_plan_is_refused_before_anything_is_connected() {
     assert_eq!(ended.error()["code"], "plan_damaged", "{}", ended.err);
     home.run(&["--brokers", "127.0.0.1:1", "run", "nowhere.plan"]).code(2);
 }
+
+#[test]
+fn the_demonstration_refuses_profiles_that_want_care() {
+    let home = Home::with(
+        "[profiles.prod]\nbrokers = '127.0.0.1:1'\nprotected = true\n\n[profiles.look]\nbrokers = '127.0.0.1:1'\nread_only = true\n",
+    );
+    for (profile, rule) in [("prod", "protected"), ("look", "read_only")] {
+        for more in
+            [&["--headless", "--yes"][..], &["--clean", "--yes"], &["--repair", "missing-sku", "--yes"]]
+        {
+            let arguments = [&["-o", "json", "--profile", profile, "demo"], more].concat();
+            let ended = home.run(&arguments).code(4);
+            assert_eq!(ended.error()["code"], rule, "{}", ended.err);
+        }
+    }
+    // A cluster is only used where the command line itself names it.
+    let ended = home.run(&["demo", "--clean", "--yes"]).code(2);
+    assert!(ended.err.contains("--brokers or --profile"), "{}", ended.err);
+}

@@ -122,7 +122,12 @@ async fn the_letters_of_a_failure_are_looked_at_one_by_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn records_are_browsed_and_followed() {
-    let drill = Drill::open().await.expect("payments-dlt").await.press("topics").expect("orders").await;
+    let drill = Drill::open().await;
+    // What is browsed is what there is when the screen opens.
+    while drill.shop.status().produced < 100 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let drill = drill.press("topics").expect("orders").await;
     let drill = drill.keys("/").keys("^ o r d e r s $ enter").press("topics.open").expect("ord-").await;
     drill.press("records.follow").expect("following new records").await.close().await;
 }

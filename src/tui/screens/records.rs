@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::tz::TimeZone;
+use memchr::memmem;
 
 use super::View;
 use super::asking::Asking;
@@ -294,7 +295,11 @@ fn value(record: &Record) -> Cell {
     match record.value.as_deref() {
         None => Cell::new("null (tombstone)", Role::Warn),
         Some([]) => Cell::new("empty", Role::Dim),
-        Some(bytes) => Safe::preview(bytes, 512).as_str().into(),
+        Some(bytes) => {
+            // The columns before it say what an envelope holds beside its data.
+            let data = memmem::find(bytes, b"\"data\":").filter(|_| !event_type(record).is_empty());
+            Safe::preview(&bytes[data.unwrap_or(0)..], 512).as_str().into()
+        }
     }
 }
 
