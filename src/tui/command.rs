@@ -2,7 +2,8 @@
 
 use super::state::State;
 
-pub use super::registry::{Id, REGISTRY};
+pub use super::id::Id;
+pub use super::registry::REGISTRY;
 
 /// Where a command is in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

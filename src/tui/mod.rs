@@ -10,6 +10,7 @@ pub mod dead_letters;
 mod effects;
 mod enabled;
 pub mod hits;
+mod id;
 pub mod keymap;
 mod mailbox;
 pub mod message;
