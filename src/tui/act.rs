@@ -74,9 +74,9 @@ pub fn command(state: &mut State, id: Id, effects: &mut Vec<Effect>) {
         Id::PageUp | Id::PagerPageUp => scroll(state, -page(state)),
         Id::Mark => with_list(state, super::widgets::List::toggle),
         Id::MarkAll => with_list(state, super::widgets::List::toggle_all),
-        Id::Unmark => with_list(state, |list| list.marks.clear()),
+        Id::Unmark => with_list(state, super::widgets::List::unmark),
         Id::Sort => {
-            let columns = state.view().columns();
+            let columns = columns(state);
             with_list(state, |list| list.next_sort(columns));
             refresh(state);
         }
@@ -114,6 +114,11 @@ pub fn open(state: &mut State, effects: &mut Vec<Effect>) {
     if let Meaning::Command(id) = state.keymap.meaning(&state.scopes(), &enter) {
         command(state, id, effects);
     }
+}
+
+/// The number of columns of the seen screen's list.
+fn columns(state: &State) -> usize {
+    state.view().source(state).map_or(0, |source| source.columns().len())
 }
 
 fn page(state: &State) -> isize {
@@ -216,7 +221,7 @@ fn last(state: &mut State) {
 fn back(state: &mut State, effects: &mut Vec<Effect>) {
     if let Some(list) = state.view_mut().list_mut() {
         if !list.marks.is_empty() {
-            list.marks.clear();
+            list.unmark();
             return;
         }
         if !list.filter.text().is_empty() {

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use super::super::command::{Id, Scope};
+use super::super::command::Scope;
 use super::super::hits::Hits;
 use super::super::state::State;
 use super::super::theme::{Role, Sign};
@@ -156,8 +156,8 @@ impl View for Dlqs {
         Some(&mut self.list)
     }
 
-    fn columns(&self) -> usize {
-        COLUMNS.len()
+    fn source<'s>(&'s self, state: &'s State) -> Option<Box<dyn Source + 's>> {
+        Some(Box::new(Rows { rows: &state.picture.dead_letters, now: state.now }))
     }
 
     fn refresh(&mut self, picture: &Arc<Snapshot>) {
@@ -166,10 +166,6 @@ impl View for Dlqs {
 
     fn command_line(&self) -> Option<String> {
         Some("dlq list".to_owned())
-    }
-
-    fn copy(&self, what: Id, state: &State) -> Option<String> {
-        super::copy_row(what, &self.list, &Rows { rows: &state.picture.dead_letters, now: state.now })
     }
 
     fn draw(&self, state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {

@@ -12,7 +12,7 @@ use crate::letters::document::{FailuresAnswer, FailuresRequest};
 use crate::observe::snapshot::Snapshot;
 use crate::text::units::{self, count, or_dash};
 use crate::text::{Fault, Timestamp, width};
-use crate::tui::command::{Id, Scope};
+use crate::tui::command::Scope;
 use crate::tui::hits::Hits;
 use crate::tui::message::RequestId;
 use crate::tui::state::State;
@@ -186,8 +186,8 @@ impl View for Failures {
         Some(&mut self.list)
     }
 
-    fn columns(&self) -> usize {
-        Rows { rows: &[], now: Timestamp::default() }.columns().len()
+    fn source<'s>(&'s self, state: &'s State) -> Option<Box<dyn Source + 's>> {
+        Some(Box::new(Rows { rows: self.rows(), now: state.now }))
     }
 
     fn refresh(&mut self, picture: &Arc<Snapshot>) {
@@ -226,14 +226,6 @@ impl View for Failures {
 
     fn command_line(&self) -> Option<String> {
         Some(format!("dlq failures {}", super::plan::quoted(&self.request.topic)))
-    }
-
-    fn copy(&self, what: Id, _: &State) -> Option<String> {
-        let row = self.current()?;
-        Some(match what {
-            Id::CopyKey => row.id.to_string(),
-            _ => Rows { rows: self.rows(), now: Timestamp::default() }.text(self.list.row()?),
-        })
     }
 
     fn draw(&self, state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {

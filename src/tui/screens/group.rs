@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use super::super::command::{Id, Scope};
+use super::super::command::Scope;
 use super::super::hits::Hits;
 use super::super::state::State;
 use super::super::theme::Role;
@@ -200,8 +200,11 @@ impl View for Group {
         Some(if self.pane == Pane::Partitions { &mut self.partitions } else { &mut self.members })
     }
 
-    fn columns(&self) -> usize {
-        if self.pane == Pane::Partitions { PARTITION_COLUMNS.len() } else { MEMBER_COLUMNS.len() }
+    fn source<'s>(&'s self, _: &'s State) -> Option<Box<dyn Source + 's>> {
+        Some(match self.pane {
+            Pane::Partitions => Box::new(Partitions(self.detail())),
+            Pane::Members => Box::new(Members(self.member_rows())),
+        })
     }
 
     fn refresh(&mut self, picture: &Arc<Snapshot>) {
@@ -216,13 +219,6 @@ impl View for Group {
 
     fn command_line(&self) -> Option<String> {
         Some(format!("groups show {}", super::plan::quoted(&self.name)))
-    }
-
-    fn copy(&self, what: Id, _state: &State) -> Option<String> {
-        match self.pane {
-            Pane::Partitions => super::copy_row(what, &self.partitions, &Partitions(self.detail())),
-            Pane::Members => super::copy_row(what, &self.members, &Members(self.member_rows())),
-        }
     }
 
     fn interest(&self) -> Interest {

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::command::{Id, Scope};
+use super::super::command::Scope;
 use super::super::hits::Hits;
 use super::super::state::State;
 use super::super::theme::{Role, Sign};
@@ -170,8 +170,8 @@ impl View for Groups {
         Some(&mut self.list)
     }
 
-    fn columns(&self) -> usize {
-        COLUMNS.len()
+    fn source<'s>(&'s self, _: &'s State) -> Option<Box<dyn Source + 's>> {
+        Some(Box::new(Rows(&self.rows)))
     }
 
     fn refresh(&mut self, picture: &Arc<Snapshot>) {
@@ -182,10 +182,6 @@ impl View for Groups {
 
     fn command_line(&self) -> Option<String> {
         Some("groups list".to_owned())
-    }
-
-    fn copy(&self, what: Id, _state: &State) -> Option<String> {
-        super::copy_row(what, &self.list, &Rows(&self.rows))
     }
 
     fn draw(&self, state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {

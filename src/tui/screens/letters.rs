@@ -6,14 +6,14 @@ use std::sync::Arc;
 use super::View;
 use super::asking::Asking;
 use super::look::{Look, key_text, place, short_class};
-use super::subject::{Among, Subject, copy};
+use super::subject::{Among, Subject};
 use crate::ask::{Answer, Event, Request};
 use crate::ledger::Disposition;
 use crate::letters::document::{LetterRow, LettersAnswer, LettersRequest};
 use crate::observe::snapshot::Snapshot;
 use crate::text::Fault;
 use crate::text::units::{count, or_dash};
-use crate::tui::command::{Id, Scope};
+use crate::tui::command::Scope;
 use crate::tui::hits::Hits;
 use crate::tui::message::RequestId;
 use crate::tui::state::State;
@@ -140,6 +140,10 @@ impl Source for Rows<'_> {
         }
     }
 
+    fn subject(&self, row: usize) -> Option<Subject> {
+        self.rows.get(row).cloned().map(Subject::Letter)
+    }
+
     fn text(&self, row: usize) -> String {
         let Some(row) = self.rows.get(row) else { return String::new() };
         let origin = row.letter.root.topic.as_deref().unwrap_or_default();
@@ -205,8 +209,8 @@ impl View for Letters {
         Some(&mut self.list)
     }
 
-    fn columns(&self) -> usize {
-        Rows { rows: &[], look: None }.columns().len()
+    fn source<'s>(&'s self, state: &'s State) -> Option<Box<dyn Source + 's>> {
+        Some(Box::new(Rows { rows: self.rows(), look: Some(Look::of(state)) }))
     }
 
     fn refresh(&mut self, picture: &Arc<Snapshot>) {
@@ -253,10 +257,6 @@ impl View for Letters {
             out.push_str(" --state all");
         }
         Some(out)
-    }
-
-    fn copy(&self, what: Id, _: &State) -> Option<String> {
-        copy(&Subject::Letter(self.current()?.clone()), what)
     }
 
     fn draw(&self, state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {

@@ -73,9 +73,13 @@ pub trait View {
     fn is_empty(&self) -> bool {
         self.list().is_some_and(|list| list.order.is_empty())
     }
-    /// The number of columns of its list.
-    fn columns(&self) -> usize {
-        0
+    /// The rows of its list as they are now.
+    fn source<'s>(&'s self, _state: &'s State) -> Option<Box<dyn Source + 's>> {
+        None
+    }
+    /// Draws what the row under the cursor is about, beside a list on a wide terminal; whether it has anything.
+    fn preview(&self, _state: &State, _pen: &mut Pen<'_>) -> bool {
+        false
     }
     /// Moves by so many lines where it has no list; `isize::MIN` and `isize::MAX` are the first and the last.
     fn scroll(&mut self, _by: isize, _page: usize) {}
@@ -104,8 +108,8 @@ pub trait View {
         None
     }
     /// What a copying command copies.
-    fn copy(&self, _what: Id, _state: &State) -> Option<String> {
-        None
+    fn copy(&self, what: Id, state: &State) -> Option<String> {
+        copy_row(what, self.list()?, &*self.source(state)?)
     }
     /// What is on the screen, for the sampler.
     fn interest(&self) -> Interest {
@@ -193,9 +197,12 @@ fn order(a: Option<f64>, b: Option<f64>) -> Ordering {
     }
 }
 
-/// What copying a row of a list gives: its cells with tabs between them, or its key.
+/// What copying a row of a list gives: the record that it is about, or its cells with tabs between them, or its key.
 fn copy_row(what: Id, list: &List, source: &dyn Source) -> Option<String> {
     let row = list.row()?;
+    if let Some(subject) = source.subject(row) {
+        return subject::copy(&subject, what);
+    }
     match what {
         Id::CopyKey => list.key().map(ToString::to_string),
         Id::CopyRow => {

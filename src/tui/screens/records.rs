@@ -14,15 +14,15 @@ use super::View;
 use super::asking::Asking;
 use super::look::{Look, key_text};
 use super::plan::quoted;
-use super::subject::{Among, Subject, copy};
+use super::subject::{Among, Subject};
 use crate::ask::{Answer, Event, Request};
 use crate::event::{Record, envelope};
 use crate::filter::{Edge, Selection};
 use crate::observe::snapshot::Snapshot;
 use crate::records::document::{TailAnswer, TailRequest};
-use crate::text::units::{self, count};
+use crate::text::units::{self, DASH, count};
 use crate::text::{Fault, Safe, Timestamp};
-use crate::tui::command::{Id, Scope};
+use crate::tui::command::Scope;
 use crate::tui::hits::Hits;
 use crate::tui::message::RequestId;
 use crate::tui::state::State;
@@ -55,6 +55,17 @@ pub struct Records {
     /// Held: records are taken, but not listed.
     held: bool,
     waiting: u64,
+    /// What the rows show besides.
+    shows: Shows,
+}
+
+/// What the rows show besides, or in another way.
+#[derive(Clone, Copy, Debug, Default)]
+struct Shows {
+    /// Headers in a column of their own.
+    headers: bool,
+    /// The time since the record before.
+    deltas: bool,
 }
 
 impl Records {
@@ -83,6 +94,7 @@ impl Records {
             list: List::default(),
             held: false,
             waiting: 0,
+            shows: Shows::default(),
         }
     }
 
@@ -125,6 +137,16 @@ impl Records {
             self.waiting = 0;
             self.order();
         }
+    }
+
+    /// Shows headers in a column of their own, or no longer.
+    pub fn toggle_headers(&mut self) {
+        self.shows.headers = !self.shows.headers;
+    }
+
+    /// Shows the time since the record before, or when it was.
+    pub fn toggle_deltas(&mut self) {
+        self.shows.deltas = !self.shows.deltas;
     }
 
     /// The query as it may be typed again.
@@ -171,11 +193,14 @@ impl Records {
     /// Lists what is in the ring; the cursor stays on the newest record where it was there.
     fn order(&mut self) {
         let at_end = self.list.cursor + 1 >= self.list.order.len();
-        let rows = Rows { ring: &self.ring, look: None };
-        self.list.refresh(&rows);
+        self.list.refresh(&Rows { ring: &self.ring, look: None, shows: self.shows });
         if at_end && self.request.follow {
             self.list.go(usize::MAX);
         }
+    }
+
+    fn rows<'r>(&'r self, look: Option<Look<'r>>) -> Rows<'r> {
+        Rows { ring: &self.ring, look, shows: self.shows }
     }
 
     fn counters(&self) -> Vec<(String, Role)> {
@@ -223,19 +248,25 @@ impl Records {
 struct Rows<'r> {
     ring: &'r VecDeque<Arc<Record>>,
     look: Option<Look<'r>>,
+    shows: Shows,
 }
+
+/// The columns; headers, the last one, are there where they are wanted.
+const COLUMNS: [Column; 7] = [
+    Column::text("TIME", 12, 12, 1),
+    Column::figure("P", 2, 3),
+    Column::figure("OFFSET", 7, 2),
+    Column::text("KEY", 10, 26, 0),
+    Column::text("TYPE", 10, 26, 4),
+    Column::text("VALUE", 16, 400, 0),
+    Column::text("HEADERS", 24, 200, 0),
+];
 
 impl Source for Rows<'_> {
     fn columns(&self) -> &'static [Column] {
-        const {
-            &[
-                Column::text("TIME", 12, 12, 1),
-                Column::figure("P", 2, 3),
-                Column::figure("OFFSET", 7, 2),
-                Column::text("KEY", 10, 26, 0),
-                Column::text("TYPE", 10, 26, 4),
-                Column::text("VALUE", 16, 400, 0),
-            ]
+        match COLUMNS.split_last() {
+            Some((_, without)) if !self.shows.headers => without,
+            _ => &COLUMNS,
         }
     }
 
@@ -251,6 +282,7 @@ impl Source for Rows<'_> {
     fn cell(&self, row: usize, column: usize) -> Cell {
         let Some(record) = self.ring.get(row) else { return "".into() };
         match column {
+            0 if self.shows.deltas => Cell::new(self.delta(row), Role::Dim),
             0 => {
                 let time = self.look.map_or_else(String::new, |look| look.time(record.timestamp()));
                 Cell::new(time, Role::Dim)
@@ -259,8 +291,13 @@ impl Source for Rows<'_> {
             2 => count(record.at.offset.unsigned_abs()).into(),
             3 => key_text(record),
             4 => Cell::new(event_type(record), Role::Value),
-            _ => value(record),
+            5 => value(record),
+            _ => Cell::new(headers(record), Role::Dim),
         }
+    }
+
+    fn subject(&self, row: usize) -> Option<Subject> {
+        self.ring.get(row).cloned().map(Subject::Record)
     }
 
     fn text(&self, row: usize) -> String {
@@ -277,9 +314,35 @@ impl Source for Rows<'_> {
             2 => a.at.offset.cmp(&b.at.offset),
             3 => a.key.cmp(&b.key),
             4 => event_type(a).cmp(&event_type(b)),
+            6 => a.headers.len().cmp(&b.headers.len()),
             _ => a.value.as_ref().map(Bytes::len).cmp(&b.value.as_ref().map(Bytes::len)),
         }
     }
+}
+
+impl Rows<'_> {
+    /// How long after the record before it a record was written.
+    fn delta(&self, row: usize) -> String {
+        let time = |row: usize| self.ring.get(row).and_then(|record| record.timestamp());
+        let before = row.checked_sub(1).and_then(time);
+        match (before, time(row)) {
+            (Some(before), Some(at)) => {
+                let ms = at.since(before);
+                let sign = if ms < 0 { '-' } else { '+' };
+                format!("{sign}{}.{:03} s", ms.unsigned_abs() / 1000, ms.unsigned_abs() % 1000)
+            }
+            _ => DASH.to_owned(),
+        }
+    }
+}
+
+/// Headers in one line: `name=value name=value`.
+fn headers(record: &Record) -> String {
+    let one = |(name, value): (&Bytes, Option<&Bytes>)| {
+        let name = Safe::from_bytes(name);
+        value.map_or_else(|| format!("{name}=null"), |value| format!("{name}={}", Safe::preview(value, 64)))
+    };
+    record.headers.iter().map(one).collect::<Vec<_>>().join(" ")
 }
 
 fn event_type(record: &Record) -> String {
@@ -370,14 +433,13 @@ impl View for Records {
         Some(&mut self.list)
     }
 
-    fn columns(&self) -> usize {
-        Rows { ring: &VecDeque::new(), look: None }.columns().len()
+    fn source<'s>(&'s self, state: &'s State) -> Option<Box<dyn Source + 's>> {
+        Some(Box::new(self.rows(Some(Look::of(state)))))
     }
 
     fn refresh(&mut self, _: &Arc<Snapshot>) {
         if !self.held {
-            let rows = Rows { ring: &self.ring, look: None };
-            self.list.refresh(&rows);
+            self.list.refresh(&Rows { ring: &self.ring, look: None, shows: self.shows });
         }
     }
 
@@ -441,10 +503,6 @@ impl View for Records {
         Some(out)
     }
 
-    fn copy(&self, what: Id, _: &State) -> Option<String> {
-        copy(&Subject::Record(Arc::clone(self.current()?)), what)
-    }
-
     fn draw(&self, state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
         let last = pen.height().saturating_sub(1);
         let wide = pen.width();
@@ -462,7 +520,7 @@ impl View for Records {
             self.asking.draw(&mut body, answered, "no record matches yet", hint);
             return;
         }
-        let rows = Rows { ring: &self.ring, look: Some(Look::of(state)) };
+        let rows = self.rows(Some(Look::of(state)));
         table::draw(&mut body, &self.list, &rows, table::Cursor::Shown, hits);
     }
 }

@@ -11,7 +11,7 @@ use crate::observe::snapshot::Snapshot;
 use crate::redrive::document::{RunRow, RunsAnswer};
 use crate::text::Fault;
 use crate::text::units::{self, count, or_dash};
-use crate::tui::command::{Id, Scope};
+use crate::tui::command::Scope;
 use crate::tui::hits::Hits;
 use crate::tui::message::RequestId;
 use crate::tui::state::State;
@@ -146,8 +146,8 @@ impl View for Runs {
         Some(&mut self.list)
     }
 
-    fn columns(&self) -> usize {
-        Rows { rows: &[], look: None }.columns().len()
+    fn source<'s>(&'s self, state: &'s State) -> Option<Box<dyn Source + 's>> {
+        Some(Box::new(Rows { rows: self.rows(), look: Some(Look::of(state)) }))
     }
 
     fn refresh(&mut self, _: &Arc<Snapshot>) {
@@ -180,10 +180,6 @@ impl View for Runs {
 
     fn command_line(&self) -> Option<String> {
         Some("runs list".to_owned())
-    }
-
-    fn copy(&self, _: Id, _: &State) -> Option<String> {
-        self.current().map(|row| row.run.run.clone())
     }
 
     fn draw(&self, state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {

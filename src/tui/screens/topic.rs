@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use super::super::command::{Id, Scope};
+use super::super::command::Scope;
 use super::super::hits::Hits;
 use super::super::state::State;
 use super::super::theme::{Role, Sign};
@@ -205,8 +205,11 @@ impl View for Topic {
         Some(if self.pane == Pane::Partitions { &mut self.partitions } else { &mut self.config })
     }
 
-    fn columns(&self) -> usize {
-        if self.pane == Pane::Partitions { PARTITION_COLUMNS.len() } else { SETTING_COLUMNS.len() }
+    fn source<'s>(&'s self, _: &'s State) -> Option<Box<dyn Source + 's>> {
+        Some(match self.pane {
+            Pane::Partitions => Box::new(Partitions(self.detail())),
+            Pane::Config => Box::new(Settings::of(self.row.as_ref())),
+        })
     }
 
     fn refresh(&mut self, picture: &Arc<Snapshot>) {
@@ -218,13 +221,6 @@ impl View for Topic {
 
     fn command_line(&self) -> Option<String> {
         Some(format!("topics show {}", super::plan::quoted(&self.name)))
-    }
-
-    fn copy(&self, what: Id, _state: &State) -> Option<String> {
-        match self.pane {
-            Pane::Partitions => super::copy_row(what, &self.partitions, &Partitions(self.detail())),
-            Pane::Config => super::copy_row(what, &self.config, &Settings::of(self.row.as_ref())),
-        }
     }
 
     fn interest(&self) -> Interest {

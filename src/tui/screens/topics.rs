@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use super::super::command::{Id, Scope};
+use super::super::command::Scope;
 use super::super::hits::Hits;
 use super::super::state::State;
 use super::super::theme::Role;
@@ -138,8 +138,8 @@ impl View for Topics {
         Some(&mut self.list)
     }
 
-    fn columns(&self) -> usize {
-        COLUMNS.len()
+    fn source<'s>(&'s self, state: &'s State) -> Option<Box<dyn Source + 's>> {
+        Some(Box::new(Rows(&state.picture.topics)))
     }
 
     fn refresh(&mut self, picture: &Arc<Snapshot>) {
@@ -148,10 +148,6 @@ impl View for Topics {
 
     fn command_line(&self) -> Option<String> {
         Some("topics list".to_owned())
-    }
-
-    fn copy(&self, what: Id, state: &State) -> Option<String> {
-        super::copy_row(what, &self.list, &Rows(&state.picture.topics))
     }
 
     fn draw(&self, state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {

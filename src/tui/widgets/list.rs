@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Filter;
+use crate::tui::screens::subject::Subject;
 use crate::tui::theme::Role;
 
 /// A cell's text and what it is.
@@ -83,6 +84,14 @@ pub trait Source {
     fn text(&self, row: usize) -> String;
     /// How two rows are ordered by a column.
     fn compare(&self, a: usize, b: usize, column: usize) -> Ordering;
+    /// Whether something is wrong with a row; `None` where rows of this kind are neither right nor wrong.
+    fn fault(&self, _row: usize) -> Option<bool> {
+        None
+    }
+    /// The record or letter that the row is about, where it is about one.
+    fn subject(&self, _row: usize) -> Option<Subject> {
+        None
+    }
     /// Lines below a row's first one.
     fn details(&self) -> usize {
         0
@@ -117,6 +126,12 @@ pub struct List {
     pub filter: Filter,
     /// Keys of marked rows.
     pub marks: BTreeSet<Arc<str>>,
+    /// Only rows with which something is wrong.
+    pub faults: bool,
+    /// So many columns behind the first one are left out, to see those on the right.
+    pub left: usize,
+    /// Where a range of marks began, and what was marked before.
+    range: Option<(Arc<str>, BTreeSet<Arc<str>>)>,
     /// The key under the cursor.
     key: Option<Arc<str>>,
     /// Rows before filtering.
@@ -139,6 +154,9 @@ impl List {
             sort: Sort { column, reverse },
             filter: Filter::default(),
             marks: BTreeSet::new(),
+            faults: false,
+            left: 0,
+            range: None,
             key: None,
             total: 0,
         }
@@ -152,6 +170,9 @@ impl List {
             let mut passes = self.filter.test();
             (0..source.len()).filter(|row| passes(&source.text(*row))).collect()
         };
+        if self.faults {
+            rows.retain(|row| source.fault(*row) != Some(false));
+        }
         if let Some(column) = self.sort.column {
             rows.sort_by(|a, b| source.compare(*a, *b, column));
         }
@@ -184,6 +205,42 @@ impl List {
     pub fn go(&mut self, to: usize) {
         self.cursor = to.min(self.order.len().saturating_sub(1));
         self.hold();
+        self.spread();
+    }
+
+    /// Begins a range of marks at the cursor, or ends it; its marks stay.
+    pub fn toggle_range(&mut self) {
+        self.range = match self.range.take() {
+            Some(_) => None,
+            None => self.key().cloned().map(|key| (key, self.marks.clone())),
+        };
+        self.spread();
+    }
+
+    /// Whether moving marks.
+    pub fn is_ranging(&self) -> bool {
+        self.range.is_some()
+    }
+
+    /// Takes all marks away, and ends a range.
+    pub fn unmark(&mut self) {
+        self.marks.clear();
+        self.range = None;
+    }
+
+    /// Marks what lies between the beginning of the range and the cursor.
+    fn spread(&mut self) {
+        let Some((from, before)) = &self.range else { return };
+        let Some(begin) = self.order.iter().position(|(_, key)| key == from) else { return };
+        let (first, last) = (begin.min(self.cursor), begin.max(self.cursor));
+        let between = self.order.iter().take(last + 1).skip(first);
+        self.marks = before.clone();
+        self.marks.extend(between.map(|(_, key)| Arc::clone(key)));
+    }
+
+    /// Leaves out so many more columns behind the first one; of `columns`, the last one stays.
+    pub fn sideways(&mut self, by: isize, columns: usize) {
+        self.left = self.left.saturating_add_signed(by).min(columns.saturating_sub(2));
     }
 
     /// Puts the cursor on the row with this key, now or as soon as it is there.
@@ -269,6 +326,24 @@ mod tests {
         assert_eq!((list.cursor, list.key().map(|k| &**k)), (2, Some("c")));
         list.refresh(&Names(vec!["a"]));
         assert_eq!(list.key().map(|k| &**k), Some("a"));
+    }
+
+    #[test]
+    fn a_range_marks_what_the_cursor_passes_and_nothing_behind_it() {
+        let mut list = List::default();
+        list.refresh(&Names(vec!["a", "b", "c", "d", "e"]));
+        list.toggle();
+        list.go(2);
+        list.toggle_range();
+        list.go(4);
+        list.go(3);
+        let marked = |list: &List| list.marks.iter().map(ToString::to_string).collect::<String>();
+        assert_eq!(marked(&list), "acd", "the one marked before stays, the one left again does not");
+        list.go(1);
+        assert_eq!(marked(&list), "abc", "and the same upwards");
+        list.toggle_range();
+        list.go(4);
+        assert_eq!(marked(&list), "abc");
     }
 
     #[test]

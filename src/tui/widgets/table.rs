@@ -35,7 +35,7 @@ pub fn draw(pen: &mut Pen<'_>, list: &List, source: &dyn Source, cursor: Cursor,
         })
         .collect();
     let columns = source.columns();
-    let widths = widths(columns, pen.width().saturating_sub(2), |column| {
+    let widths = widths(columns, list.left, pen.width().saturating_sub(2), |column| {
         rows.iter()
             .filter_map(|(.., cells)| cells.get(column))
             .map(|cell| width(&cell.text))
@@ -101,9 +101,10 @@ fn draw_cell(pen: &mut Pen<'_>, x: u16, y: u16, wide: u16, align: Align, cell: &
     }
 }
 
-/// The width of each column; `None` for those that have no room. `natural` is what a column's cells take.
-fn widths(columns: &[Column], room: u16, natural: impl Fn(usize) -> usize) -> Vec<Option<u16>> {
-    let mut shown: Vec<bool> = vec![true; columns.len()];
+/// The width of each column; `None` for those that have no room, and for the `left` ones behind the first.
+/// `natural` is what a column's cells take.
+fn widths(columns: &[Column], left: usize, room: u16, natural: impl Fn(usize) -> usize) -> Vec<Option<u16>> {
+    let mut shown: Vec<bool> = (0..columns.len()).map(|i| i == 0 || i > left).collect();
     let least = |shown: &[bool]| -> u16 {
         let each = columns.iter().zip(shown).filter(|(_, shown)| **shown);
         each.map(|(column, _)| column.min + GAP).sum::<u16>().saturating_sub(GAP)
@@ -148,15 +149,16 @@ mod tests {
 
     #[test]
     fn columns_vanish_from_the_right_and_never_overlap() {
-        assert_eq!(widths(&COLUMNS, 40, |_| 0), [Some(6), Some(5), Some(8)]);
-        assert_eq!(widths(&COLUMNS, 22, |_| 0), [Some(6), Some(5), None]);
-        assert_eq!(widths(&COLUMNS, 12, |_| 0), [Some(6), None, None]);
-        assert_eq!(widths(&COLUMNS, 3, |_| 0), [Some(6), None, None], "the first one stays, cut");
+        assert_eq!(widths(&COLUMNS, 0, 40, |_| 0), [Some(6), Some(5), Some(8)]);
+        assert_eq!(widths(&COLUMNS, 0, 22, |_| 0), [Some(6), Some(5), None]);
+        assert_eq!(widths(&COLUMNS, 0, 12, |_| 0), [Some(6), None, None]);
+        assert_eq!(widths(&COLUMNS, 0, 3, |_| 0), [Some(6), None, None], "the first one stays, cut");
+        assert_eq!(widths(&COLUMNS, 1, 22, |_| 0), [Some(6), None, Some(8)], "those on the right come in");
     }
 
     #[test]
     fn what_is_free_goes_to_those_that_need_it() {
-        assert_eq!(widths(&COLUMNS, 27, |i| [10, 3, 50][i]), [Some(10), Some(5), Some(8)]);
-        assert_eq!(widths(&COLUMNS, 200, |i| [10, 3, 50][i]), [Some(10), Some(5), Some(30)]);
+        assert_eq!(widths(&COLUMNS, 0, 27, |i| [10, 3, 50][i]), [Some(10), Some(5), Some(8)]);
+        assert_eq!(widths(&COLUMNS, 0, 200, |i| [10, 3, 50][i]), [Some(10), Some(5), Some(30)]);
     }
 }
