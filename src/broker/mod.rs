@@ -440,6 +440,8 @@ pub trait Writer: Send + Sync {
     fn delete_before<'a>(&'a self, before: &'a [(Shard, i64)]) -> Fut<'a, Each<()>>;
     /// Sets committed offsets of a group without members.
     fn alter_offsets<'a>(&'a self, group: &'a Name, offsets: &'a [(Shard, i64)]) -> Fut<'a, Each<()>>;
+    /// Deletes committed offsets of a group without members; one that is not there is deleted already.
+    fn delete_offsets<'a>(&'a self, group: &'a Name, of: &'a [Shard]) -> Fut<'a, Each<()>>;
     /// Joins a group as a member that commits by hand (read_committed, from the earliest offset where there
     /// is no commit). For programs that consume, like the demonstration's services; the console never joins.
     fn join<'a>(

@@ -123,3 +123,34 @@ pub async fn a_group_without_members_can_be_deleted(bench: &Bench) {
     let again = only(writer.delete_groups(std::slice::from_ref(&group)).await.unwrap());
     assert_eq!(kind(again), ErrorKind::UnknownGroup);
 }
+
+pub async fn offsets_are_deleted_by_partition(bench: &Bench) {
+    let (topic, group) = (bench.topic(3, &[]).await, unique("group"));
+    let shard = |p| Shard::new(Arc::clone(&topic), p);
+    let writer = bench.broker.writer().unwrap();
+    for set in writer.alter_offsets(&group, &[(shard(0), 0), (shard(1), 0)]).await.unwrap() {
+        set.unwrap();
+    }
+    // What has no offset is deleted already; a partition that is not there is refused alone.
+    let asked = [shard(1), shard(2), shard(7)];
+    let mut each = writer.delete_offsets(&group, &asked).await.unwrap();
+    assert_eq!(kind(each.pop().unwrap()), ErrorKind::UnknownPartition);
+    each.into_iter().for_each(Result::unwrap);
+    assert_eq!(committed(bench, &group).await, [(shard(0), 0)]);
+    let unknown = only(writer.delete_offsets(&unique("group"), &[shard(0)]).await.unwrap());
+    assert_eq!(kind(unknown), ErrorKind::UnknownGroup);
+}
+
+pub async fn offsets_of_an_active_group_are_not_deleted(bench: &Bench) {
+    let (topic, group) = (bench.topic(1, &[]).await, unique("group"));
+    let shard = Shard::new(Arc::clone(&topic), 0);
+    bench.put([write(&shard, None, Some("x"))]).await;
+    let writer = bench.broker.writer().unwrap();
+    let mut member = writer.join(&group, "mailer", std::slice::from_ref(&topic)).await.unwrap();
+    take(&mut *member, 1).await;
+    member.commit(&[(shard.clone(), 1)]).await.unwrap();
+    let deleted = only(writer.delete_offsets(&group, std::slice::from_ref(&shard)).await.unwrap());
+    assert_eq!(kind(deleted), ErrorKind::GroupActive);
+    assert_eq!(committed(bench, &group).await, [(shard, 1)]);
+    member.leave(PATIENCE).await.unwrap();
+}

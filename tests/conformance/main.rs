@@ -71,6 +71,8 @@ macro_rules! cases {
                 a_group_without_commits_has_none
                 a_member_is_described_with_its_partitions
                 offsets_of_an_active_group_are_not_moved
+                offsets_are_deleted_by_partition
+                offsets_of_an_active_group_are_not_deleted
                 a_member_goes_on_where_the_group_stood
                 a_group_without_members_can_be_deleted;
             transactions:

@@ -61,6 +61,7 @@ pub(super) enum Ask {
     GroupSheets(Vec<CString>),
     Committed(CString),
     SetCommitted(CString, TopicPartitionList),
+    DeleteCommitted(CString, TopicPartitionList),
     CreateTopic {
         name: CString,
         partitions: i32,

@@ -1,6 +1,7 @@
 //! What changes the cluster: sessions, topics, offsets, deletions, and members of groups.
 
 use std::collections::HashMap;
+use std::ffi::CString;
 use std::time::Duration;
 
 use rdkafka::error::RDKafkaErrorCode as Code;
@@ -24,7 +25,7 @@ fn created(new: &NewTopic, what: &str) -> Result<Ask, BrokerError> {
         return Err(invalid(format!("a topic cannot have {} partitions", new.partitions)));
     }
     let config = new.config.iter().map(|(name, value)| {
-        let value = std::ffi::CString::new(value.as_str())
+        let value = CString::new(value.as_str())
             .map_err(|_| invalid(format!("the value of {name} contains a zero byte")))?;
         Ok((c_name(name, what)?, value))
     });
@@ -113,7 +114,7 @@ impl Ports {
         &self,
         call: &str,
         names: &[Name],
-        ask: impl FnOnce(Vec<std::ffi::CString>) -> Ask,
+        ask: impl FnOnce(Vec<CString>) -> Ask,
     ) -> Result<Each<()>, BrokerError> {
         let wanted = c_names(names);
         let mut found: HashMap<String, Option<Refusal>> = HashMap::new();
@@ -163,8 +164,14 @@ impl Ports {
         Ok(before.iter().zip(checked).map(one).collect())
     }
 
-    async fn set_offsets(&self, group: &Name, offsets: &[(Shard, i64)]) -> Result<Each<()>, BrokerError> {
-        let what = format!("set offsets of group {group}");
+    /// Sets or deletes committed offsets.
+    async fn change_offsets(
+        &self,
+        what: String,
+        group: &Name,
+        offsets: &[(Shard, i64)],
+        ask: fn(CString, TopicPartitionList) -> Ask,
+    ) -> Result<Each<()>, BrokerError> {
         let group = c_name(group, &what)?;
         let sheets = self.sheets(&what, offsets.iter().map(|(shard, _)| &shard.topic)).await?;
         let check = |(shard, offset): &(Shard, i64)| {
@@ -181,7 +188,7 @@ impl Ports {
         if good.is_empty() {
             return Ok(checked);
         }
-        let asks = vec![Ask::SetCommitted(group, partition_list(&good, &what)?)];
+        let asks = vec![ask(group, partition_list(&good, &what)?)];
         let parts = by_shard(self.link.ask(&what, asks, DEADLINE).await?.pop());
         let one = |((shard, _), checked): (&(Shard, i64), Result<(), BrokerError>)| {
             checked?;
@@ -228,7 +235,20 @@ impl Writer for Ports {
     }
 
     fn alter_offsets<'a>(&'a self, group: &'a Name, offsets: &'a [(Shard, i64)]) -> Fut<'a, Each<()>> {
-        Box::pin(self.set_offsets(group, offsets))
+        Box::pin(self.change_offsets(
+            format!("set offsets of group {group}"),
+            group,
+            offsets,
+            Ask::SetCommitted,
+        ))
+    }
+
+    fn delete_offsets<'a>(&'a self, group: &'a Name, of: &'a [Shard]) -> Fut<'a, Each<()>> {
+        Box::pin(async move {
+            let what = format!("delete offsets of group {group}");
+            let of: Vec<(Shard, i64)> = of.iter().map(|shard| (shard.clone(), 0)).collect();
+            self.change_offsets(what, group, &of, Ask::DeleteCommitted).await
+        })
     }
 
     fn join<'a>(

@@ -48,6 +48,7 @@ operations! {
     DeleteGroups = "writer.delete_groups",
     DeleteBefore = "writer.delete_before",
     AlterOffsets = "writer.alter_offsets",
+    DeleteOffsets = "writer.delete_offsets",
     Join = "writer.join",
     Stage = "session.stage",
     Settle = "session.settle",

@@ -59,6 +59,10 @@ impl GroupState {
     pub fn commit(&mut self, shard: Shard, offset: i64) {
         self.committed.insert(shard, offset);
     }
+
+    pub fn forget(&mut self, shard: &Shard) {
+        self.committed.remove(shard);
+    }
 }
 
 pub(super) fn unknown_group(group: &Name, what: &str) -> BrokerError {

@@ -306,6 +306,22 @@ impl Writer for Link {
         })
     }
 
+    fn delete_offsets<'a>(&'a self, group: &'a Name, of: &'a [Shard]) -> Fut<'a, Each<()>> {
+        self.alter(Op::DeleteOffsets, move |state, _| {
+            let what = format!("delete offsets of group {group}");
+            let mut delete = |shard: &Shard| {
+                state.partition(shard, &what)?;
+                let known = state.groups.get_mut(group).ok_or_else(|| unknown_group(group, &what))?;
+                if known.is_active() {
+                    return Err(active(what.clone()));
+                }
+                known.forget(shard);
+                Ok(())
+            };
+            of.iter().map(&mut delete).collect()
+        })
+    }
+
     fn join<'a>(
         &'a self,
         group: &'a Name,

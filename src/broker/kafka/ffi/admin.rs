@@ -142,6 +142,7 @@ fn operation(ask: &Ask) -> rd::rd_kafka_admin_op_t {
         Ask::GroupSheets(_) => op::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS,
         Ask::Committed(_) => op::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS,
         Ask::SetCommitted(..) => op::RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS,
+        Ask::DeleteCommitted(..) => op::RD_KAFKA_ADMIN_OP_DELETECONSUMERGROUPOFFSETS,
         Ask::CreateTopic { .. } => op::RD_KAFKA_ADMIN_OP_CREATETOPICS,
         Ask::DeleteTopics(_) => op::RD_KAFKA_ADMIN_OP_DELETETOPICS,
         Ask::DeleteGroups(_) => op::RD_KAFKA_ADMIN_OP_DELETEGROUPS,
@@ -222,6 +223,12 @@ unsafe fn submit(
                 let new = rd::rd_kafka_AlterConsumerGroupOffsets_new(group.as_ptr(), list.ptr());
                 let new = Owned::new(new, rd::rd_kafka_AlterConsumerGroupOffsets_destroy).ok_or_else(none)?;
                 rd::rd_kafka_AlterConsumerGroupOffsets(rk, &mut new.raw(), 1, o, queue);
+            }
+            Ask::DeleteCommitted(group, list) => {
+                let new = rd::rd_kafka_DeleteConsumerGroupOffsets_new(group.as_ptr(), list.ptr());
+                let new =
+                    Owned::new(new, rd::rd_kafka_DeleteConsumerGroupOffsets_destroy).ok_or_else(none)?;
+                rd::rd_kafka_DeleteConsumerGroupOffsets(rk, &mut new.raw(), 1, o, queue);
             }
             Ask::CreateTopic { name, partitions, replication, config } => {
                 let new = rd::rd_kafka_NewTopic_new(
@@ -332,6 +339,10 @@ unsafe fn read(event: *mut rd::rd_kafka_event_t) -> Result<Told, Refusal> {
             rd::RD_KAFKA_EVENT_ALTERCONSUMERGROUPOFFSETS_RESULT => {
                 let result = rd::rd_kafka_event_AlterConsumerGroupOffsets_result(event);
                 group_parts(rows(result, rd::rd_kafka_AlterConsumerGroupOffsets_result_groups))?
+            }
+            rd::RD_KAFKA_EVENT_DELETECONSUMERGROUPOFFSETS_RESULT => {
+                let result = rd::rd_kafka_event_DeleteConsumerGroupOffsets_result(event);
+                group_parts(rows(result, rd::rd_kafka_DeleteConsumerGroupOffsets_result_groups))?
             }
             rd::RD_KAFKA_EVENT_CREATETOPICS_RESULT => {
                 let result = rd::rd_kafka_event_CreateTopics_result(event);
