@@ -6,7 +6,7 @@
 //! | 1 | [`event`] | 0 |
 //! | 2 | [`filter`], [`dlq`], [`ledger`], [`config`] | 0-1 |
 //! | 3 | [`broker`] (the port), [`context`] | 0-2 |
-//! | 4a | [`observe`], [`letters`], [`records`], [`redrive`] | 0-3; not each other, but `redrive` uses `letters` |
+//! | 4a | [`observe`], [`letters`], [`records`], [`redrive`], [`offsets`] | 0-3; not each other, but `redrive` uses `letters`, and `offsets` the audit of `redrive` |
 //! | 4b | `broker::kafka`, `broker::memory` | 0-1, `config`, the port |
 //! | 5 | [`ask`] | 0-4a |
 //! | 6 | [`tui`], then [`cli`], which opens it | 0-5 |
@@ -25,6 +25,7 @@ pub mod filter;
 pub mod ledger;
 pub mod letters;
 pub mod observe;
+pub mod offsets;
 pub mod records;
 pub mod redrive;
 pub mod text;

@@ -24,25 +24,26 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("records", &["text", "event", "filter", "dlq", "ledger", "config", "broker", "context"]),
     ("letters", &["text", "event", "filter", "dlq", "ledger", "config", "broker", "context"]),
     ("redrive", &["text", "event", "filter", "dlq", "ledger", "config", "broker", "context", "letters"]),
+    ("offsets", &["text", "event", "filter", "ledger", "config", "broker", "context", "redrive::audit"]),
     (
         "ask",
         &[
             "text", "event", "filter", "dlq", "ledger", "config", "broker", "context", "observe", "records",
-            "letters", "redrive",
+            "letters", "redrive", "offsets",
         ],
     ),
     (
         "tui",
         &[
             "text", "event", "filter", "dlq", "ledger", "config", "broker", "context", "observe", "records",
-            "letters", "redrive", "ask",
+            "letters", "redrive", "offsets", "ask",
         ],
     ),
     (
         "cli",
         &[
             "text", "event", "filter", "dlq", "ledger", "config", "broker", "context", "observe", "records",
-            "letters", "redrive", "ask", "wire", "tui",
+            "letters", "redrive", "offsets", "ask", "wire", "tui",
         ],
     ),
 ];

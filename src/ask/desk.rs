@@ -12,6 +12,7 @@ use crate::dlq::groups::DlqRow;
 use crate::letters::Index;
 pub use crate::observe::Interest;
 use crate::observe::snapshot::Snapshot;
+use crate::offsets;
 use crate::records;
 use crate::redrive;
 use crate::text::Fault;
@@ -122,6 +123,12 @@ impl Desk {
                 Ok(Answer::Run(Arc::new(redrive::run(&self.index, &request, &tell, &sink, &cancel).await?)))
             }
             Request::Runs => Ok(Answer::Runs(Arc::new(redrive::runs(&self.index, &sink, &cancel).await?))),
+            Request::Offsets(request) => {
+                Ok(Answer::Offsets(Arc::new(offsets::plan(&self.cx, &request, &sink, &cancel).await?)))
+            }
+            Request::MoveOffsets(run) => {
+                Ok(Answer::MoveOffsets(Arc::new(offsets::apply(&self.cx, &run, &sink, &cancel).await?)))
+            }
         }
     }
 }

@@ -17,6 +17,7 @@ pub use pictures::Exposure;
 use crate::context::{Progress, Sink};
 use crate::event::Record;
 use crate::letters::document::{FailuresAnswer, FailuresRequest, LettersAnswer, LettersRequest};
+use crate::offsets::document::{OffsetsAnswer, OffsetsPlan, OffsetsRequest, OffsetsRun};
 use crate::records::document::{GetAnswer, GetRequest, TailAnswer, TailRequest};
 use crate::redrive::document::{PlanAnswer, PlanRequest, RunAnswer, RunRequest, RunsAnswer};
 
@@ -37,6 +38,10 @@ pub enum Request {
     Run(RunRequest),
     /// The runs, from the audit.
     Runs,
+    /// What moving or deleting a group's offsets would do; writes nothing to the broker.
+    Offsets(OffsetsRequest),
+    /// Does it.
+    MoveOffsets(OffsetsRun),
 }
 
 /// What is answered.
@@ -56,6 +61,10 @@ pub enum Answer {
     Run(Arc<RunAnswer>),
     /// To [`Request::Runs`].
     Runs(Arc<RunsAnswer>),
+    /// To [`Request::Offsets`].
+    Offsets(Arc<OffsetsPlan>),
+    /// To [`Request::MoveOffsets`].
+    MoveOffsets(Arc<OffsetsAnswer>),
 }
 
 /// What a request tells before its answer.

@@ -1,15 +1,14 @@
-//! `redrive groups`: consumer groups with lag and status, and one with its partitions and members.
+//! `redrive groups`: consumer groups with lag and status, one with its partitions and members, and moving offsets.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Session;
 use super::exit::{Done, Ended, Stop};
 use super::output::Format;
 use super::table::{Cell, Table, Tone};
-use super::topics;
 use super::watch::{Sampling, Turn, Wanted};
+use super::{Session, offsets, topics};
 use crate::ask::Interest;
 use crate::observe::WINDOW;
 use crate::observe::snapshot::{ClusterRow, GroupPartitionRow, GroupRow, MemberRow, Snapshot, Status};
@@ -30,6 +29,12 @@ pub(super) enum Command {
         #[command(flatten)]
         options: Options,
     },
+    /// Move a group's offsets: shows old and new offsets and what is passed over or seen again, and asks
+    Reset(offsets::Reset),
+    /// Delete a group's offsets on a topic: shows them, and asks
+    DeleteOffsets(offsets::DeleteOffsets),
+    /// Delete a group with all its offsets: shows them, and asks
+    Delete(offsets::Delete),
 }
 
 /// Options of both.
@@ -105,6 +110,9 @@ pub(super) async fn run(session: &Session<'_>, command: Command) -> Ended {
     let (options, group) = match command {
         Command::List { options } => (options, None),
         Command::Show { group, options } => (options, Some(group)),
+        Command::Reset(args) => return offsets::reset(session, args).await,
+        Command::DeleteOffsets(args) => return offsets::delete_offsets(session, args).await,
+        Command::Delete(args) => return offsets::delete(session, args).await,
     };
     let Options { sampling, fail_on } = options;
     let (window, looks) = match fail_on {

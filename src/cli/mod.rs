@@ -5,6 +5,7 @@
 
 mod completions;
 mod config;
+mod consent;
 mod demo;
 mod dlq;
 pub mod exit;
@@ -13,6 +14,7 @@ mod groups;
 mod json;
 mod logs;
 mod man;
+mod offsets;
 mod operator;
 pub mod output;
 mod overview;
@@ -113,7 +115,7 @@ enum Command {
     /// Topics: rates, sizes, who lags on them, where their dead letters go
     #[command(subcommand)]
     Topics(topics::Command),
-    /// Consumer groups: lag, status, latency
+    /// Consumer groups: lag, status, latency; moving and deleting their offsets
     #[command(subcommand)]
     Groups(groups::Command),
     /// Read records of topics, as they lie or as they come

@@ -138,6 +138,11 @@ impl Output {
         self.terminal.stdin && self.terminal.stderr
     }
 
+    /// The form of a table on stderr.
+    pub(super) fn plain(&self) -> Form {
+        Form { colour: false, ..self.form }
+    }
+
     /// The width that a line of the eye may have.
     pub(super) fn width(&self) -> Option<usize> {
         self.form.width

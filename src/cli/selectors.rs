@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use crate::filter::{Edge, Selection};
+use crate::filter::{Edge, Selection, partitions};
 use crate::text::{Fault, Timestamp};
 
 /// `--isolation`.
@@ -65,7 +65,7 @@ impl Selectors {
                 .transpose()
         };
         Ok(Selection {
-            partitions: self.partition.as_deref().map(partitions).transpose()?.unwrap_or_default(),
+            partitions: self.partitions()?,
             from: edge("--from", &self.from)?,
             to: edge("--to", &self.to)?,
             key: self.key()?,
@@ -75,6 +75,11 @@ impl Selectors {
             limit: self.limit,
             uncommitted: self.isolation == IsolationWord::ReadUncommitted,
         })
+    }
+
+    fn partitions(&self) -> Result<Vec<i32>, Fault> {
+        let Some(text) = &self.partition else { return Ok(Vec::new()) };
+        partitions(text).map_err(|why| wrong("--partition", text, why))
     }
 
     fn key(&self) -> Result<Option<Bytes>, Fault> {
@@ -119,47 +124,4 @@ impl Selected {
 
 fn wrong(option: &str, text: &str, why: impl Into<String>) -> Fault {
     Fault::usage("usage", format!("wrong value {text:?} for {option}")).why(why)
-}
-
-/// Reads `0,3-5`.
-fn partitions(text: &str) -> Result<Vec<i32>, Fault> {
-    /// More would be a slip, and would only cost memory.
-    const MOST: i32 = 100_000;
-    let why = "partitions are written as 0,3-5";
-    let number = |text: &str| {
-        text.trim()
-            .parse::<i32>()
-            .ok()
-            .filter(|n| (0..MOST).contains(n))
-            .ok_or_else(|| wrong("--partition", text, why))
-    };
-    let mut list = Vec::new();
-    for part in text.split(',') {
-        match part.split_once('-') {
-            Some((first, last)) => {
-                let (first, last) = (number(first)?, number(last)?);
-                if first > last {
-                    return Err(wrong("--partition", text, why));
-                }
-                list.extend(first..=last);
-            }
-            None => list.push(number(part)?),
-        }
-    }
-    list.sort_unstable();
-    list.dedup();
-    Ok(list)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn partitions_are_numbers_and_ranges() {
-        assert_eq!(partitions("0,3-5, 4").unwrap(), [0, 3, 4, 5]);
-        for wrong in ["", "a", "5-3", "-1", "1,,2", "0-99999999"] {
-            assert!(partitions(wrong).is_err(), "{wrong}");
-        }
-    }
 }

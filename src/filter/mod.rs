@@ -6,12 +6,14 @@ mod guard;
 pub mod jq;
 mod matcher;
 mod needs;
+mod partitions;
 
 use bytes::Bytes;
 
 pub use document::document;
 pub use edge::Edge;
 pub use matcher::Matcher;
+pub use partitions::partitions;
 
 /// A selection of records.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]

@@ -1,7 +1,7 @@
 //! The records of the audit and their codec.
 //!
 //! The ledger is compacted and so keeps no history; the audit is append-only and keeps it: one record a
-//! transaction, written in that transaction. The counts are those of the run so far, so that the last record of
+//! transaction, written in that transaction; and two an action of another kind, before it and after it. The counts are those of the run so far, so that the last record of
 //! a run alone tells it whole. Limits: the operator's name is self-declared; the user and host beside it are
 //! what the operating system says.
 
@@ -25,6 +25,33 @@ pub enum Action {
     Batch,
     /// A run's end.
     End,
+    /// Committed offsets of a group are about to be moved or deleted, or the group.
+    Offsets,
+    /// What became of that.
+    OffsetsEnd,
+}
+
+impl Action {
+    /// Whether it is about a run.
+    pub fn is_of_a_run(self) -> bool {
+        matches!(self, Self::Start | Self::Batch | Self::End)
+    }
+}
+
+/// The committed offset of a group on a partition, before and after a change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OffsetChange {
+    /// Topic.
+    pub topic: String,
+    /// Partition.
+    pub partition: i32,
+    /// Before; `None` without a commit.
+    pub old: Option<i64>,
+    /// After; `None` where it is deleted.
+    pub new: Option<i64>,
+    /// Why it was not changed; only in the record at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
 }
 
 /// Where and why a letter was parked.
@@ -69,13 +96,13 @@ pub struct AuditRecord {
     pub v: u32,
     /// What it tells.
     pub action: Action,
-    /// Run id; empty for [`Action::Ledger`].
+    /// Run id; empty for [`Action::Ledger`]. The records of one change of offsets share one as well.
     pub run: String,
     /// Plan id.
     pub plan: String,
     /// Cluster id.
     pub cluster: String,
-    /// Dead-letter topic.
+    /// Dead-letter topic; empty where there is none.
     pub topic: String,
     /// Its id.
     pub topic_id: String,
@@ -107,6 +134,12 @@ pub struct AuditRecord {
     /// Positions that this record covers: partition to inclusive ranges of offsets.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub positions: BTreeMap<i32, Vec<(i64, i64)>>,
+    /// The consumer group that was changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Its offsets; many are told by several records.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub offsets: Vec<OffsetChange>,
     /// Why the run stopped early, as in the document of `run`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped: Option<String>,
@@ -151,6 +184,8 @@ impl AuditRecord {
             started_ms: time_ms,
             totals: Totals::default(),
             positions: BTreeMap::new(),
+            group: None,
+            offsets: Vec::new(),
             stopped: None,
             stopped_reason: None,
             program: String::new(),

@@ -4,6 +4,7 @@
 //! crashes: target records, ledger rows and audit records are one transaction, and the ledger is the only truth
 //! about what was done. Limits: without transactions nothing is written.
 
+pub mod audit;
 mod books;
 mod checks;
 mod cluster;

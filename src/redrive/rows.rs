@@ -1,10 +1,10 @@
 //! What a run writes beside its records: rows of the ledger, and records of the audit.
 
+use super::audit;
 use super::engine::Engine;
 use super::item::{Act, Item, PROGRAM, Run};
 use super::transaction::book;
 use crate::broker::{Placed, Write};
-use crate::config::profile::Sasl;
 use crate::ledger::audit::{Action, AuditRecord, ParkedAt, Totals, ranges};
 use crate::ledger::row::{HeaderRow, Key, OwnerRow, OwnerState};
 use crate::ledger::{AUDIT_TOPIC, FORMAT_VERSION, LEDGER_TOPIC, Ledger};
@@ -73,26 +73,16 @@ impl Engine<'_> {
 
     fn audit(&self, action: Action, now: i64) -> AuditRecord {
         let header = &self.plan.header;
-        let operator = &self.cx.operator;
-        let mut record = AuditRecord::new(action, now);
+        let mut record = audit::record(self.cx, action, now);
         record.run.clone_from(&self.answer.run);
         record.plan.clone_from(&self.answer.plan);
         record.cluster = header.cluster_id.to_string();
         record.topic = header.source.topic.to_string();
         record.topic_id = self.source.to_string();
-        record.operator.clone_from(&operator.name);
-        record.os_user.clone_from(&operator.os_user);
-        record.host.clone_from(&operator.host);
-        record.sasl_user = match &self.cx.profile.connection.sasl {
-            Some(Sasl::Plain { username, .. } | Sasl::Scram { username, .. }) => Some(username.clone()),
-            Some(Sasl::OAuthBearer { client_id, .. }) => Some(client_id.clone()),
-            None => None,
-        };
         record.reason = self.reason.map(str::to_owned);
         record.forced.clone_from(&header.force);
         self.answer.guarantee.clone_into(&mut record.guarantee);
         record.started_ms = self.answer.started.as_millis();
-        PROGRAM.clone_into(&mut record.program);
         record
     }
 

@@ -28,7 +28,7 @@ pub async fn runs(index: &Index, sink: &dyn Sink, cancel: &CancellationToken) ->
     let cx = index.cx();
     let mut latest: HashMap<String, AuditRecord> = HashMap::new();
     read_audit(cx, sink, cancel, &mut |record| {
-        if record.action != Action::Ledger {
+        if record.action.is_of_a_run() {
             latest.insert(record.run.clone(), record);
         }
     })

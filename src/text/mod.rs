@@ -4,6 +4,7 @@
 
 pub mod fault;
 pub mod sanitise;
+pub mod shell;
 pub mod time;
 pub mod units;
 pub mod width;

@@ -6,5 +6,6 @@ mod configuration;
 mod drill;
 mod help;
 mod kafka;
+mod offsets;
 mod program;
 mod usage;

@@ -14,6 +14,7 @@ use crate::filter::Selection;
 use crate::letters::document::LettersRequest;
 use crate::observe::snapshot::Snapshot;
 use crate::redrive::document::{Into, PlanAnswer, PlanRequest};
+pub use crate::text::shell::quoted;
 use crate::text::units::count;
 use crate::text::{Fault, Safe, width};
 use crate::tui::command::{Id, Scope};
@@ -523,16 +524,6 @@ fn findings(plan: &PlanAnswer, cells: usize) -> Vec<Line> {
         ],
     ));
     out
-}
-
-/// A word for the shell.
-pub fn quoted(word: &str) -> String {
-    let plain =
-        |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':' | '=' | '@' | ',');
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 #[cfg(test)]
