@@ -130,6 +130,10 @@ impl Builder<'_> {
             patterns: self.list(&Place::of("dead_letters.patterns"))?,
             adopt: self.list(&Place::of("dead_letters.adopt"))?,
             ignore: self.list(&Place::of("dead_letters.ignore"))?,
+            library_frames: self.list(&Place::of("dead_letters.library_frames"))?,
+            retention_warning: self
+                .duration("dead_letters.retention_warning")?
+                .unwrap_or(DeadLetters::default().retention_warning),
             formats: self
                 .entries("dead_letters.formats")
                 .into_iter()

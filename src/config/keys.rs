@@ -117,6 +117,8 @@ pub const KEYS: &[Key] = &[
     key("profiles.*.dead_letters.patterns", Kind::List, "[]"),
     key("profiles.*.dead_letters.adopt", Kind::List, "[]"),
     key("profiles.*.dead_letters.ignore", Kind::List, "[]"),
+    key("profiles.*.dead_letters.library_frames", Kind::List, "[]"),
+    key("profiles.*.dead_letters.retention_warning", Kind::Duration, "1d"),
     key("profiles.*.dead_letters.formats.[].name", Kind::Text, ""),
     key("profiles.*.dead_letters.formats.[].strip", Kind::List, "[]"),
     key("profiles.*.dead_letters.formats.[].fields.origin_topic", Kind::Text, ""),

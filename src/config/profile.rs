@@ -101,7 +101,7 @@ pub struct Connection {
 }
 
 /// How dead-letter topics are found.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetters {
     /// Name patterns (`*` matches anything) in addition to the built-in ones.
     pub patterns: Vec<String>,
@@ -109,8 +109,26 @@ pub struct DeadLetters {
     pub adopt: Vec<String>,
     /// Topics that are none although something looks like it.
     pub ignore: Vec<String>,
+    /// Stack frames of libraries beside the built-in ones: prefixes of class and method, `~` and a part of a
+    /// file's path, `!` and one of these for frames that are the application's own after all.
+    pub library_frames: Vec<String>,
+    /// How long before retention can delete an open letter this needs attention.
+    pub retention_warning: Duration,
     /// Home-grown formats.
     pub formats: Vec<LetterFormat>,
+}
+
+impl Default for DeadLetters {
+    fn default() -> Self {
+        Self {
+            patterns: Vec::new(),
+            adopt: Vec::new(),
+            ignore: Vec::new(),
+            library_frames: Vec::new(),
+            retention_warning: Duration::from_hours(24),
+            formats: Vec::new(),
+        }
+    }
 }
 
 /// A home-grown dead-letter format: where it keeps what. A field is a header's name, or a JSON path into

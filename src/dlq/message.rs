@@ -1,4 +1,4 @@
-//! Messages without what differs from letter to letter: numbers, ids, hashes, times, addresses.
+//! Messages without what differs from letter to letter: numbers, ids, hashes, times, addresses, quoted values.
 //!
 //! Two letters that failed for one reason should read the same. One pass over at most [`LOOK`] bytes; no
 //! regular expression.
@@ -7,8 +7,13 @@
 pub const LOOK: usize = 2048;
 /// The longest result in bytes.
 pub const LONGEST: usize = 240;
+/// Bytes in which quotes must close.
+const LONGEST_QUOTED: usize = 512;
+/// The longest name of a program's part in quotes that is kept.
+const LONGEST_NAME: usize = 80;
 
-/// The message with every number, id, hash and time replaced by `#`.
+/// The message with every number, id, hash, time and quoted value replaced by `#`. Quoted names of a program's
+/// parts stay: `"customer" is null`.
 pub fn normalise(message: &str) -> String {
     let message = message.split("; nested exception is ").next().unwrap_or(message);
     let bytes = message.as_bytes();
@@ -17,12 +22,25 @@ pub fn normalise(message: &str) -> String {
     let mut i = 0;
     while i < bytes.len() && out.len() < LONGEST {
         let rest = &bytes[i..];
+        let before = i.checked_sub(1).map(|at| bytes[at]);
         if rest[0].is_ascii_alphanumeric() {
             let run = rest.iter().take_while(|b| b.is_ascii_alphanumeric()).count();
             let taken = uuid(rest).unwrap_or(run);
-            let before = i.checked_sub(1).map(|at| bytes[at]);
-            word(&mut out, &message[i..i + taken], before);
+            if is_of_date(&bytes[i..i + taken], &bytes[i + taken..], &out) {
+                number(&mut out);
+            } else {
+                word(&mut out, &message[i..i + taken], before);
+            }
             i += taken;
+        } else if let Some(quoted) = quoted(rest, before) {
+            out.push(char::from(rest[0]));
+            if is_name(&rest[1..=quoted]) {
+                out.push_str(&message[i + 1..=i + quoted]);
+            } else {
+                out.push('#');
+            }
+            out.push(char::from(rest[0]));
+            i += quoted + 2;
         } else if rest[0].is_ascii_whitespace() {
             if !out.ends_with(' ') && !out.is_empty() {
                 out.push(' ');
@@ -30,7 +48,7 @@ pub fn normalise(message: &str) -> String {
             i += 1;
         } else if matches!(rest[0], b'-' | b'+')
             && rest.get(1).is_some_and(u8::is_ascii_digit)
-            && i.checked_sub(1).is_none_or(|at| !bytes[at].is_ascii_alphanumeric())
+            && before.is_none_or(|b| !b.is_ascii_alphanumeric())
         {
             // A sign.
             i += 1;
@@ -42,6 +60,78 @@ pub fn normalise(message: &str) -> String {
     }
     out.truncate(out.trim_end().len());
     out
+}
+
+/// What two normalised messages have in common: their quoted parts that differ are `#`. `None` where they differ
+/// in more than that.
+pub fn common(a: &str, b: &str) -> Option<String> {
+    let (mut x, mut y) = (a, b);
+    let mut out = String::with_capacity(a.len());
+    loop {
+        let same = x.bytes().zip(y.bytes()).take_while(|(x, y)| x == y).count();
+        let same = (0..=same).rev().find(|at| x.is_char_boundary(*at) && y.is_char_boundary(*at))?;
+        out.push_str(&x[..same]);
+        (x, y) = (&x[same..], &y[same..]);
+        if x.is_empty() && y.is_empty() {
+            return Some(out);
+        }
+        // Back to where the quoted part begins.
+        let quote = out.rfind(['"', '\'', '`'])?;
+        let mark = out[quote..].chars().next()?;
+        // An odd number of these marks before: it opens one.
+        if out.matches(mark).count() % 2 == 0 {
+            return None;
+        }
+        out.truncate(quote + 1);
+        out.push('#');
+        x = &x[x.find(mark)?..];
+        y = &y[y.find(mark)?..];
+    }
+}
+
+/// The length of what is in the quotes that open here.
+fn quoted(bytes: &[u8], before: Option<u8>) -> Option<usize> {
+    let mark = *bytes.first()?;
+    if !matches!(mark, b'"' | b'\'' | b'`') || before.is_some_and(|b| b.is_ascii_alphanumeric()) {
+        return None;
+    }
+    let inside = bytes.get(1..)?;
+    let inside = &inside[..inside.len().min(LONGEST_QUOTED)];
+    // An apostrophe within a word closes nothing.
+    let closes = |at: &usize| {
+        inside[*at] == mark && inside.get(at + 1).is_none_or(|next| !next.is_ascii_alphanumeric())
+    };
+    memchr::memchr_iter(mark, inside).find(closes).filter(|length| *length > 0)
+}
+
+/// Whether a quoted text names a class, method, field or type rather than a value.
+fn is_name(text: &[u8]) -> bool {
+    let known = |b: &u8| {
+        b.is_ascii_alphabetic()
+            || matches!(b, b'_' | b'$' | b'.' | b'(' | b')' | b'<' | b'>' | b'[' | b']' | b',')
+    };
+    text.len() <= LONGEST_NAME && text.iter().all(known) && text.iter().any(u8::is_ascii_alphabetic)
+}
+
+/// Days and months as dates in words have them.
+const OF_DATES: [&str; 19] = [
+    "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug",
+    "Sep", "Oct", "Nov", "Dec",
+];
+
+/// Whether a word is a day or month of a date: a number, or the rest of the date, follows.
+fn is_of_date(word: &[u8], behind: &[u8], out: &str) -> bool {
+    let known = |word: &[u8]| word.len() == 3 && OF_DATES.iter().any(|name| name.as_bytes() == word);
+    if !known(word) {
+        return false;
+    }
+    let behind = behind.strip_prefix(b",").unwrap_or(behind);
+    let next = match behind {
+        [b' ' | b'-' | b'/', next @ ..] => next,
+        _ => return false,
+    };
+    let in_date = next.first().is_some_and(u8::is_ascii_digit) || next.get(..3).is_some_and(known);
+    in_date || (out.ends_with("# ") && next.first().is_some_and(u8::is_ascii_digit))
 }
 
 /// The length of a UUID at the beginning.
@@ -66,6 +156,9 @@ fn word(out: &mut String, word: &str, before: Option<u8>) {
         || (bytes.len() > 2 && word.starts_with("0x") && bytes[2..].iter().all(u8::is_ascii_hexdigit))
         // An id of any alphabet.
         || (digits >= 3 && bytes.len() >= 16)
+        || is_mixed(bytes)
+        // The end of an id: `evt_9f31`.
+        || (matches!(before, Some(b'_' | b'-' | b'#')) && digits > 0 && hex && bytes.len() >= 4)
         || bytes.len() == 36 && bytes.contains(&b'-');
     if hash || digits == bytes.len() {
         number(out);
@@ -84,6 +177,13 @@ fn word(out: &mut String, word: &str, before: Option<u8>) {
             out.pop();
         }
     }
+}
+
+/// Whether letters and digits change too often for a word: `9f31`, `a1b2`; not `log4j`, `10ms`, `utf8`.
+fn is_mixed(bytes: &[u8]) -> bool {
+    let changes =
+        bytes.windows(2).filter(|pair| pair[0].is_ascii_digit() != pair[1].is_ascii_digit()).count();
+    changes >= if bytes.first().is_some_and(u8::is_ascii_digit) { 2 } else { 3 }
 }
 
 /// Adds `#`; times, addresses and versions are one number, not several.
@@ -116,11 +216,34 @@ mod tests {
             ("a; nested exception is b.C: 12", "a"),
             ("sku ZX-81", "sku ZX-#"),
             ("deadbeef stays a word", "deadbeef stays a word"),
+            ("log4j, utf8 and 10ms stay", "log#j, utf# and #ms stay"),
+            ("event evt_9f31 of a1b2c3", "event evt_# of #"),
+            ("event 01HV6Z3K9QJ5T8XW2M4N7PRB0C", "event #"),
+            ("since Tue Nov 24 04:45:03 UTC 2026", "since # # # # UTC #"),
+            ("May I? on Tue, 24 Nov 2026", "May I? on #, # # #"),
+            ("unknown sku 'RED-SHIRT' of \"a b\"", "unknown sku '#' of \"#\""),
+            (
+                "Cannot invoke \"shop.Customer.name()\" because \"customer\" is null",
+                "Cannot invoke \"shop.Customer.name()\" because \"customer\" is null",
+            ),
+            ("can't read {'a': 1}, isn't JSON", "can't read {'a': #}, isn't JSON"),
+            ("mail to `bob@example.com` failed", "mail to `#` failed"),
             ("größe 12 mm", "größe # mm"),
             ("", ""),
         ] {
             assert_eq!(normalise(message), expected, "{message}");
         }
+    }
+
+    #[test]
+    fn quoted_values_that_vary_are_no_part_of_what_letters_have_in_common() {
+        assert_eq!(common("no 'red' here", "no 'blue' here").as_deref(), Some("no '#' here"));
+        assert_eq!(common("no 'red' in 'a'", "no 'reds' in 'ab'").as_deref(), Some("no '#' in '#'"));
+        assert_eq!(common("no '#' here", "no 'blue' here").as_deref(), Some("no '#' here"));
+        assert_eq!(common("same", "same").as_deref(), Some("same"));
+        assert_eq!(common("no 'red' here", "no 'red' there"), None);
+        assert_eq!(common("a", "b"), None);
+        assert_eq!(common("'a", "'b"), None);
     }
 
     #[test]

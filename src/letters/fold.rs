@@ -153,7 +153,7 @@ impl Fold {
             return false;
         }
         let reading = formats::read(record, config);
-        let trace = reading.trace();
+        let trace = reading.trace(config);
         let fingerprint = Fingerprint::of(&reading, &trace);
         let watched = self.parts.get(&partition).is_some_and(|p| offset >= p.watched_from);
         let appeared = record.timestamp().filter(|_| watched);

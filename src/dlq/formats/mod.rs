@@ -137,15 +137,16 @@ impl<'r> Reading<'r> {
     }
 
     /// The stack trace, parsed.
-    pub fn trace(&self) -> Trace<'_> {
-        self.stack_trace.as_deref().map(Trace::parse).unwrap_or_default()
+    pub fn trace(&self, config: &DeadLetters) -> Trace<'_> {
+        let parse = |text| Trace::parse(text, &config.library_frames);
+        self.stack_trace.as_deref().map(parse).unwrap_or_default()
     }
 }
 
 /// Decodes a record as a dead letter.
 pub fn decode(record: &Record, config: &DeadLetters) -> Letter {
     let reading = read(record, config);
-    let trace = reading.trace();
+    let trace = reading.trace(config);
     let failure = Fingerprint::of(&reading, &trace).failure();
     let root_cause_class = trace.root_class.map(str::to_owned);
     let mut notes: Vec<String> = reading.notes.iter().map(Note::to_string).collect();

@@ -36,7 +36,7 @@ pub fn failure(letter: &Letter, frames: Frames, cells: u16) -> Vec<Line> {
     };
     match frames {
         Frames::Folded => folded(trace, &mut out),
-        Frames::All => out.extend(trace::lines(trace).map(|(kind, line)| match kind {
+        Frames::All => out.extend(trace::lines(trace, &[]).map(|(kind, line)| match kind {
             LineKind::Head => vec![Span::new(line, Role::Fail)],
             LineKind::Own => vec![Span::new("▸ ", Role::Mark), Span::new(line.trim(), Role::Title)],
             LineKind::Library => vec![Span::dim("  "), Span::dim(line.trim())],
@@ -68,7 +68,7 @@ fn headline(letter: &Letter, cells: usize, out: &mut Vec<Line>) {
 /// The application's own frames, then what was left out.
 fn folded(trace: &str, out: &mut Vec<Line>) {
     let (mut own, mut hidden, mut names) = (0, 0, Vec::<&str>::new());
-    for (kind, line) in trace::lines(trace) {
+    for (kind, line) in trace::lines(trace, &[]) {
         match kind {
             LineKind::Head => {}
             LineKind::Own => {
