@@ -6,6 +6,7 @@ use super::command::{Command, Id};
 use super::dead_letters;
 use super::keymap::{Chord, Code, Meaning};
 use super::message::Effect;
+use super::moves;
 use super::overlays::{FilterPrompt, Help, Notices, Overlay, Palette};
 use super::places;
 use super::screens::{Dlqs, Groups, Overview, Screen, Topics};
@@ -101,7 +102,7 @@ pub fn command(state: &mut State, id: Id, effects: &mut Vec<Effect>) {
             }
         }
         id => {
-            if !places::does(state, id, effects) {
+            if !places::does(state, id, effects) && !moves::does(state, id, effects) {
                 dead_letters::command(state, id, effects);
             }
         }

@@ -40,6 +40,8 @@ pub enum Scope {
     Run,
     /// All runs.
     Runs,
+    /// Moving a group's offsets.
+    Offsets,
     /// No cluster yet.
     Welcome,
 }
@@ -63,6 +65,7 @@ impl Scope {
         Self::Plan,
         Self::Run,
         Self::Runs,
+        Self::Offsets,
         Self::Welcome,
     ];
 
@@ -85,6 +88,7 @@ impl Scope {
             Self::Plan => "redrive plan",
             Self::Run => "redrive run",
             Self::Runs => "runs",
+            Self::Offsets => "offsets",
             Self::Welcome => "welcome",
         }
     }

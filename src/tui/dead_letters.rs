@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::act::push;
 use super::command::Id;
 use super::message::Effect;
+use super::overlays::consent::Agreed;
 use super::overlays::prompt::Purpose;
 use super::overlays::{Consent, Overlay, Prompt, Stays};
 use super::screens::plan::{self, Field};
@@ -304,7 +305,7 @@ fn consent(state: &mut State) {
     }
     let Some(seat) = &state.seat else { return };
     if let Some(words) = form.consent(&seat.profile.name, seat.profile.protected) {
-        let dialog = Consent::new(words, state);
+        let dialog = Consent::new(words, Agreed::Run, state);
         state.overlays.push(Overlay::Consent(dialog));
     }
 }

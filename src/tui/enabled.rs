@@ -31,6 +31,15 @@ pub fn run(state: &State) -> Result<(), String> {
     }
 }
 
+/// The change of offsets that is shown can be done.
+pub fn offsets(state: &State) -> Result<(), String> {
+    state.read_only()?;
+    match state.screen() {
+        Screen::Offsets(screen) => screen.blocked().map_or(Ok(()), Err),
+        _ => Ok(()),
+    }
+}
+
 /// The run that is seen goes on.
 pub fn stoppable(state: &State) -> Result<(), String> {
     let runs = state.job.as_ref().is_some_and(|job| job.ended.is_none());

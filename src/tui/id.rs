@@ -84,4 +84,9 @@ pub enum Id {
     StopRun,
     RunLetters,
     OpenRuns,
+    MoveOffsets,
+    OffsetsChoose,
+    OffsetsNext,
+    OffsetsPrevious,
+    OffsetsGo,
 }

@@ -14,6 +14,7 @@ mod id;
 pub mod keymap;
 mod mailbox;
 pub mod message;
+pub mod moves;
 pub mod overlays;
 mod places;
 pub mod registry;

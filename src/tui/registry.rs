@@ -1,8 +1,8 @@
 //! The table of all commands: keys, palette, help, footer, README and tests read it and nothing else.
 
 use super::command::Scope::{
-    Dlqs, Failures, Group, Groups, Inspector, Letters, List, Overview, Pager, Plan, Records, Run, Runs,
-    Topic, Topics,
+    Dlqs, Failures, Group, Groups, Inspector, Letters, List, Offsets, Overview, Pager, Plan, Records, Run,
+    Runs, Topic, Topics,
 };
 use super::command::{Command, Id, Risk};
 use super::enabled;
@@ -322,6 +322,36 @@ pub const REGISTRY: &[Command] = &[
         .footer(99)
         .cli("runs show RUN")
         .when(enabled::row),
+    c(
+        Id::MoveOffsets,
+        "groups.move",
+        "move offsets",
+        "Moves or deletes the group's offsets: shows what that does first.",
+    )
+    .on(&[Groups, Group])
+    .keys(&["M"])
+    .also(&["reset"])
+    .footer(60)
+    .cli("groups reset GROUP --topic TOPIC --offsets earliest")
+    .when(enabled::row),
+    c(Id::OffsetsChoose, "offsets.choose", "choose", "Does what is under the cursor, or changes it.")
+        .on(&[Offsets])
+        .keys(&["enter"])
+        .footer(99),
+    c(Id::OffsetsNext, "offsets.next", "next", "Goes to the next field.")
+        .on(&[Offsets])
+        .keys(&["tab"])
+        .footer(80),
+    c(Id::OffsetsPrevious, "offsets.previous", "previous", "Goes to the field before.")
+        .on(&[Offsets])
+        .keys(&["shift-tab"]),
+    c(Id::OffsetsGo, "offsets.move", "move…", "Asks, and does what is shown.")
+        .on(&[Offsets])
+        .keys(&["M"])
+        .footer(95)
+        .risk(Risk::Write)
+        .cli("groups reset GROUP --topic TOPIC --offsets earliest --yes")
+        .when(enabled::offsets),
 ];
 
 #[cfg(test)]

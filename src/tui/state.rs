@@ -7,6 +7,7 @@ use super::command::Scope;
 use super::hits::Hits;
 use super::keymap::{Chord, Keymap};
 use super::message::{Effect, RequestId};
+use super::moves::Move;
 use super::overlays::Overlay;
 use super::screens::run::Job;
 use super::screens::{Overview, Screen, View, Welcome};
@@ -75,6 +76,8 @@ pub struct State {
     pub notice_seen: bool,
     /// The run that was started here last.
     pub job: Option<Job>,
+    /// The change of a group's offsets that is under way.
+    pub moving: Option<Move>,
     /// Columns and lines.
     pub size: (u16, u16),
     /// Whether the terminal has the focus.
@@ -111,6 +114,7 @@ impl State {
             notices: VecDeque::new(),
             notice_seen: true,
             job: None,
+            moving: None,
             size: (80, 24),
             focused: true,
             mouse: false,

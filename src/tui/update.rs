@@ -8,6 +8,7 @@ use super::dead_letters;
 use super::hits::Spot;
 use super::keymap::{Chord, Code, Meaning};
 use super::message::{Effect, Message, Mouse, RequestId};
+use super::moves;
 use super::overlays::{self, Overlay};
 use super::screens::Screen;
 use super::state::State;
@@ -191,6 +192,8 @@ fn done(state: &mut State, id: RequestId, answer: Result<Answer, Fault>) {
     let picture = Arc::clone(&state.picture);
     if state.job.as_ref().is_some_and(|job| job.id == id) {
         dead_letters::run_ended(state, answer);
+    } else if state.moving.as_ref().is_some_and(|moving| moving.id == id) {
+        moves::ended(state, answer);
     } else if let Some(screen) = waiting(state, id) {
         let view = screen.view_mut();
         view.answered(answer);

@@ -7,5 +7,6 @@ mod drill;
 mod hostile;
 mod keys;
 mod made_up;
+mod offsets;
 mod registry;
 mod screens;

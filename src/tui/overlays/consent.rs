@@ -22,10 +22,29 @@ enum Button {
     Go,
 }
 
+/// What is agreed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Agreed {
+    /// A run of the plan that is shown.
+    Run,
+    /// The change of offsets that is shown.
+    Offsets,
+}
+
+impl Agreed {
+    fn title(self) -> &'static str {
+        match self {
+            Self::Run => "Redrive",
+            Self::Offsets => "Offsets",
+        }
+    }
+}
+
 /// The dialog.
 #[derive(Clone, Debug)]
 pub struct Consent {
     words: plan::Consent,
+    to: Agreed,
     button: Button,
     typed: Input,
     /// Frames drawn when it was opened: what was typed before it was seen is not meant for it.
@@ -34,8 +53,8 @@ pub struct Consent {
 
 impl Consent {
     /// A dialog with these words; *Cancel* is chosen.
-    pub fn new(words: plan::Consent, state: &State) -> Self {
-        Self { words, button: Button::Cancel, typed: Input::default(), opened: state.frames }
+    pub fn new(words: plan::Consent, to: Agreed, state: &State) -> Self {
+        Self { words, to, button: Button::Cancel, typed: Input::default(), opened: state.frames }
     }
 
     /// Takes a key.
@@ -50,7 +69,10 @@ impl Consent {
             }
             (Code::Enter, _) if self.button == Button::Cancel => return cancelled(state),
             (Code::Enter, _) if self.is_typed() => {
-                crate::tui::dead_letters::run(state, effects);
+                match self.to {
+                    Agreed::Run => crate::tui::dead_letters::run(state, effects),
+                    Agreed::Offsets => crate::tui::moves::go(state, effects),
+                }
                 return Stays::No;
             }
             _ if self.words.typed.is_some() => {
@@ -77,7 +99,7 @@ impl Consent {
             self.words.lines.iter().flat_map(|line| wrap(line, usize::from(WIDTH), 3)).collect();
         let height =
             u16::try_from(lines.len()).unwrap_or(8) + 2 + if self.words.typed.is_some() { 2 } else { 0 };
-        let mut pen = framed(buffer, state, body, (WIDTH, height), "Redrive");
+        let mut pen = framed(buffer, state, body, (WIDTH, height), self.to.title());
         let mut y = 0;
         for line in &lines {
             pen.put(0, y, line, if y == 0 { Role::Title } else { Role::Text });

@@ -1,6 +1,6 @@
 //! What lies over a screen and takes the keys meanwhile.
 
-mod consent;
+pub mod consent;
 #[cfg(test)]
 mod consent_tests;
 pub mod filter;

@@ -3,6 +3,7 @@
 use super::Stays;
 use crate::tui::keymap::{Chord, Code};
 use crate::tui::message::Effect;
+use crate::tui::screens::offsets::Part;
 use crate::tui::screens::plan::Field;
 use crate::tui::state::State;
 use crate::tui::widgets::Input;
@@ -16,6 +17,8 @@ pub enum Purpose {
     Search,
     /// A part of a redrive plan.
     Plan(Field),
+    /// A part of moving a group's offsets.
+    Offsets(Part),
 }
 
 /// The prompt.
@@ -37,7 +40,11 @@ impl Prompt {
         match (chord.code, chord.ctrl) {
             (Code::Esc, _) | (Code::Char('c'), true) => return Stays::No,
             (Code::Enter, _) => {
-                return crate::tui::dead_letters::typed(state, self.purpose, self.input.text(), effects);
+                let text = self.input.text();
+                return match self.purpose {
+                    Purpose::Offsets(part) => crate::tui::moves::typed(state, part, text, effects),
+                    purpose => crate::tui::dead_letters::typed(state, purpose, text, effects),
+                };
             }
             _ => {
                 self.input.press(chord);

@@ -157,6 +157,19 @@ impl Group {
         Self { name, pane, partitions: List::sorted(Some(LAG), true), members: List::default(), row: None }
     }
 
+    /// The group.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// The partitions that are marked.
+    pub fn marked(&self) -> Vec<(Arc<str>, i32)> {
+        let marked = |part: &&GroupPartitionRow| {
+            self.partitions.marks.contains(format!("{}[{}]", part.topic, part.partition).as_str())
+        };
+        self.detail().iter().filter(marked).map(|part| (Arc::clone(&part.topic), part.partition)).collect()
+    }
+
     /// Turns to the other pane.
     pub fn toggle(&mut self) {
         self.pane = if self.pane == Pane::Partitions { Pane::Members } else { Pane::Partitions };

@@ -9,6 +9,7 @@ mod groups;
 mod inspector;
 mod letters;
 mod look;
+pub mod offsets;
 mod overview;
 pub mod plan;
 mod records;
@@ -28,6 +29,7 @@ pub use group::Group;
 pub use groups::Groups;
 pub use inspector::Inspector;
 pub use letters::Letters;
+pub use offsets::Offsets;
 pub use overview::{Leads, Overview};
 pub use plan::PlanForm;
 pub use records::Records;
@@ -134,6 +136,7 @@ pub enum Screen {
     Groups(Groups),
     Group(Group),
     Dlqs(Dlqs),
+    Offsets(Offsets),
 }
 
 impl Screen {
@@ -154,6 +157,7 @@ impl Screen {
             Self::Groups(screen) => screen,
             Self::Group(screen) => screen,
             Self::Dlqs(screen) => screen,
+            Self::Offsets(screen) => screen,
         }
     }
 
@@ -174,6 +178,7 @@ impl Screen {
             Self::Groups(screen) => screen,
             Self::Group(screen) => screen,
             Self::Dlqs(screen) => screen,
+            Self::Offsets(screen) => screen,
         }
     }
 }
