@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use super::exit::{Done, Ended, Stop};
+use super::options::{HowArgs, target};
 use super::output::Format;
 use super::selectors::Selectors;
 use super::table::{Cell, Table, Tone};
@@ -14,6 +16,7 @@ use crate::ask::{Answer, Desk, Request};
 use crate::ledger::Disposition;
 use crate::letters::document::LettersRequest;
 use crate::redrive::document::{Into as Target, PlanAnswer, PlanRequest, Preflight, Tally};
+use crate::redrive::options::{CanaryThen, Options};
 use crate::redrive::plan::PlanHeader;
 use crate::text::units;
 
@@ -31,21 +34,8 @@ pub(super) struct Args {
     /// Where to: origin, the topic where each failed first, or topic:NAME
     #[arg(long, value_name = "TARGET", default_value = "origin", value_parser = target)]
     into: Target,
-    /// Records a second at most
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    rate: Option<u32>,
-    /// Keep the letters' timestamps; by default the records get new ones
-    #[arg(long)]
-    keep_timestamps: bool,
-    /// Strip this header too; a * at its end stands for anything
-    #[arg(long, value_name = "NAME")]
-    strip_header: Vec<String>,
-    /// Add this header
-    #[arg(long, value_name = "NAME=VALUE", value_parser = header)]
-    add_header: Vec<(String, String)>,
-    /// Go on although this rule refuses; it is kept in the audit
-    #[arg(long, value_name = "RULE")]
-    force: Vec<String>,
+    #[command(flatten)]
+    how: HowArgs,
     /// Save the plan, to be executed with `redrive run FILE`
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
@@ -58,22 +48,6 @@ fn position(text: &str) -> Result<(i32, i64), String> {
         .and_then(|(partition, offset)| Some((partition.trim().parse().ok()?, offset.trim().parse().ok()?)))
         .filter(|(partition, offset)| *partition >= 0 && *offset >= 0)
         .ok_or_else(|| "partition:offset was expected".to_owned())
-}
-
-fn target(text: &str) -> Result<Target, String> {
-    match text.strip_prefix("topic:") {
-        Some("") => Err("a name was expected after topic:".to_owned()),
-        Some(name) => Ok(Target::Topic(name.to_owned())),
-        None if text == "origin" => Ok(Target::Origin),
-        None => Err("origin or topic:NAME was expected".to_owned()),
-    }
-}
-
-fn header(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("name=value was expected".to_owned()),
-    }
 }
 
 #[derive(Serialize)]
@@ -97,11 +71,7 @@ pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
         },
         only: (!args.only.is_empty()).then_some(args.only),
         into: args.into,
-        rate: args.rate,
-        strip_headers: args.strip_header,
-        add_headers: args.add_header,
-        keep_timestamps: args.keep_timestamps,
-        force: args.force,
+        options: args.how.options()?,
         save: args.save,
     };
     let desk = Desk::new(session.connect().await?);
@@ -126,6 +96,26 @@ pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
         session.output.note(&format!("saved: execute it with `redrive run {}`", file.display()));
     }
     Ok(if answer.preflight.refusals.is_empty() { Done::All } else { Done::Refused })
+}
+
+/// The canary in words; empty without one.
+pub(super) fn canary(options: &Options) -> String {
+    let Some(size) = options.canary else { return String::new() };
+    let wait = units::duration(Duration::from_millis(options.canary_wait_ms));
+    let then = match options.canary_then {
+        CanaryThen::Continue => "then the rest if nothing came back",
+        CanaryThen::Stop => "then stop",
+        CanaryThen::Ask => "then ask",
+    };
+    format!("{} first, {wait} at most for proof, {then}", units::count(u64::from(size)))
+}
+
+/// When a run stops by itself.
+pub(super) fn stops(options: &Options) -> String {
+    match options.stop_above {
+        100.. => "never by itself".to_owned(),
+        above => format!("when more than {above} % of the last 50 come back"),
+    }
 }
 
 /// The plan for the eye.
@@ -153,6 +143,8 @@ fn show(session: &Session<'_>, answer: &PlanAnswer) -> Result<(), Stop> {
         ("skipped", skipped.join(", ")),
         ("again", some(p.again, "were redriven before and failed again")),
         ("guarantee", format!("{}: {}", answer.guarantee.replace('_', " "), answer.guarantee_reason)),
+        ("canary", canary(&answer.plan.header.options)),
+        ("stops", stops(&answer.plan.header.options)),
         ("rate", answer.rate.map_or_else(String::new, |rate| format!("{rate}/s at most"))),
         (
             "seen by",

@@ -5,7 +5,9 @@
 //! nobody can be asked nothing is written.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Notify;
 
 use super::exit::{Done, Ended, Stop};
 use super::output::Format;
@@ -14,7 +16,8 @@ use super::{Session, session};
 use crate::ask::{Answer, Desk, Event, Request};
 use crate::config::profile::Profile;
 use crate::context::Progress;
-use crate::redrive::document::{RunAnswer, RunRequest};
+use crate::redrive::control::Control;
+use crate::redrive::document::{CanaryAnswer, RunAnswer, RunRequest};
 use crate::redrive::plan::Plan;
 use crate::text::{Fault, units};
 
@@ -85,14 +88,47 @@ pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
             return dry_run(session, &plan, Done::Refused);
         }
     }
-    let request = RunRequest { plan: Arc::clone(&plan), reason: args.reason, take_over: args.take_over };
+    let control = Control::default();
+    let request = RunRequest {
+        plan: Arc::clone(&plan),
+        reason: args.reason,
+        take_over: args.take_over,
+        may_ask: session.output.can_ask(),
+        control: control.clone(),
+    };
+    let asks = Notify::new();
+    let words = Mutex::new(String::new());
     let tell = |event: Event| match event {
         Event::Progress(progress) => session.output.progress(&progress),
-        Event::Run(run) => session.output.progress(&progress_of(&run)),
+        Event::Run(run) => {
+            session.output.progress(&progress_of(&run));
+            if let Some(canary) = run.canary.filter(|canary| canary.asks) {
+                *words.lock().unwrap_or_else(PoisonError::into_inner) = canary.proof.unwrap_or_default();
+                asks.notify_one();
+            }
+        }
         Event::Records(_) => {}
     };
     let desk = Desk::new(cx);
-    let answer = desk.answer(Request::Run(request), &tell, session.cancel.clone()).await?;
+    let running = desk.answer(Request::Run(request), &tell, session.cancel.clone());
+    tokio::pin!(running);
+    let answer = loop {
+        tokio::select! {
+            biased;
+            answer = &mut running => break answer?,
+            () = asks.notified() => {
+                let proof = words.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let question = format!("canary: {proof}. Send the rest? [y/N]");
+                let ask = session.output.ask(&question, &session.cancel);
+                // The run keeps its place while the operator thinks.
+                tokio::select! {
+                    biased;
+                    answer = &mut running => break answer?,
+                    said = ask => control.after_canary(is_yes(&said.unwrap_or_default())),
+                }
+            }
+        }
+    };
     let Answer::Run(answer) = answer else { return Err(session::unexpected()) };
     tell_answer(session, &answer)?;
     Ok(ended(&answer))
@@ -165,8 +201,13 @@ async fn agreed(session: &Session<'_>, args: &Args, plan: &Plan, profile: &Profi
     for line in lines {
         session.output.note(&line);
     }
-    if !header.force.is_empty() {
-        session.output.note(&format!("forced: {}", header.force.join(", ")));
+    let options = &header.options;
+    if options.canary.is_some() {
+        session.output.note(&format!("canary: {}", super::plan::canary(options)));
+    }
+    session.output.note(&format!("it stops {}", super::plan::stops(options)));
+    if !options.force.is_empty() {
+        session.output.note(&format!("forced: {}", options.force.join(", ")));
     }
     if profile.protected || records > MANY {
         let question = format!("type the number of letters ({records}) to do it:");
@@ -177,7 +218,11 @@ async fn agreed(session: &Session<'_>, args: &Args, plan: &Plan, profile: &Profi
         };
     }
     let answer = session.output.ask("do it? [y/N]", &session.cancel).await.unwrap_or_default();
-    Ok(if matches!(answer.to_lowercase().as_str(), "y" | "yes") { Said::Yes } else { Said::No })
+    Ok(if is_yes(&answer) { Said::Yes } else { Said::No })
+}
+
+fn is_yes(answer: &str) -> bool {
+    matches!(answer.to_lowercase().as_str(), "y" | "yes")
 }
 
 fn wrong_count(given: u64, records: u64) -> Fault {
@@ -192,8 +237,14 @@ fn progress_of(run: &RunAnswer) -> Progress {
         done: run.planned.saturating_sub(run.remaining),
         total: Some(run.planned),
         bytes: 0,
-        waiting: run.waiting.clone(),
+        waiting: run.waiting.clone().or_else(|| run.canary.as_ref().and_then(canary_wait)),
     }
+}
+
+fn canary_wait(canary: &CanaryAnswer) -> Option<String> {
+    let left = canary.seconds_left?;
+    let processed = canary.processed.map_or_else(String::new, |n| format!(", {n} processed"));
+    Some(format!("proof of the canary of {}{processed} ({left} s)", canary.size))
 }
 
 fn tell_answer(session: &Session<'_>, answer: &RunAnswer) -> Result<(), Stop> {
@@ -203,6 +254,20 @@ fn tell_answer(session: &Session<'_>, answer: &RunAnswer) -> Result<(), Stop> {
         Format::Jsonl => out.document_line(answer),
         _ => show(session, answer),
     }
+}
+
+/// How the canary went.
+fn canary_words(canary: &CanaryAnswer) -> String {
+    let state = match canary.state {
+        "sending" => "not whole yet",
+        "waiting" => "waiting for proof",
+        "passed" => "passed",
+        "nothing_came_back" => "nothing came back",
+        "came_back" => "came back",
+        _ => "not proved",
+    };
+    let proof = canary.proof.as_ref().map_or_else(String::new, |proof| format!(": {proof}"));
+    format!("{} {state}{proof}", units::count(canary.size))
 }
 
 pub(super) fn show(session: &Session<'_>, answer: &RunAnswer) -> Result<(), Stop> {
@@ -221,6 +286,7 @@ pub(super) fn show(session: &Session<'_>, answer: &RunAnswer) -> Result<(), Stop
         ("plan", answer.plan.clone()),
         ("from", answer.topic.to_string()),
         ("guarantee", answer.guarantee.replace('_', " ")),
+        ("canary", answer.canary.as_ref().map_or_else(String::new, canary_words)),
         ("redriven", format!("{} of {}", units::count(answer.redriven), units::count(answer.planned))),
         ("processed", answer.processed.map_or_else(String::new, units::count)),
         ("came back", count(answer.came_back)),

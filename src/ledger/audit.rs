@@ -146,6 +146,9 @@ pub struct AuditRecord {
     /// The same in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped_reason: Option<String>,
+    /// The run that was at work on the topic, and was stopped by this one at its operator's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took_over: Option<String>,
     /// Program that wrote it.
     pub program: String,
     /// When, milliseconds since the epoch, by the writer's clock.
@@ -188,6 +191,7 @@ impl AuditRecord {
             offsets: Vec::new(),
             stopped: None,
             stopped_reason: None,
+            took_over: None,
             program: String::new(),
             time_ms,
         }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::Index;
 use super::document::Target;
 use crate::broker::Name;
+use crate::context::Cx;
 use crate::text::Fault;
 
 /// What became of one redriven record.
@@ -41,33 +42,9 @@ impl Index {
     /// letters read so far and the committed offsets of now tell. A group that cannot be asked leaves
     /// [`Outcome::Unknown`].
     pub async fn outcomes(&self, of: &[(Target, Option<Name>)]) -> Result<Vec<Outcome>, Fault> {
-        let mut groups: Vec<Name> = of.iter().filter_map(|(_, group)| group.clone()).collect();
-        groups.sort();
-        groups.dedup();
-        let mut committed: HashMap<(Name, Name, i32), i64> = HashMap::new();
-        if let Some(port) = self.cx().broker.groups()
-            && !groups.is_empty()
-        {
-            let answers = port.committed(&groups).await?;
-            for (group, answer) in groups.iter().zip(answers) {
-                for (shard, offset) in answer.into_iter().flatten() {
-                    committed.insert((Arc::clone(group), shard.topic, shard.partition), offset);
-                }
-            }
-        }
+        let committed = commits(self.cx(), of).await?;
         let back = self.came_back(of.iter().map(|(target, _)| target));
-        let outcome = |(target, group): &(Target, Option<Name>)| {
-            if back.contains(&(&*target.topic, target.partition, target.offset)) {
-                return Outcome::CameBack;
-            }
-            let place = |group: &Name| (Arc::clone(group), Arc::clone(&target.topic), target.partition);
-            match group.as_ref().and_then(|group| committed.get(&place(group))) {
-                None => Outcome::Unknown,
-                Some(next) if *next > target.offset => Outcome::Processed,
-                Some(_) => Outcome::Produced,
-            }
-        };
-        Ok(of.iter().map(outcome).collect())
+        Ok(judge(of, &committed, |at| back.contains(&(&*at.topic, at.partition, at.offset))))
     }
 
     /// Of these places, those that a letter names as its origin.
@@ -93,4 +70,46 @@ impl Index {
         }
         back
     }
+}
+
+/// Committed offsets by group, topic and partition.
+type Commits = HashMap<(Name, Name, i32), i64>;
+
+/// What the groups of these records have committed now.
+pub(crate) async fn commits(cx: &Cx, of: &[(Target, Option<Name>)]) -> Result<Commits, Fault> {
+    let mut groups: Vec<Name> = of.iter().filter_map(|(_, group)| group.clone()).collect();
+    groups.sort();
+    groups.dedup();
+    let mut committed = Commits::new();
+    if let Some(port) = cx.broker.groups()
+        && !groups.is_empty()
+    {
+        let answers = port.committed(&groups).await?;
+        for (group, answer) in groups.iter().zip(answers) {
+            for (shard, offset) in answer.into_iter().flatten() {
+                committed.insert((Arc::clone(group), shard.topic, shard.partition), offset);
+            }
+        }
+    }
+    Ok(committed)
+}
+
+/// What became of each record; `came_back` says whether a letter names its place.
+pub(crate) fn judge(
+    of: &[(Target, Option<Name>)],
+    committed: &Commits,
+    came_back: impl Fn(&Target) -> bool,
+) -> Vec<Outcome> {
+    let outcome = |(target, group): &(Target, Option<Name>)| {
+        if came_back(target) {
+            return Outcome::CameBack;
+        }
+        let place = |group: &Name| (Arc::clone(group), Arc::clone(&target.topic), target.partition);
+        match group.as_ref().and_then(|group| committed.get(&place(group))) {
+            None => Outcome::Unknown,
+            Some(next) if *next > target.offset => Outcome::Processed,
+            Some(_) => Outcome::Produced,
+        }
+    };
+    of.iter().map(outcome).collect()
 }

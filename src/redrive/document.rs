@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::control::Control;
+use super::options::Options;
 use crate::letters::document::LettersRequest;
 use crate::text::Timestamp;
 
@@ -20,7 +22,7 @@ pub enum Into {
 }
 
 /// What `plan` is asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PlanRequest {
     /// Which letters.
     pub letters: LettersRequest,
@@ -28,16 +30,8 @@ pub struct PlanRequest {
     pub only: Option<Vec<(i32, i64)>>,
     /// Where to.
     pub into: Into,
-    /// Records a second; `None` for no limit.
-    pub rate: Option<u32>,
-    /// Headers to strip in addition.
-    pub strip_headers: Vec<String>,
-    /// Headers to add.
-    pub add_headers: Vec<(String, String)>,
-    /// Keep the letters' timestamps.
-    pub keep_timestamps: bool,
-    /// Rules to force.
-    pub force: Vec<String>,
+    /// How it is carried out.
+    pub options: Options,
     /// Where to save the plan.
     pub save: Option<PathBuf>,
 }
@@ -132,6 +126,32 @@ pub struct RunRequest {
     pub reason: Option<String>,
     /// Go on although another run of the topic seems to be under way.
     pub take_over: bool,
+    /// Whether somebody can be asked after the canary.
+    pub may_ask: bool,
+    /// Speaks to the run while it goes on.
+    pub control: Control,
+}
+
+/// What became of a run's first records.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct CanaryAnswer {
+    /// Its records.
+    pub size: u64,
+    /// `sending`, `waiting`, `passed` (the failing group has committed past all), `nothing_came_back` (no group
+    /// tells), `came_back`, `not_proved`.
+    pub state: &'static str,
+    /// Of them the failing group has committed past so many; `None` where no group tells.
+    pub processed: Option<u64>,
+    /// Of them so many failed again.
+    pub came_back: u64,
+    /// The proof in words.
+    pub proof: Option<String>,
+    /// How much longer is waited.
+    #[serde(skip)]
+    pub seconds_left: Option<u64>,
+    /// Whether the run waits for the operator's word.
+    #[serde(skip)]
+    pub asks: bool,
 }
 
 /// The answer of `run`.
@@ -177,10 +197,17 @@ pub struct RunAnswer {
     pub aborted_records: u64,
     /// Seconds spent waiting for the ledger behind other open transactions.
     pub ledger_wait_seconds: f64,
+    /// The limit of records a second.
+    pub rate: Option<u32>,
+    /// What became of the canary, where there was one.
+    pub canary: Option<CanaryAnswer>,
+    /// Whether the operator paused it.
+    #[serde(skip)]
+    pub paused: bool,
     /// What it waits for at the moment.
     #[serde(skip)]
     pub waiting: Option<String>,
-    /// `cancelled`, `fenced`, `error`; `None` when it ran to its end.
+    /// `cancelled`, `canary`, `refailures`, `fenced`, `error`; `None` when it ran to its end.
     pub stopped: Option<&'static str>,
     /// Why it stopped.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,29 +1,31 @@
 //! The engine of one run: windows of letters, transactions, and what to do when one does not end well.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::control::Wishes;
 use super::document::{RunAnswer, RunRequest};
+use super::fence::{Fence, Halt, Other};
+use super::gate::Pace;
 use super::item::{Act, Item, hold_key};
 use super::outgoing::{Recipe, Stamp, batch_size};
 use super::plan::{Plan, PlannedLetter, damaged};
-use super::run::{Held, is_cancel, list_parked};
-use super::transaction::{Ended, commit, send};
+use super::run::{Held, list_parked};
+use super::transaction::Ended;
 use super::twins::{Identity, Twins, is_same};
+use super::watch::{Sent, Watch};
 use super::window::Window;
-use crate::broker::{BrokerError, ErrorKind, Name, Placed, Session, SessionKind, Writer};
+use crate::broker::{Name, Placed, Writer};
 use crate::context::{Cx, Sink};
 use crate::dlq::{Letter, formats};
 use crate::ledger::Disposition;
 use crate::ledger::row::OwnerState;
 use crate::letters::document::Target;
-use crate::letters::ledger::LedgerReader;
 use crate::text::Fault;
 
-/// After this long without an end the broker aborts a transaction of a run.
-const TIMEOUT: Duration = Duration::from_secs(10);
 /// A transaction aims at no more than this, so that live readers of the target stall less than a second.
 const LONGEST: Duration = Duration::from_millis(400);
 /// Records of a transaction: at first, and at most.
@@ -31,123 +33,109 @@ const FIRST_BATCH: usize = 250;
 const MOST_BATCH: usize = 2_000;
 /// Bytes of a transaction at most.
 pub(super) const MOST_BYTES: usize = 4 << 20;
-/// The owner row is renewed so often.
-const RENEW: Duration = Duration::from_secs(10);
-/// Failures in a row before a run gives up.
-const PATIENCE: u32 = 6;
 const TELL_EVERY: Duration = Duration::from_millis(100);
-/// Records whose outcome is followed.
+/// Records whose outcome is followed: the latest.
 const MOST_FOLLOWED: usize = 100_000;
-
-/// Why a run ends before its plan does.
-pub(super) enum Halt {
-    Cancelled,
-    Fenced(String),
-    Fault(Fault),
-}
-
-impl From<Fault> for Halt {
-    fn from(fault: Fault) -> Self {
-        if is_cancel(&fault) { Self::Cancelled } else { Self::Fault(fault) }
-    }
-}
 
 /// A run under way.
 pub(super) struct Engine<'a> {
     pub(super) cx: &'a Cx,
     pub(super) plan: &'a Plan,
     pub(super) reason: Option<&'a str>,
-    /// Id of the dead-letter topic.
-    pub(super) source: Arc<str>,
-    pub(super) ledger: LedgerReader,
-    session: Option<Box<dyn Session>>,
+    pub(super) fence: Fence<'a>,
+    pub(super) watch: Watch<'a>,
     recipe: Recipe<'a>,
     pub(super) answer: RunAnswer,
-    sent: Vec<(Target, Option<Name>)>,
+    pub(super) sent: VecDeque<Sent>,
     twins: Twins,
     held: Held,
     pub(super) parked: u64,
     batch: usize,
     /// Bytes of a transaction at most: no more than a batch of its targets may have, because a broker refuses by batch.
-    pub(super) most_bytes: usize,
-    /// When the last owner row was committed; `None` before the first.
-    pub(super) owned: Option<Duration>,
-    /// The run that was the owner before this one began.
-    owner_before: Option<Arc<str>>,
-    /// Whether the owner before seemed to be at work.
-    pub(super) takes_over: bool,
-    failures: u32,
-    /// When sending began, and how many records went out since, for the rate.
-    paced: (Duration, u64),
+    most_bytes: usize,
+    /// The run whose place this one takes, while that one was at work.
+    pub(super) took_over: Option<Other>,
+    /// So many records are sent before proof is waited for; `None` when that is over, or was not asked for.
+    pub(super) canary: Option<u64>,
+    /// Whether somebody can be asked.
+    pub(super) may_ask: bool,
+    pub(super) wishes: watch::Receiver<Wishes>,
+    pub(super) pace: Pace,
+    /// When was last looked for records that failed again.
+    pub(super) looked: Duration,
     told: Option<Duration>,
     tell: &'a (dyn Fn(RunAnswer) + Send + Sync),
     sink: &'a dyn Sink,
-    cancel: CancellationToken,
+}
+
+/// What an engine is given beside its request.
+pub(super) struct Parts<'a> {
+    pub fence: Fence<'a>,
+    pub watch: Watch<'a>,
+    pub answer: RunAnswer,
+    pub most_bytes: usize,
+    pub took_over: Option<Other>,
+    /// Records that are sent before proof is waited for.
+    pub canary: Option<u64>,
 }
 
 impl<'a> Engine<'a> {
-    #[expect(clippy::too_many_arguments, reason = "made in one place, from what a run is given")]
     pub fn new(
         cx: &'a Cx,
         request: &'a RunRequest,
-        source: Arc<str>,
-        ledger: LedgerReader,
-        answer: RunAnswer,
+        parts: Parts<'a>,
         tell: &'a (dyn Fn(RunAnswer) + Send + Sync),
         sink: &'a dyn Sink,
-        cancel: &CancellationToken,
     ) -> Self {
         let plan = &*request.plan;
+        let now = cx.clock.monotonic();
         Self {
             cx,
             plan,
             reason: request.reason.as_deref(),
-            source,
-            ledger,
-            session: None,
+            fence: parts.fence,
+            watch: parts.watch,
             recipe: Recipe::new(&plan.header, &cx.profile.dead_letters),
-            answer,
-            sent: Vec::new(),
+            answer: parts.answer,
+            sent: VecDeque::new(),
             twins: Twins::default(),
             held: Held::new(),
             parked: 0,
             batch: FIRST_BATCH,
-            most_bytes: MOST_BYTES,
-            owned: None,
-            owner_before: None,
-            takes_over: false,
-            failures: 0,
-            paced: (cx.clock.monotonic(), 0),
+            most_bytes: parts.most_bytes,
+            took_over: parts.took_over,
+            canary: parts.canary,
+            may_ask: request.may_ask,
+            wishes: request.control.follow(),
+            pace: Pace::new(plan.header.options.rate, now),
+            looked: now,
             told: None,
             tell,
             sink,
-            cancel: cancel.clone(),
         }
     }
 
-    /// Whether a transaction was committed.
-    pub fn has_written(&self) -> bool {
-        self.owned.is_some()
-    }
-
     /// What was done, and where the records went.
-    pub fn into_answer(self) -> (RunAnswer, Vec<(Target, Option<Name>)>) {
-        (self.answer, self.sent)
+    pub fn into_answer(self) -> (RunAnswer, Vec<Sent>, Watch<'a>) {
+        (self.answer, self.sent.into(), self.watch)
     }
 
     /// Becomes the writer, and writes the plan's letters.
     pub async fn run(&mut self, writer: &dyn Writer) -> Result<(), Halt> {
         self.answer.waiting = Some(format!("the place of the one writer of {}", self.answer.topic));
         self.report(true);
-        self.begin(writer).await?;
+        self.fence.begin(writer).await?;
         self.answer.waiting = None;
-        if self.takes_over {
-            self.claim(writer).await?;
+        if self.took_over.is_some() {
+            // At once, so that the other one finds it.
+            self.claim(writer, OwnerState::Running).await?;
         }
-        if let Some(ledger) = self.ledger.ledger().filter(|_| !self.plan.forces("duplicate")) {
+        if let Some(ledger) = self.fence.rows().filter(|_| !self.plan.forces("duplicate")) {
             self.twins = Twins::new(ledger);
         }
-        self.paced.0 = self.cx.clock.monotonic();
+        let now = self.cx.clock.monotonic();
+        self.pace.begin(self.pace.rate(), now);
+        self.looked = now;
         let mut window = Window::new();
         let letters = &self.plan.letters;
         let mut at = 0;
@@ -170,7 +158,7 @@ impl<'a> Engine<'a> {
             let mut rest = &chosen[..];
             while !rest.is_empty() {
                 let topic = &self.plan.header.source.topic;
-                let read = window.read(self.cx, topic, rest, self.sink, &self.cancel).await?;
+                let read = self.read(writer, &mut window, topic, rest).await?;
                 rest = &rest[read.len()..];
                 let items = self.items(read).await?;
                 self.write(writer, items).await?;
@@ -180,24 +168,46 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    /// Writes the owner row at once, so that the run whose place this one takes finds it.
-    async fn claim(&mut self, writer: &dyn Writer) -> Result<(), Halt> {
+    /// Reads letters, and keeps the place of the writer meanwhile.
+    async fn read(
+        &mut self,
+        writer: &dyn Writer,
+        window: &mut Window,
+        topic: &Name,
+        letters: &[PlannedLetter],
+    ) -> Result<Vec<(PlannedLetter, Option<crate::event::Record>)>, Halt> {
+        let cancel = self.fence.cancel.clone();
+        let reading = window.read(self.cx, topic, letters, self.sink, &cancel);
+        tokio::pin!(reading);
         loop {
-            match self.transact(&[], OwnerState::Running, None).await {
+            // A run that has written nothing yet holds nothing.
+            let due = if self.fence.has_written() { self.fence.due_in() } else { Duration::MAX };
+            tokio::select! {
+                biased;
+                read = &mut reading => return Ok(read?),
+                () = tokio::time::sleep(due) => self.claim(writer, OwnerState::Running).await?,
+            }
+        }
+    }
+
+    /// Writes the owner row now.
+    pub(super) async fn claim(&mut self, writer: &dyn Writer, state: OwnerState) -> Result<(), Halt> {
+        loop {
+            match self.transact(&[], state, None).await {
                 Ended::Committed(_) => return Ok(()),
-                Ended::Lost(error) => self.recover(writer, error).await?,
+                Ended::Lost(error) => self.fence.recover(writer, error).await?,
                 Ended::Failed(fault) => return Err(fault.into()),
                 Ended::Refused { why, .. } => return Err(Fault::failed("ledger", why).into()),
             }
-            if self.has_written() {
+            if self.fence.has_written() && !self.fence.is_due() {
                 return Ok(());
             }
         }
     }
 
     fn state(&self, letter: &PlannedLetter) -> Disposition {
-        let ledger = self.ledger.ledger();
-        ledger.map_or(Disposition::Pending, |l| l.disposition(&self.source, letter.partition, letter.offset))
+        let (ledger, source) = (self.fence.rows(), self.fence.source());
+        ledger.map_or(Disposition::Pending, |l| l.disposition(source, letter.partition, letter.offset))
     }
 
     fn is_open(&self, state: Disposition) -> bool {
@@ -229,7 +239,7 @@ impl<'a> Engine<'a> {
                 continue;
             }
             let stamp = Stamp { run: &self.answer.run, operator: &self.answer.operator };
-            let ledger = self.ledger.ledger();
+            let ledger = self.fence.rows();
             let item = Item::new(&letter, planned, self.plan, &mut self.recipe, ledger, stamp);
             let Some(mut item) = item else { return Err(damaged("a letter has no target").into()) };
             if item.key().is_some_and(|key| self.held.contains(&key)) {
@@ -254,8 +264,8 @@ impl<'a> Engine<'a> {
         if !self.twins.is_first(&identity, &target.topic) {
             return Ok(true);
         }
-        let own = (&*self.source, planned.partition, planned.offset);
-        let suspect = self.ledger.ledger().and_then(|l| self.twins.suspect(l, &identity, target, own));
+        let own = (&**self.fence.source(), planned.partition, planned.offset);
+        let suspect = self.fence.rows().and_then(|l| self.twins.suspect(l, &identity, target, own));
         match suspect {
             Some(suspect) => is_same(self.cx, &suspect, &identity).await,
             None => Ok(false),
@@ -270,7 +280,9 @@ impl<'a> Engine<'a> {
             if piece.is_empty() {
                 continue;
             }
-            self.pause().await?;
+            let fitting = self.fitting(&piece);
+            self.gate(writer, fitting).await?;
+            // The operator may have wished another rate meanwhile.
             let rest = piece.split_off(self.fitting(&piece));
             if !rest.is_empty() {
                 pieces.push(rest);
@@ -278,7 +290,6 @@ impl<'a> Engine<'a> {
             let began = self.cx.clock.monotonic();
             match self.transact(&piece, OwnerState::Running, None).await {
                 Ended::Committed(placed) => {
-                    self.failures = 0;
                     let took = self.cx.clock.monotonic().saturating_sub(began);
                     self.batch = match took {
                         took if took > LONGEST => (self.batch / 2).max(1),
@@ -299,7 +310,7 @@ impl<'a> Engine<'a> {
                     pieces.push(piece);
                 }
                 Ended::Lost(error) => {
-                    self.recover(writer, error).await?;
+                    self.fence.recover(writer, error).await?;
                     let left = self.settle(piece);
                     pieces.push(left);
                 }
@@ -312,30 +323,15 @@ impl<'a> Engine<'a> {
 
     /// How many of the first items make a transaction.
     fn fitting(&self, items: &[Item]) -> usize {
-        let rate = self.plan.header.rate.map_or(usize::MAX, |r| (r as usize / 4).max(1));
         let mut bytes = 0;
         let fits = |item: &&Item| {
             bytes += batch_size(&item.write);
             bytes <= self.most_bytes
         };
-        items.iter().take(self.batch.min(rate)).take_while(fits).count().max(1)
-    }
-
-    /// Waits between transactions for the rate; ends the run when the operator cancelled it.
-    async fn pause(&mut self) -> Result<(), Halt> {
-        if self.cancel.is_cancelled() {
-            return Err(Halt::Cancelled);
-        }
-        let Some(rate) = self.plan.header.rate else { return Ok(()) };
-        let due = self.paced.0 + Duration::from_secs_f64(self.paced.1 as f64 / f64::from(rate));
-        let wait = due.saturating_sub(self.cx.clock.monotonic());
-        if !wait.is_zero() {
-            tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                () = self.cancel.cancelled() => return Err(Halt::Cancelled),
-            }
-        }
-        Ok(())
+        let canary =
+            self.canary.map_or(usize::MAX, |size| size.saturating_sub(self.answer.redriven) as usize);
+        let most = self.batch.min(self.pace.most()).min(canary);
+        items.iter().take(most).take_while(fits).count().max(1)
     }
 
     /// Turns the culprit into a parked letter and takes out the rest of its key.
@@ -373,11 +369,14 @@ impl<'a> Engine<'a> {
         match &item.act {
             Act::Send => {
                 self.answer.redriven += 1;
-                self.paced.1 += 1;
-                if let Some(placed) = placed.filter(|_| self.sent.len() < MOST_FOLLOWED) {
+                self.pace.count();
+                if let Some(placed) = placed {
                     let topic = Name::clone(&item.write.topic);
                     let target = Target { topic, partition: placed.partition, offset: placed.offset };
-                    self.sent.push((target, item.group.clone()));
+                    if self.sent.len() >= MOST_FOLLOWED {
+                        self.sent.pop_front();
+                    }
+                    self.sent.push_back((target, item.group.clone()));
                 }
             }
             Act::Duplicate => self.answer.duplicates += 1,
@@ -392,100 +391,25 @@ impl<'a> Engine<'a> {
     /// After the ledger was read again: counts the items that it has, gives those that it has not.
     fn settle(&mut self, piece: Vec<Item>) -> Vec<Item> {
         let mut left = Vec::new();
+        let written = self.fence.lost_records();
+        let mut committed = false;
         for item in piece {
             let at = item.planned;
-            let ledger = self.ledger.ledger();
-            let row = ledger.and_then(|l| l.get(&self.source, at.partition, at.offset));
+            let row = self.fence.rows().and_then(|l| l.get(self.fence.source(), at.partition, at.offset));
             match row.map(|r| (**r.run == *self.answer.run, r.disposition, r.target)) {
                 Some((true, _, target)) => {
                     let placed = target.map(|t| Placed { partition: t.partition, offset: t.offset });
                     self.count(&item, placed);
+                    committed = true;
                 }
                 Some((false, state, _)) if !self.is_open(state) => self.answer.already_handled += 1,
                 _ => left.push(item),
             }
         }
+        if !committed {
+            self.answer.aborted_records += written;
+        }
         left
-    }
-
-    /// Becomes the writer: ends what a predecessor left open, then reads the ledger to its end.
-    async fn begin(&mut self, writer: &dyn Writer) -> Result<(), Halt> {
-        let owner = self.ledger.ledger().and_then(|l| l.owner(&self.source));
-        self.owner_before = owner.map(|o| Arc::clone(&o.run));
-        let mut failures = 0;
-        while let Err(fault) = self.open(writer).await {
-            failures += 1;
-            if !is_passing(&fault) || failures >= PATIENCE {
-                return Err(fault.into());
-            }
-            self.back_off(failures, &fault).await?;
-        }
-        self.check_owner()
-    }
-
-    async fn open(&mut self, writer: &dyn Writer) -> Result<(), Fault> {
-        self.session = None;
-        let kind = SessionKind::Transactional { id: format!("redrive-{}", self.source), timeout: TIMEOUT };
-        let session = writer.begin(kind).await?;
-        self.read_ledger().await?;
-        self.session = Some(session);
-        Ok(())
-    }
-
-    async fn read_ledger(&mut self) -> Result<(), Fault> {
-        let read = self.ledger.refresh(self.sink, &self.cancel).await;
-        self.answer.ledger_wait_seconds += self.ledger.waited().as_secs_f64();
-        read
-    }
-
-    /// Whether another run became the owner since this one began.
-    fn check_owner(&mut self) -> Result<(), Halt> {
-        let Some(owner) = self.ledger.ledger().and_then(|l| l.owner(&self.source)) else { return Ok(()) };
-        if *owner.run == *self.answer.run {
-            self.owned.get_or_insert(self.cx.clock.monotonic());
-        } else if self.owner_before.as_ref() != Some(&owner.run) {
-            return Err(Halt::Fenced(format!("run {} of {} on {}", owner.run, owner.operator, owner.host)));
-        }
-        Ok(())
-    }
-
-    /// After a transaction whose end is not known, or a session that is dead: reads who is the owner, and only if
-    /// nobody took over becomes the writer again.
-    async fn recover(&mut self, writer: &dyn Writer, error: BrokerError) -> Result<(), Halt> {
-        self.session = None;
-        let mut fault = Fault::from(error);
-        loop {
-            self.failures += 1;
-            if self.failures > PATIENCE {
-                return Err(fault.into());
-            }
-            self.back_off(self.failures, &fault).await?;
-            match self.read_ledger().await {
-                Ok(()) => self.check_owner()?,
-                Err(e) if is_passing(&e) => {
-                    fault = e;
-                    continue;
-                }
-                Err(e) => return Err(e.into()),
-            }
-            match self.open(writer).await {
-                // Between reading and becoming the writer a commit may still have arrived, or another run.
-                Ok(()) => return self.check_owner(),
-                Err(e) if is_passing(&e) => fault = e,
-                Err(e) => return Err(e.into()),
-            }
-        }
-    }
-
-    async fn back_off(&mut self, failures: u32, fault: &Fault) -> Result<(), Halt> {
-        self.answer.waiting = Some(format!("the broker: {fault}"));
-        self.report(true);
-        self.answer.waiting = None;
-        let pause = Duration::from_millis(50 << failures.min(6));
-        tokio::select! {
-            () = tokio::time::sleep(pause) => Ok(()),
-            () = self.cancel.cancelled() => Err(Halt::Cancelled),
-        }
     }
 
     /// One transaction. With `end` it is the run's last one.
@@ -495,29 +419,14 @@ impl<'a> Engine<'a> {
         state: OwnerState,
         end: Option<&(Option<&'static str>, Option<String>)>,
     ) -> Ended {
-        let Some(mut session) = self.session.take() else {
-            return Ended::Lost(BrokerError::new(ErrorKind::Other, "produce", "there is no session"));
-        };
-        let now = self.cx.clock.monotonic();
-        let renews = end.is_some() || self.owned.is_none_or(|at| now.saturating_sub(at) >= RENEW);
-        let ended = match send(&mut *session, items).await {
+        let renews = end.is_some() || self.fence.is_due();
+        match self.fence.send(items).await {
             Ok(placed) => {
                 let rows = self.rows(items, &placed, renews, state, end);
-                commit(&mut *session, rows, placed).await
+                self.fence.commit(rows, placed, renews).await
             }
             Err(ended) => ended,
-        };
-        match &ended {
-            Ended::Committed(_) => {
-                self.session = Some(session);
-                if renews {
-                    self.owned = Some(now);
-                }
-            }
-            Ended::Refused { .. } | Ended::Failed(_) => self.session = Some(session),
-            Ended::Lost(_) => {}
         }
-        ended
     }
 
     /// Closes the owner row and the audit of a run that has written something. What cannot be closed is found as
@@ -529,16 +438,17 @@ impl<'a> Engine<'a> {
         reason: Option<String>,
     ) {
         self.remain();
-        if !self.has_written() || stopped == Some("fenced") {
+        self.answer.ledger_wait_seconds = self.fence.waited.as_secs_f64();
+        if !self.fence.has_written() || stopped == Some("fenced") {
             return;
         }
         let end = (stopped, reason);
         // The operator's cancel was for what goes before.
-        self.cancel = CancellationToken::new();
+        self.fence.cancel = CancellationToken::new();
         for _ in 0..2 {
             match self.transact(&[], OwnerState::Done, Some(&end)).await {
                 Ended::Lost(error) => {
-                    if self.recover(writer, error).await.is_err() {
+                    if self.fence.recover(writer, error).await.is_err() {
                         return;
                     }
                 }
@@ -554,11 +464,13 @@ impl<'a> Engine<'a> {
     }
 
     /// Tells how far it is, now and then.
-    fn report(&mut self, now: bool) {
+    pub(super) fn report(&mut self, now: bool) {
         self.remain();
         let at = self.cx.clock.monotonic();
         if now || self.told.is_none_or(|told| at.saturating_sub(told) >= TELL_EVERY) {
             self.told = Some(at);
+            self.answer.records_per_second = self.pace.recent(self.answer.redriven, at);
+            self.answer.ledger_wait_seconds = self.fence.waited.as_secs_f64();
             (self.tell)(self.answer.clone());
         }
     }
@@ -573,9 +485,4 @@ fn culprit(piece: &[Item], mut named: Vec<(usize, String)>, why: String) -> Opti
         (0, Some((only, _)), None) => Some((only, why)),
         _ => None,
     }
-}
-
-/// Whether trying again may help.
-fn is_passing(fault: &Fault) -> bool {
-    matches!(fault.code, "unreachable" | "timed_out" | "broker_error" | "fenced")
 }

@@ -203,6 +203,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::document::Into;
+    use super::super::options::Options;
     use super::super::plan::{PlanCounts, PlannedTarget, PlannedTopic};
     use super::*;
 
@@ -222,11 +223,13 @@ mod tests {
                     into: Into::Origin,
                     topics: vec![topic("a\"b", 3), topic("orders", 6)],
                 },
-                rate: None,
-                strip_headers: vec!["x".into()],
-                add_headers: vec![("a".into(), "b".into())],
-                keep_timestamps: false,
-                force: Vec::new(),
+                options: Options {
+                    rate: Some(7),
+                    canary: Some(3),
+                    strip_headers: vec!["x".into()],
+                    add_headers: vec![("a".into(), "b".into())],
+                    ..Options::default()
+                },
                 operator: "ada".into(),
                 created_ms: 5,
                 counts: PlanCounts { records: letters.len() as u64, keys: 0 },

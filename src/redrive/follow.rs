@@ -5,10 +5,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::document::RunAnswer;
-use crate::broker::Name;
-use crate::context::Sink;
-use crate::letters::Index;
-use crate::letters::document::Target;
+use super::watch::{Sent, Watch};
+use crate::context::Cx;
 use crate::letters::outcome::Outcome;
 
 /// How long a run waits for groups to come to its records.
@@ -18,23 +16,22 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// Counts what became of the records, until all is settled or the time is over. What cannot be found out stays
 /// unconfirmed.
 pub(super) async fn follow(
-    index: &Index,
-    source: &Name,
-    sent: &[(Target, Option<Name>)],
+    cx: &Cx,
+    watch: &mut Watch<'_>,
+    sent: &[Sent],
     answer: &mut RunAnswer,
-    sink: &dyn Sink,
     cancel: &CancellationToken,
 ) {
-    let clock = &index.cx().clock;
+    let clock = &cx.clock;
     let began = clock.monotonic();
     answer.unconfirmed = answer.redriven;
     if sent.is_empty() {
         return;
     }
+    // The operator's cancel ended the writing; one look is still made.
+    let looks = CancellationToken::new();
     loop {
-        // A topic that cannot be read now shows nothing new; what is known stands.
-        let _ = index.refresh(Some(std::slice::from_ref(source)), sink, cancel).await;
-        let Ok(outcomes) = index.outcomes(sent).await else { return };
+        let Ok(outcomes) = watch.look(sent, &looks).await else { return };
         count(&outcomes, answer);
         let waits = outcomes.contains(&Outcome::Produced);
         if !waits || cancel.is_cancelled() || clock.monotonic().saturating_sub(began) >= WAIT {

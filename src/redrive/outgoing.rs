@@ -48,7 +48,7 @@ impl<'a> Recipe<'a> {
     /// The recipe of a plan.
     pub fn new(header: &'a PlanHeader, config: &'a DeadLetters) -> Self {
         let (prefixes, names): (Vec<&String>, Vec<&String>) =
-            header.strip_headers.iter().partition(|s| s.ends_with('*'));
+            header.options.strip_headers.iter().partition(|s| s.ends_with('*'));
         let strip = StripRules {
             names: names.into_iter().cloned().collect(),
             prefixes: prefixes.into_iter().map(|p| p.trim_end_matches('*').to_owned()).collect(),
@@ -77,7 +77,7 @@ impl<'a> Recipe<'a> {
                 headers.push(name.clone(), value.cloned());
             }
         }
-        for (name, value) in &self.header.add_headers {
+        for (name, value) in &self.header.options.add_headers {
             headers.push(name.clone().into_bytes(), Some(value.clone().into_bytes().into()));
         }
         let at = &letter.record.at;
@@ -106,7 +106,7 @@ impl<'a> Recipe<'a> {
             key: key(letter).cloned(),
             value: value(letter).cloned(),
             headers,
-            timestamp: (self.header.keep_timestamps)
+            timestamp: (self.header.options.keep_timestamps)
                 .then(|| root.timestamp.or(letter.record.timestamp()))
                 .flatten(),
         }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::document::Into;
+use super::options::Options;
 use crate::event::Digest;
 use crate::text::{Fault, Timestamp};
 
@@ -37,7 +38,7 @@ pub struct PlannedTarget {
 }
 
 /// What a plan is made of beside its letters.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlanHeader {
     /// Version of the file format.
     pub schema: u32,
@@ -49,16 +50,9 @@ pub struct PlanHeader {
     pub source: PlannedTopic,
     /// Where to.
     pub target: PlannedTarget,
-    /// Records a second; `None` for no limit.
-    pub rate: Option<u32>,
-    /// Headers to strip in addition to those of the format.
-    pub strip_headers: Vec<String>,
-    /// Headers to add.
-    pub add_headers: Vec<(String, String)>,
-    /// Keep the letters' timestamps.
-    pub keep_timestamps: bool,
-    /// Rules that were forced.
-    pub force: Vec<String>,
+    /// How it is carried out.
+    #[serde(flatten)]
+    pub options: Options,
     /// Who made it, self-declared.
     pub operator: String,
     /// When, milliseconds since the epoch.
@@ -92,7 +86,7 @@ pub struct PlannedLetter {
 }
 
 /// A plan.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// Everything but the letters.
     pub header: PlanHeader,
@@ -108,7 +102,7 @@ impl Plan {
 
     /// Whether the rule was forced.
     pub fn forces(&self, rule: &str) -> bool {
-        self.header.force.iter().any(|f| f == rule)
+        self.header.options.forces(rule)
     }
 
     /// When it was made.

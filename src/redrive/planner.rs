@@ -35,7 +35,7 @@ pub async fn plan(
     sink: &dyn Sink,
     cancel: &CancellationToken,
 ) -> Result<PlanAnswer, Fault> {
-    check_forced(&request.force)?;
+    check_forced(&request.options.force)?;
     let mut planner = Planner::new(index, request).await?;
     planner.collect(sink, cancel).await?;
     planner.aim().await?;
@@ -88,11 +88,7 @@ impl<'a> Planner<'a> {
             cluster_id: cluster.id,
             source: source.planned,
             target: PlannedTarget { into: request.into.clone(), topics: Vec::new() },
-            rate: request.rate,
-            strip_headers: request.strip_headers.clone(),
-            add_headers: request.add_headers.clone(),
-            keep_timestamps: request.keep_timestamps,
-            force: request.force.clone(),
+            options: request.options.clone(),
             operator: cx.operator.name.clone(),
             created_ms: cx.clock.now().as_millis(),
             counts: PlanCounts::default(),
@@ -107,13 +103,13 @@ impl<'a> Planner<'a> {
             targets: BTreeMap::new(),
             duplicates: HashSet::new(),
             again: HashSet::new(),
-            refused: Refused::new(request.force.clone()),
+            refused: Refused::new(request.options.force.clone()),
             preflight: Preflight::default(),
         })
     }
 
     fn forces(&self, rule: &str) -> bool {
-        self.header.force.iter().any(|f| f == rule)
+        self.header.options.forces(rule)
     }
 
     /// Reads the letters that are meant.
@@ -427,7 +423,7 @@ impl<'a> Planner<'a> {
             topic: Arc::clone(&plan.header.source.topic),
             into: plan.header.target.into.clone(),
             targets: plan.header.target.topics.iter().map(|t| Arc::clone(&t.topic)).collect(),
-            rate: plan.header.rate,
+            rate: plan.header.options.rate,
             records: plan.header.counts.records,
             guarantee: guarantee.as_str(),
             guarantee_reason,
@@ -496,11 +492,11 @@ impl<'a> Planner<'a> {
             .formats
             .iter()
             .flat_map(|f| strip_rules(f.as_deref(), &self.cx.profile.dead_letters).shown())
-            .chain(self.header.strip_headers.iter().cloned())
+            .chain(self.header.options.strip_headers.iter().cloned())
             .collect();
         stripped.sort();
         stripped.dedup();
-        let added = self.header.add_headers.iter().map(|(n, _)| n.clone());
+        let added = self.header.options.add_headers.iter().map(|(n, _)| n.clone());
         (stripped, added.chain(ADDED.iter().map(|n| (*n).to_owned())).collect())
     }
 }

@@ -6,8 +6,8 @@ use super::item::{Act, Item, PROGRAM, Run};
 use super::transaction::book;
 use crate::broker::{Placed, Write};
 use crate::ledger::audit::{Action, AuditRecord, ParkedAt, Totals, ranges};
-use crate::ledger::row::{HeaderRow, Key, OwnerRow, OwnerState};
-use crate::ledger::{AUDIT_TOPIC, FORMAT_VERSION, LEDGER_TOPIC, Ledger};
+use crate::ledger::row::{Key, OwnerState};
+use crate::ledger::{AUDIT_TOPIC, LEDGER_TOPIC};
 
 impl Engine<'_> {
     /// The rows of a transaction: what is written once, the owner, the letters, the audit.
@@ -21,48 +21,30 @@ impl Engine<'_> {
     ) -> Vec<Write> {
         let header = &self.plan.header;
         let now = self.cx.clock.now().as_millis();
-        let ledger = self.ledger.ledger();
-        let mut rows = Vec::with_capacity(items.len() + 4);
-        if self.owned.is_none() {
-            if !ledger.is_some_and(Ledger::has_header) {
-                let value = HeaderRow::current(PROGRAM).encode();
-                rows.push(book(LEDGER_TOPIC, Some(Key::Header.encode()), value));
-            }
-            if !self.ledger.is_audited() {
-                let mut record = self.audit(Action::Ledger, now);
-                record.run.clear();
-                record.ledger_topic_id = self.ledger.topic_id().map(|id| id.0.to_string());
-                rows.push(book(AUDIT_TOPIC, None, record.encode()));
-            }
-        }
+        let ledger = self.fence.rows();
+        let mut rows = self.fence.first_rows(self.audit(Action::Ledger, now));
         if renews {
-            let operator = &self.cx.operator;
-            let owner = OwnerRow {
-                v: FORMAT_VERSION,
-                run: self.answer.run.clone(),
-                operator: operator.name.clone(),
-                host: operator.host.clone(),
-                state,
-                time_ms: now,
-            };
-            let key = Key::owner(&header.cluster_id, &self.source).encode();
-            rows.push(book(LEDGER_TOPIC, Some(key), owner.encode()));
+            rows.push(self.fence.owner_row(&header.cluster_id, state));
         }
         let run = Run { id: &self.answer.run, operator: &self.answer.operator, reason: self.reason };
         for (item, placed) in items.iter().zip(placed) {
             let at = item.planned;
-            let key = Key::letter(&header.cluster_id, &self.source, at.partition, at.offset).encode();
+            let key = Key::letter(&header.cluster_id, self.fence.source(), at.partition, at.offset).encode();
             let row = item.row(&run, self.plan, ledger, *placed, now);
             rows.push(book(LEDGER_TOPIC, Some(key), row.encode()));
         }
-        let action = match (end, self.owned) {
+        let action = match (end, self.fence.has_written()) {
             (Some(_), _) => Action::End,
-            (None, None) => Action::Start,
-            (None, Some(_)) => Action::Batch,
+            (None, false) => Action::Start,
+            // The owner row alone: it tells nothing new.
+            (None, true) if items.is_empty() => return rows,
+            (None, true) => Action::Batch,
         };
         let mut record = self.audit(action, now);
         record.totals = self.totals(items);
         record.positions = ranges(items.iter().map(|i| (i.planned.partition, i.planned.offset)));
+        let other = self.took_over.as_ref().filter(|o| o.forced && action == Action::Start);
+        record.took_over = other.map(|o| o.run.to_string());
         if let Some((stopped, reason)) = end {
             record.stopped = stopped.map(str::to_owned);
             record.stopped_reason.clone_from(reason);
@@ -78,9 +60,9 @@ impl Engine<'_> {
         record.plan.clone_from(&self.answer.plan);
         record.cluster = header.cluster_id.to_string();
         record.topic = header.source.topic.to_string();
-        record.topic_id = self.source.to_string();
+        record.topic_id = self.fence.source().to_string();
         record.reason = self.reason.map(str::to_owned);
-        record.forced.clone_from(&header.force);
+        record.forced.clone_from(&header.options.force);
         self.answer.guarantee.clone_into(&mut record.guarantee);
         record.started_ms = self.answer.started.as_millis();
         record

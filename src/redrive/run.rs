@@ -6,32 +6,27 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use super::books;
 use super::cluster;
-use super::document::{ParkedLetter, RunAnswer, RunRequest};
-use super::engine::{Engine, Halt, MOST_BYTES};
+use super::document::{CanaryAnswer, ParkedLetter, RunAnswer, RunRequest};
+use super::engine::{Engine, MOST_BYTES, Parts};
+use super::fence::{self, Fence, Halt};
 use super::follow;
-use super::plan::{Plan, damaged};
+use super::plan::{Plan, PlannedLetter, damaged};
 use super::rules::check_forced;
+use super::watch::Watch;
 use super::window;
 use crate::broker::{Guarantee, Name};
-use crate::context::{Cx, Progress, Sink};
-use crate::ledger::fold::Owner;
-use crate::ledger::row::OwnerState;
+use crate::context::{Cx, Sink};
 use crate::ledger::{Disposition, Ledger};
 use crate::letters::Index;
+use crate::letters::document::Target;
 use crate::letters::ledger::LedgerReader;
-use crate::text::{Fault, FaultKind, units};
-
-/// An owner row that is older than this is of a run that died.
-const STALE: i64 = 30_000;
-
-/// How often is looked whether another run still lives.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
+use crate::letters::outcome::Outcome;
+use crate::text::{Fault, FaultKind};
 
 /// Executes a plan. `tell` is called with how far it is, at most ten times a second.
 pub async fn run(
@@ -58,34 +53,20 @@ pub async fn run(
         remaining: plan.letters.len() as u64,
         ..RunAnswer::default()
     };
-    // Another run of the topic may have died, or be about to end: it is given the time to show life.
-    let mut first_seen = None;
-    let takes_over = loop {
-        if let Some(done) = all_handled(plan, &source, ledger.ledger()) {
-            answer.already_handled = done;
-            answer.remaining = 0;
-            return Ok(answer);
-        }
-        let live = ledger.ledger().and_then(|l| l.owner(&source)).filter(|o| is_live(cx, o));
-        let Some(owner) = live.filter(|_| !request.take_over) else { break live.is_some() };
-        let now = cx.clock.monotonic();
-        let (row, since) = *first_seen.get_or_insert((owner.at, now));
-        if owner.at != row || now.saturating_sub(since).as_millis() > STALE.unsigned_abs().into() {
-            return Err(occupied(owner, &plan.header.source.topic));
-        }
-        let waiting = format!("run {} of {}, to end or to show that it died", owner.run, owner.operator);
-        sink.progress(Progress {
-            what: "waiting".to_owned(),
-            waiting: Some(waiting.clone()),
-            ..Progress::default()
-        });
-        tell(RunAnswer { waiting: Some(waiting), ..answer.clone() });
-        tokio::select! {
-            () = cancel.cancelled() => return Err(Fault::cancelled()),
-            () = tokio::time::sleep(LOOK_AGAIN) => {}
-        }
-        ledger.refresh(sink, cancel).await?;
-    };
+    let (topic, handled) = (&plan.header.source.topic, |ledger: &LedgerReader, answer: &RunAnswer| {
+        let done = all_handled(plan, &source, ledger.ledger())?;
+        Some(RunAnswer { already_handled: done, remaining: 0, ..answer.clone() })
+    });
+    if let Some(answer) = handled(&ledger, &answer) {
+        return Ok(answer);
+    }
+    let waits = |waiting| tell(RunAnswer { waiting: Some(waiting), ..answer.clone() });
+    let place = (&*source, &**topic);
+    let took_over =
+        fence::await_place(cx, &mut ledger, place, request.take_over, &waits, sink, cancel).await?;
+    if let Some(answer) = handled(&ledger, &answer) {
+        return Ok(answer);
+    }
     let Some(writer) = cx.broker.writer() else { return Err(read_only(cx)) };
     let health = cluster::health(cx).await?;
     if let Some(why) = health.weak.filter(|_| !plan.forces("ledger_weak")) {
@@ -94,26 +75,34 @@ pub async fn run(
             .hint("let an administrator strengthen it, or force the rule in the plan"));
     }
     books::make(cx, writer, &health.missing).await?;
-    let mut engine = Engine::new(cx, request, source, ledger, answer, tell, sink, cancel);
-    engine.takes_over = takes_over;
-    engine.most_bytes = most_bytes;
+    let mut topics: Vec<Name> = index.rows().iter().map(|row| Name::clone(&row.topic)).collect();
+    topics.push(Name::clone(topic));
+    topics.sort();
+    topics.dedup();
+    let watch = Watch::begin(cx, &topics).await?;
+    let canary = canary(index, plan, &source, &ledger, &mut answer, sink, cancel).await?;
+    let fence = Fence::new(cx, &answer.run, source, ledger, sink, cancel);
+    let parts = Parts { fence, watch, answer, most_bytes, took_over, canary };
+    let mut engine = Engine::new(cx, request, parts, tell, sink);
     let ended = engine.run(writer).await;
-    let (stopped, fault) = match ended {
-        Ok(()) => (None, None),
-        Err(Halt::Cancelled) => (Some("cancelled"), None),
+    let (stopped, why, fault) = match ended {
+        Ok(()) => (None, None, None),
+        Err(Halt::Cancelled) => (Some("cancelled"), None, None),
+        Err(Halt::Canary(why)) => (Some("canary"), Some(why), None),
+        Err(Halt::Refailures(why)) => (Some("refailures"), Some(why), None),
         Err(Halt::Fenced(why)) => {
-            (Some("fenced"), Some(Fault::refused("fenced", "another run took over").why(why)))
+            (Some("fenced"), None, Some(Fault::refused("fenced", "another run took over").why(why)))
         }
-        Err(Halt::Fault(fault)) => (Some("error"), Some(fault)),
+        Err(Halt::Fault(fault)) => (Some("error"), None, Some(fault)),
     };
     if let Some(fault) = &fault
-        && !engine.has_written()
+        && !engine.fence.has_written()
     {
         return Err(fault.clone());
     }
-    let reason = fault.as_ref().map(ToString::to_string);
+    let reason = why.or_else(|| fault.as_ref().map(ToString::to_string));
     engine.close(writer, stopped, reason.clone()).await;
-    let (mut answer, sent) = engine.into_answer();
+    let (mut answer, sent, mut watch) = engine.into_answer();
     answer.stopped = stopped;
     answer.stopped_reason = reason;
     let seconds = cx.clock.monotonic().saturating_sub(began).as_secs_f64();
@@ -121,7 +110,7 @@ pub async fn run(
     answer.records_per_second =
         (answer.redriven > 0 && seconds > 0.0).then(|| answer.redriven as f64 / seconds);
     tell(RunAnswer { waiting: Some("the failing group".to_owned()), ..answer.clone() });
-    follow::follow(index, &plan.header.source.topic, &sent, &mut answer, sink, cancel).await;
+    follow::follow(cx, &mut watch, &sent, &mut answer, cancel).await;
     Ok(answer)
 }
 
@@ -133,7 +122,7 @@ async fn preliminary(cx: &Cx, plan: &Plan) -> Result<(Arc<str>, usize), Fault> {
         return Err(read_only(cx));
     }
     plan.check()?;
-    check_forced(&header.force).map_err(|fault| damaged(fault.what))?;
+    check_forced(&header.options.force).map_err(|fault| damaged(fault.what))?;
     let cluster = cx.broker.catalog().cluster().await?;
     if cluster.id != header.cluster_id {
         return Err(Fault::refused("wrong_cluster", "the plan was made on another cluster")
@@ -204,20 +193,41 @@ fn all_handled(plan: &Plan, source: &str, ledger: Option<&Ledger>) -> Option<u64
     all.then_some(plan.letters.len() as u64)
 }
 
-/// Whether the owner seems to be at work. An age that cannot be told counts as young.
-pub(super) fn is_live(cx: &Cx, owner: &Owner) -> bool {
-    let age = owner.appended.map(|at| cx.clock.now().since(at));
-    owner.state != OwnerState::Done && age.is_none_or(|age| age <= STALE)
-}
-
-fn occupied(owner: &Owner, topic: &str) -> Fault {
-    let since = owner.appended.map_or_else(String::new, |at| format!(", seen at {at}"));
-    Fault::refused("fenced", format!("another run of {topic} is under way"))
-        .why(format!("run {} of {} on {}{since}", owner.run, owner.operator, owner.host))
-        .hint(format!(
-            "wait for its end (a run that shows no life for {} is given up), or take over: that run is then stopped",
-            units::duration(Duration::from_millis(STALE.unsigned_abs()))
-        ))
+/// How many records are sent before proof is waited for. What an earlier run of the plan has sent counts, unless some
+/// of it came back.
+async fn canary(
+    index: &Index,
+    plan: &Plan,
+    source: &str,
+    ledger: &LedgerReader,
+    answer: &mut RunAnswer,
+    sink: &dyn Sink,
+    cancel: &CancellationToken,
+) -> Result<Option<u64>, Fault> {
+    let Some(size) = plan.header.options.canary.map(u64::from) else { return Ok(None) };
+    let target = |l: &PlannedLetter| {
+        let row = ledger.ledger()?.get(source, l.partition, l.offset)?;
+        let at = row.target?;
+        let target = Target { topic: Name::clone(at.topic), partition: at.partition, offset: at.offset };
+        Some((target, row.group.cloned()))
+    };
+    let before: Vec<_> = plan.letters.iter().filter_map(target).take(size as usize).collect();
+    let report = CanaryAnswer { size, state: "sending", ..CanaryAnswer::default() };
+    if before.len() as u64 >= size {
+        // A look that fails says nothing: then there is another canary.
+        let _ = index.refresh(Some(std::slice::from_ref(&plan.header.source.topic)), sink, cancel).await;
+        let outcomes = index.outcomes(&before).await.unwrap_or_else(|_| vec![Outcome::CameBack]);
+        if !outcomes.contains(&Outcome::CameBack) {
+            answer.canary = Some(CanaryAnswer {
+                state: "nothing_came_back",
+                proof: Some(format!("nothing came back of {size} that were sent before")),
+                ..report
+            });
+            return Ok(None);
+        }
+    }
+    answer.canary = Some(report);
+    Ok(Some(size))
 }
 
 /// Letters parked as the audit and the answer list them.

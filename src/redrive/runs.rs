@@ -6,11 +6,12 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::document::{ParkedLetter, RunAnswer, RunRow, RunsAnswer};
+use super::fence::STALE;
 use super::follow;
-use super::run::is_live;
 use crate::broker::{ErrorKind, Guarantee, Name, Notice, ReadPlan, Shard, Span, Until};
 use crate::context::{Cx, Progress, Sink};
 use crate::ledger::audit::{Action, AuditRecord};
+use crate::ledger::fold::Owner;
 use crate::ledger::row::OwnerState;
 use crate::ledger::{AUDIT_TOPIC, Disposition, Ledger};
 use crate::letters::Index;
@@ -27,7 +28,11 @@ const MOST_RECORDS: usize = 200_000;
 pub async fn runs(index: &Index, sink: &dyn Sink, cancel: &CancellationToken) -> Result<RunsAnswer, Fault> {
     let cx = index.cx();
     let mut latest: HashMap<String, AuditRecord> = HashMap::new();
+    let mut fenced: HashMap<String, String> = HashMap::new();
     read_audit(cx, sink, cancel, &mut |record| {
+        if let Some(other) = &record.took_over {
+            fenced.insert(other.clone(), format!("run {} of {} took over", record.run, record.operator));
+        }
         if record.action.is_of_a_run() {
             latest.insert(record.run.clone(), record);
         }
@@ -40,7 +45,7 @@ pub async fn runs(index: &Index, sink: &dyn Sink, cancel: &CancellationToken) ->
     let read = reader.refresh(sink, cancel).await;
     // The audit tells what was done even where the ledger cannot be read; states and outcomes need it.
     let ledger = reader.ledger().filter(|_| read.is_ok());
-    let mut runs: Vec<RunRow> = records.iter().map(|record| row(cx, record, ledger)).collect();
+    let mut runs: Vec<RunRow> = records.iter().map(|record| row(cx, record, ledger, &fenced)).collect();
     if let Some(ledger) = ledger {
         settle(index, &records, &mut runs, ledger, sink, cancel).await;
     }
@@ -95,7 +100,7 @@ async fn read_audit(
 }
 
 /// The run as its latest audit record has it.
-fn row(cx: &Cx, record: &AuditRecord, ledger: Option<&Ledger>) -> RunRow {
+fn row(cx: &Cx, record: &AuditRecord, ledger: Option<&Ledger>, fenced: &HashMap<String, String>) -> RunRow {
     let t = &record.totals;
     let seconds = (record.time_ms - record.started_ms).max(0) as f64 / 1000.0;
     let handled = t.redriven + t.already_handled + t.duplicates + t.expired + t.parked + t.held;
@@ -128,23 +133,41 @@ fn row(cx: &Cx, record: &AuditRecord, ledger: Option<&Ledger>) -> RunRow {
         stopped: record.stopped.as_deref().map(|s| match s {
             "cancelled" => "cancelled",
             "fenced" => "fenced",
+            "canary" => "canary",
+            "refailures" => "refailures",
             _ => "error",
         }),
         stopped_reason: record.stopped_reason.clone(),
         records_per_second: (seconds > 0.0 && t.redriven > 0).then(|| t.redriven as f64 / seconds),
         ..RunAnswer::default()
     };
+    let mut run = run;
     let owner = ledger.and_then(|l| l.owner(&record.topic_id));
     let state = match (record.action, &record.stopped) {
         (Action::End, None) => "done",
         (Action::End, Some(_)) => "stopped",
-        _ => match owner.filter(|o| *o.run == *record.run && is_live(cx, o)) {
-            Some(owner) if owner.state == OwnerState::Waiting => "waiting",
-            Some(_) => "running",
-            None => "abandoned",
+        _ => match (owner.filter(|o| *o.run == *record.run), fenced.get(&record.run)) {
+            (Some(owner), _) if !seems_alive(cx, ledger, owner) => "abandoned",
+            (Some(owner), _) if owner.state == OwnerState::Waiting => "waiting",
+            (Some(_), _) => "running",
+            // One that was fenced writes nothing more: the other one tells of it.
+            (None, Some(why)) => {
+                run.stopped = Some("fenced");
+                run.stopped_reason = Some(why.clone());
+                "stopped"
+            }
+            (None, None) => "abandoned",
         },
     };
     RunRow { run, state }
+}
+
+/// Whether a run that has not ended seems to be at work. Only told, and nothing is decided by it: so this machine's
+/// clock may stand in for the broker's.
+fn seems_alive(cx: &Cx, ledger: Option<&Ledger>, owner: &Owner) -> bool {
+    let now = ledger.and_then(Ledger::newest).max(Some(cx.clock.now()));
+    let age = now.zip(owner.appended).map_or(0, |(now, at)| now.since(at));
+    owner.state != OwnerState::Done && age <= STALE.as_millis() as i64
 }
 
 /// Looks up what became of the records of the runs. What cannot be found out stays unconfirmed.

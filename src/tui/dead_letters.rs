@@ -18,6 +18,7 @@ use crate::ask::{Answer, Request};
 use crate::filter::Selection;
 use crate::ledger::Disposition;
 use crate::letters::document::{FailuresRequest, LettersRequest};
+use crate::redrive::control::Control;
 use crate::redrive::document::{PlanRequest, RunRequest};
 use crate::text::{Fault, Timestamp};
 
@@ -95,6 +96,18 @@ pub fn command(state: &mut State, id: Id, effects: &mut Vec<Effect>) {
         Id::StartRun => consent(state),
         Id::SavePlan => ask_for(state, Field::Save),
         Id::StopRun => stop(state, effects),
+        Id::PauseRun => with_job(state, |job| {
+            let paused = !job.paused;
+            job.paused = paused;
+            job.control.pause(paused);
+            if paused { "paused: nothing is written until it goes on" } else { "the run goes on" }.to_owned()
+        }),
+        Id::SlowerRun => with_job(state, |job| job.change_rate(-1)),
+        Id::FasterRun => with_job(state, |job| job.change_rate(1)),
+        Id::ContinueRun => with_job(state, |job| {
+            job.control.after_canary(true);
+            "goes on after the canary".to_owned()
+        }),
         Id::RunLetters => {
             if let Screen::Run(run) = state.screen()
                 && let Some(request) = run.letters(state.job.as_ref())
@@ -324,12 +337,21 @@ pub fn run(state: &mut State, effects: &mut Vec<Effect>) {
         state.tell(Sign::Warn, "the plan changed; nothing was written");
         return;
     };
-    let request = RunRequest { plan: Arc::clone(&answer.plan), reason: None, take_over: false };
+    let control = Control::default();
+    let request = RunRequest {
+        plan: Arc::clone(&answer.plan),
+        reason: None,
+        take_over: false,
+        may_ask: true,
+        control: control.clone(),
+    };
     let id = state.request(Request::Run(request), effects);
     state.job = Some(Job {
         id,
         topic: Arc::clone(&answer.topic),
         planned: answer.records,
+        control,
+        paused: false,
         latest: None,
         stopping: false,
         ended: None,
@@ -339,6 +361,13 @@ pub fn run(state: &mut State, effects: &mut Vec<Effect>) {
         state.screens.pop();
     }
     push(state, Screen::Run(Run::job()));
+}
+
+fn with_job(state: &mut State, change: impl FnOnce(&mut Job) -> String) {
+    if let Some(job) = state.job.as_mut().filter(|job| job.ended.is_none()) {
+        let told = change(job);
+        state.tell(Sign::Ok, told);
+    }
 }
 
 fn stop(state: &mut State, effects: &mut Vec<Effect>) {

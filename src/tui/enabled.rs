@@ -47,6 +47,28 @@ pub fn stoppable(state: &State) -> Result<(), String> {
     if runs && shown { Ok(()) } else { Err("this run is over; ctrl-c again quits".to_owned()) }
 }
 
+/// The run that is seen goes on, and was not told to stop.
+pub fn going(state: &State) -> Result<(), String> {
+    let shown = matches!(state.screen(), Screen::Run(run) if run.is_job());
+    match &state.job {
+        Some(job) if shown && job.ended.is_none() && !job.stopping => Ok(()),
+        Some(job) if shown && job.ended.is_none() => Err("the run stops".to_owned()),
+        _ => Err("this run is over".to_owned()),
+    }
+}
+
+/// The run that is seen has sent its canary, and waits.
+pub fn canary(state: &State) -> Result<(), String> {
+    going(state)?;
+    let canary = state.job.as_ref().and_then(|job| job.latest.as_ref()?.canary.as_ref());
+    match canary {
+        Some(canary) if canary.asks || canary.state == "waiting" => Ok(()),
+        Some(canary) if canary.state == "sending" => Err("the canary is not whole yet".to_owned()),
+        Some(_) => Err("the run is past its canary".to_owned()),
+        None => Err("the run has no canary".to_owned()),
+    }
+}
+
 /// There is a plan.
 pub fn planned(state: &State) -> Result<(), String> {
     match state.screen() {

@@ -311,6 +311,27 @@ pub const REGISTRY: &[Command] = &[
         .keys(&["ctrl-c"])
         .footer(95)
         .when(enabled::stoppable),
+    c(Id::PauseRun, "run.pause", "pause", "Pauses the run between two transactions, or lets it go on.")
+        .on(&[Run])
+        .keys(&["p"])
+        .footer(94)
+        .when(enabled::going),
+    c(Id::SlowerRun, "run.slower", "slower", "Lowers the limit of records a second.")
+        .on(&[Run])
+        .keys(&["<"])
+        .footer(92)
+        .when(enabled::going),
+    c(Id::FasterRun, "run.faster", "faster", "Raises the limit of records a second.")
+        .on(&[Run])
+        .keys(&[">"])
+        .footer(91)
+        .when(enabled::going),
+    c(Id::ContinueRun, "run.continue", "go on", "Sends the rest after the canary.")
+        .on(&[Run])
+        .keys(&["C"])
+        .footer(96)
+        .risk(Risk::Write)
+        .when(enabled::canary),
     c(Id::RunLetters, "run.letters", "letters", "Shows the dead letters of the topic, in every state.")
         .on(&[Run])
         .keys(&["enter"])

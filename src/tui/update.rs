@@ -180,8 +180,14 @@ fn waiting(state: &mut State, id: RequestId) -> Option<&mut Screen> {
 
 fn told(state: &mut State, id: RequestId, event: Event) {
     if let Some(job) = state.job.as_mut().filter(|job| job.id == id) {
-        if let Event::Run(latest) = event {
-            job.latest = Some(latest);
+        match event {
+            Event::Run(latest) => job.latest = Some(latest),
+            Event::Progress(progress) => {
+                if let Some(run) = &mut job.latest {
+                    run.waiting = progress.waiting;
+                }
+            }
+            Event::Records(_) => {}
         }
     } else if let Some(screen) = waiting(state, id) {
         screen.view_mut().told(event);

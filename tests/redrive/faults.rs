@@ -14,7 +14,7 @@ use crate::world::World;
 async fn prepared() -> (World, Arc<Plan>) {
     let world = World::new().await;
     let mut request = World::request();
-    request.rate = Some(12);
+    request.options.rate = Some(12);
     let plan = Arc::clone(&world.plan_with(request).await.unwrap().plan);
     (world, plan)
 }

@@ -64,7 +64,7 @@ async fn a_record_that_fails_again_is_counted_and_the_limit_stops_the_loop() {
     let plan = world.plan().await;
     assert_eq!((rules(&plan), plan.records), (vec![("loop_limit", 1)], 0));
     let mut forced = World::request();
-    forced.force.push("loop_limit".to_owned());
+    forced.options.force.push("loop_limit".to_owned());
     assert_eq!(world.plan_with(forced).await.unwrap().records, 1);
 }
 
@@ -104,7 +104,7 @@ async fn letters_that_cannot_be_sent_are_refused_by_name() {
     let topics = world.broker().catalog().topics(None).await.unwrap();
     assert!(!topics.iter().any(|t| *t.name == *"gone"));
     let mut request = World::request();
-    request.force.push("pointer".to_owned());
+    request.options.force.push("pointer".to_owned());
     assert_eq!(world.plan_with(request).await.unwrap_err().code, "usage");
 }
 

@@ -42,7 +42,7 @@ async fn headers_of_the_failure_are_taken_off_and_those_of_the_run_added() {
     let world = World::empty().await;
     world.bury(&[Dead::new(0, "a", (1, 7))]).await;
     let mut request = World::request();
-    request.add_headers.push(("why".to_owned(), "fixed".to_owned()));
+    request.options.add_headers.push(("why".to_owned(), "fixed".to_owned()));
     let plan = world.plan_with(request).await.unwrap();
     let run = world.run(&plan.plan).await.unwrap();
     let records = world.read(TARGET).await;
@@ -112,13 +112,19 @@ async fn a_second_operator_is_refused_and_takes_over_only_when_told_so() {
     let world = World::new().await;
     let mut request = World::request();
     // Slow enough to renew its ownership while the second one looks on.
-    request.rate = Some(1);
+    request.options.rate = Some(1);
     let plan = Arc::clone(&world.plan_with(request).await.unwrap().plan);
     let first = {
         let (cx, plan) = (world.cx("ada"), Arc::clone(&plan));
         tokio::spawn(async move {
             let desk = redrive::ask::Desk::new(cx);
-            let request = redrive::redrive::document::RunRequest { plan, reason: None, take_over: false };
+            let request = redrive::redrive::document::RunRequest {
+                plan,
+                reason: None,
+                take_over: false,
+                may_ask: false,
+                control: redrive::redrive::control::Control::default(),
+            };
             desk.answer(redrive::ask::Request::Run(request), &|_| {}, CancellationToken::new()).await
         })
     };
@@ -142,7 +148,7 @@ async fn a_lost_answer_of_a_commit_is_settled_from_the_ledger() {
         for nth in 1..=4 {
             let world = World::new().await;
             let mut request = World::request();
-            request.rate = Some(20);
+            request.options.rate = Some(20);
             let plan = Arc::clone(&world.plan_with(request).await.unwrap().plan);
             world.memory.faults().lose_commit(nth, lost);
             let run = world.run(&plan).await.unwrap();
@@ -156,7 +162,7 @@ async fn a_lost_answer_of_a_commit_is_settled_from_the_ledger() {
 async fn a_cancelled_run_ends_between_transactions_and_goes_on_later() {
     let world = World::new().await;
     let mut request = World::request();
-    request.rate = Some(8);
+    request.options.rate = Some(8);
     let plan = Arc::clone(&world.plan_with(request).await.unwrap().plan);
     let cancel = CancellationToken::new();
     let seen = Mutex::new(Vec::new());
@@ -184,7 +190,7 @@ async fn a_cancelled_run_ends_between_transactions_and_goes_on_later() {
 async fn the_rate_is_kept() {
     let world = World::new().await;
     let mut request = World::request();
-    request.rate = Some(2);
+    request.options.rate = Some(2);
     let plan = Arc::clone(&world.plan_with(request).await.unwrap().plan);
     let run = world.run(&plan).await.unwrap();
     assert_eq!(run.redriven, 12);

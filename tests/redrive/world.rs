@@ -16,7 +16,9 @@ use redrive::filter::Selection;
 use redrive::ledger::{AUDIT_TOPIC, LEDGER_TOPIC};
 use redrive::letters::document::LettersRequest;
 use redrive::letters::ledger::LedgerReader;
+use redrive::redrive::control::Control;
 use redrive::redrive::document::{Into, PlanAnswer, PlanRequest, RunAnswer, RunRequest, RunsAnswer};
+use redrive::redrive::options::Options;
 use redrive::redrive::plan::Plan;
 use redrive::text::{Clock, Fault, Timestamp};
 use tokio_util::sync::CancellationToken;
@@ -168,11 +170,7 @@ impl World {
             },
             only: None,
             into: Into::Origin,
-            rate: None,
-            strip_headers: Vec::new(),
-            add_headers: Vec::new(),
-            keep_timestamps: false,
-            force: Vec::new(),
+            options: Options::default(),
             save: None,
         }
     }
@@ -211,7 +209,19 @@ impl World {
         tell: &(dyn Fn(Event) + Send + Sync),
         cancel: &CancellationToken,
     ) -> Result<RunAnswer, Fault> {
-        let request = RunRequest { plan: Arc::clone(plan), reason: Some("fixed".to_owned()), take_over };
+        self.run_with(cx, plan, (take_over, false, Control::default()), tell, cancel).await
+    }
+
+    pub async fn run_with(
+        &self,
+        cx: Cx,
+        plan: &Arc<Plan>,
+        (take_over, may_ask, control): (bool, bool, Control),
+        tell: &(dyn Fn(Event) + Send + Sync),
+        cancel: &CancellationToken,
+    ) -> Result<RunAnswer, Fault> {
+        let reason = Some("fixed".to_owned());
+        let request = RunRequest { plan: Arc::clone(plan), reason, take_over, may_ask, control };
         match Desk::new(cx).answer(Request::Run(request), tell, cancel.clone()).await? {
             Answer::Run(answer) => Ok((*answer).clone()),
             _ => panic!("another answer"),

@@ -20,6 +20,7 @@ use redrive::records::document::TailAnswer;
 use redrive::redrive::document::{
     Into, ParkedLetter, PlanAnswer, Preflight, RunAnswer, RunRow, RunsAnswer, Tally,
 };
+use redrive::redrive::options::Options;
 use redrive::redrive::plan::{Plan, PlanCounts, PlanHeader, PlannedTarget, PlannedTopic};
 use redrive::text::Timestamp;
 use redrive::tui::message::Message;
@@ -426,11 +427,7 @@ pub fn plan(records: u64) -> PlanAnswer {
         cluster_id: "demo".into(),
         source: topic("payments-dlt"),
         target: PlannedTarget { into: Into::Origin, topics: vec![topic("payments")] },
-        rate: Some(200),
-        strip_headers: Vec::new(),
-        add_headers: Vec::new(),
-        keep_timestamps: false,
-        force: Vec::new(),
+        options: Options { rate: Some(200), ..Options::default() },
         operator: "oncall@desk".to_owned(),
         created_ms: NOW.0,
         counts: PlanCounts { records, keys: 88 },

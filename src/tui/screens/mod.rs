@@ -12,6 +12,7 @@ mod look;
 pub mod offsets;
 mod overview;
 pub mod plan;
+mod plan_fields;
 mod records;
 pub mod run;
 mod runs;

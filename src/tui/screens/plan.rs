@@ -8,12 +8,15 @@ use std::sync::Arc;
 use super::View;
 use super::asking::{self, Asking};
 use super::look::field;
+use super::plan_fields::{self as fields, FIELDS};
+pub use super::plan_fields::Field;
 use crate::ask::{Answer, Event, Request};
 use crate::broker::Guarantee;
 use crate::filter::Selection;
 use crate::letters::document::LettersRequest;
 use crate::observe::snapshot::Snapshot;
 use crate::redrive::document::{Into, PlanAnswer, PlanRequest};
+use crate::redrive::options::{CanaryThen, Options};
 pub use crate::text::shell::quoted;
 use crate::text::units::count;
 use crate::text::{Fault, Safe, width};
@@ -27,6 +30,8 @@ use crate::tui::widgets::line::{self, Line, Span, wrap};
 
 /// From so many records on, the count must be typed.
 const MANY: u64 = 1000;
+/// Records of a canary, where nothing else is said.
+const CANARY: u32 = 10;
 /// Cells of a field's name.
 const NAME: usize = 12;
 
@@ -41,50 +46,11 @@ pub fn request(topic: &Arc<str>, failure: Option<Arc<str>>, only: Option<Vec<(i3
         letters: LettersRequest { topic: Arc::clone(topic), failure, ..all_letters() },
         only,
         into: Into::Origin,
-        rate: None,
-        strip_headers: Vec::new(),
-        add_headers: Vec::new(),
-        keep_timestamps: false,
-        force: Vec::new(),
+        // A first look at what becomes of few, and then the operator's word.
+        options: Options { canary: Some(CANARY), canary_then: CanaryThen::Ask, ..Options::default() },
         save: None,
     }
 }
-
-/// A part of the form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Field {
-    /// Where to.
-    Into,
-    /// Records a second.
-    Rate,
-    /// New timestamps or those of the letters.
-    Timestamps,
-    /// Headers to strip in addition.
-    Strip,
-    /// Rules to force.
-    Force,
-    /// The button that runs it.
-    Run,
-    /// The button that saves it.
-    Save,
-    /// The button that copies its command.
-    Copy,
-    /// The button that leaves it.
-    Back,
-}
-
-/// All of them, in the order of the cursor.
-const FIELDS: [Field; 9] = [
-    Field::Into,
-    Field::Rate,
-    Field::Timestamps,
-    Field::Strip,
-    Field::Force,
-    Field::Run,
-    Field::Save,
-    Field::Copy,
-    Field::Back,
-];
 
 /// The dialog before a write, in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,53 +113,8 @@ impl PlanForm {
 
     /// Takes new timestamps, or those of the letters; the request to take back.
     pub fn toggle_timestamps(&mut self) -> Option<RequestId> {
-        self.request.keep_timestamps = !self.request.keep_timestamps;
+        self.request.options.keep_timestamps = !self.request.options.keep_timestamps;
         self.asking.instead()
-    }
-
-    /// What to ask for a part of the form, and what stands there now.
-    pub fn question(&self, field: Field) -> Option<(&'static str, String)> {
-        let request = &self.request;
-        Some(match field {
-            Field::Into => {
-                let now = match &request.into {
-                    Into::Origin => "origin",
-                    Into::Topic(topic) => topic,
-                };
-                ("into: a topic, or origin", now.to_owned())
-            }
-            Field::Rate => {
-                let now = request.rate.map_or_else(String::new, |rate| rate.to_string());
-                ("records a second, empty for no limit", now)
-            }
-            Field::Strip => ("headers to take off as well", request.strip_headers.join(" ")),
-            Field::Force => ("rules to force", request.force.join(" ")),
-            Field::Save => {
-                let plan = self.plan()?;
-                ("save the plan as", format!("{}.plan", plan.id))
-            }
-            _ => return None,
-        })
-    }
-
-    /// Takes what was typed for a part; the request to take back, or what is wrong.
-    pub fn change(&mut self, field: Field, text: &str) -> Result<Option<RequestId>, String> {
-        let text = text.trim();
-        let words = || text.split([' ', ',']).filter(|w| !w.is_empty()).map(str::to_owned).collect();
-        let request = &mut self.request;
-        match field {
-            Field::Into if text.is_empty() || text == "origin" => request.into = Into::Origin,
-            Field::Into => request.into = Into::Topic(text.strip_prefix("topic:").unwrap_or(text).to_owned()),
-            Field::Rate if text.is_empty() => request.rate = None,
-            Field::Rate => match text.parse::<u32>() {
-                Ok(rate) if rate > 0 => request.rate = Some(rate),
-                _ => return Err("records a second are a whole number above 0".to_owned()),
-            },
-            Field::Strip => request.strip_headers = words(),
-            Field::Force => request.force = words(),
-            _ => return Ok(None),
-        }
-        Ok(self.asking.instead())
     }
 
     /// Makes the plan anew.
@@ -222,37 +143,23 @@ impl PlanForm {
         Some(Consent { lines, button: format!("Redrive {}", count(plan.records)), typed })
     }
 
+    /// What to ask for a part of the form, and what stands there now.
+    pub fn question(&self, field: Field) -> Option<(&'static str, String)> {
+        match field {
+            Field::Save => Some(("save the plan as", format!("{}.plan", self.plan()?.id))),
+            field => fields::question(&self.request, field),
+        }
+    }
+
+    /// Takes what was typed for a part; the request to take back, or what is wrong.
+    pub fn change(&mut self, field: Field, text: &str) -> Result<Option<RequestId>, String> {
+        fields::change(&mut self.request, field, text)?;
+        Ok(self.asking.instead())
+    }
+
     /// The command line that makes this plan.
     pub fn command(&self) -> String {
-        let request = &self.request;
-        let mut out = format!("plan {}", quoted(&request.letters.topic));
-        let mut option = |name: &str, value: &str| {
-            out.extend([" ", name, " ", &quoted(value)]);
-        };
-        if let Some(failure) = &request.letters.failure {
-            option("--failure", failure);
-        }
-        if let Some(only) = &request.only {
-            let places: Vec<_> =
-                only.iter().map(|(partition, offset)| format!("{partition}:{offset}")).collect();
-            option("--only", &places.join(","));
-        }
-        if let Into::Topic(topic) = &request.into {
-            option("--into", &format!("topic:{topic}"));
-        }
-        if let Some(rate) = request.rate {
-            option("--rate", &rate.to_string());
-        }
-        for header in &request.strip_headers {
-            option("--strip-header", header);
-        }
-        for rule in &request.force {
-            option("--force", rule);
-        }
-        if request.keep_timestamps {
-            out.push_str(" --keep-timestamps");
-        }
-        out
+        fields::command(&self.request)
     }
 
     fn form(&self) -> Vec<(Field, Line)> {
@@ -269,10 +176,11 @@ impl PlanForm {
             (Into::Origin, _) => "origin of each".to_owned(),
         };
         let rate = request
+            .options
             .rate
             .map_or_else(|| "no limit".to_owned(), |r| format!("{} a second", count(u64::from(r))));
-        let kept = if request.keep_timestamps { "as in the letters" } else { "new" };
-        let mut strip = list(&request.strip_headers, "only those of the failure");
+        let kept = if request.options.keep_timestamps { "as in the letters" } else { "new" };
+        let mut strip = list(&request.options.strip_headers, "only those of the failure");
         if let Some(plan) = &self.answer {
             let (less, more) = (plan.headers.0.len(), plan.headers.1.len());
             strip.push(Span::dim(format!("   -{less} of the failure, +{more} of the redrive")));
@@ -280,17 +188,33 @@ impl PlanForm {
         vec![
             (Field::Into, field("into", NAME, value(&into))),
             (Field::Rate, field("rate", NAME, value(&rate))),
+            (Field::Canary, field("canary", NAME, value(&fields::canary_words(&request.options)))),
+            (
+                Field::Stop,
+                field("stop when", NAME, value(&format!("{} % come back", request.options.stop_above))),
+            ),
             (Field::Timestamps, field("timestamp", NAME, value(kept))),
             (Field::Strip, field("headers off", NAME, strip)),
-            (Field::Force, field("force", NAME, list(&request.force, "no rule"))),
+            (Field::Force, field("force", NAME, list(&request.options.force, "no rule"))),
         ]
+    }
+
+    fn run_words(&self, n: &str) -> String {
+        let records = self.answer.as_ref().map_or(0, |plan| plan.records);
+        match self.request.options.canary {
+            // With no more letters than that there is nothing to wait with.
+            Some(size) if u64::from(size) < records => {
+                format!("[ Run canary of {}… ]", count(u64::from(size)))
+            }
+            _ => format!("[ Run{n}… ]"),
+        }
     }
 
     fn buttons(&self, pen: &mut Pen<'_>, y: u16) {
         let n = self.answer.as_ref().map_or_else(String::new, |plan| format!(" {}", count(plan.records)));
         let blocked = self.blocked().is_some();
         let names = [
-            (Field::Run, format!("[ Run{n}… ]")),
+            (Field::Run, self.run_words(&n)),
             (Field::Save, "save plan".to_owned()),
             (Field::Copy, "copy command".to_owned()),
             (Field::Back, "back".to_owned()),
@@ -535,7 +459,9 @@ mod tests {
         let mut form = PlanForm::new(request(&"it's-dlt".into(), None, Some(vec![(2, 118), (0, 7)])));
         form.change(Field::Rate, "200").unwrap();
         form.change(Field::Into, "replay").unwrap();
-        let command = r"plan 'it'\''s-dlt' --only 2:118,0:7 --into topic:replay --rate 200";
+        assert!(form.change(Field::Canary, "5 soon").is_err());
+        let command = "plan 'it'\\''s-dlt' --only 2:118,0:7 --into topic:replay --rate 200 \
+            --canary 10 --canary-then ask";
         assert_eq!(form.command(), command);
         assert!(form.change(Field::Rate, "0").is_err());
     }

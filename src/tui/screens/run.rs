@@ -10,7 +10,8 @@ use super::asking::fault;
 use super::look::{Look, place};
 use super::plan::{guarantee, letters};
 use crate::letters::document::LettersRequest;
-use crate::redrive::document::{RunAnswer, RunRow};
+use crate::redrive::control::Control;
+use crate::redrive::document::{CanaryAnswer, RunAnswer, RunRow};
 use crate::text::units::{self, count, or_dash};
 use crate::text::{Fault, Timestamp};
 use crate::tui::command::{Id, Scope};
@@ -30,6 +31,10 @@ pub struct Job {
     pub topic: Arc<str>,
     /// Letters of the plan.
     pub planned: u64,
+    /// Speaks to it.
+    pub control: Control,
+    /// Whether the operator paused it.
+    pub paused: bool,
     /// How far it is.
     pub latest: Option<Box<RunAnswer>>,
     /// Whether it was asked to stop.
@@ -38,14 +43,50 @@ pub struct Job {
     pub ended: Option<Result<(), Fault>>,
 }
 
+/// The limits of records a second that a run is given by keys; behind the last one there is none.
+const RATES: [u32; 16] =
+    [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000];
+
 impl Job {
+    /// Takes the next lower (-1) or higher (1) limit of the rate; gives what to tell.
+    pub fn change_rate(&mut self, by: i32) -> String {
+        let now = self.latest.as_ref().and_then(|run| run.rate);
+        let next = if by > 0 {
+            // Without a limit there is no higher one.
+            now.and_then(|now| RATES.into_iter().find(|rate| *rate > now))
+        } else {
+            // From no limit down to what it does now.
+            let from = now.or_else(|| {
+                let rate = self.latest.as_ref().and_then(|run| run.records_per_second)?;
+                Some(rate.ceil().clamp(1.0, 1e9) as u32)
+            });
+            let lower = |from: u32| RATES.into_iter().rev().find(|rate| *rate < from);
+            Some(from.map_or(1_000, |from| lower(from).unwrap_or(1)))
+        };
+        self.control.limit(next);
+        if let Some(run) = &mut self.latest {
+            // The run says the same in a moment; the next key must not wait for it.
+            run.rate = next;
+        }
+        next.map_or_else(
+            || "no limit of the rate".to_owned(),
+            |rate| format!("{} records a second at most", count(u64::from(rate))),
+        )
+    }
+
     /// What the header says of it, while it is under way.
     pub fn badge(&self) -> Option<(String, Role)> {
         if self.ended.is_some() {
             return None;
         }
         let done = self.latest.as_ref().map_or(0, |run| handled(run));
-        let stops = if self.stopping { ", stops" } else { "" };
+        let asks = self.latest.as_ref().and_then(|run| run.canary.as_ref()).is_some_and(|c| c.asks);
+        let stops = match () {
+            () if self.stopping => ", stops",
+            () if self.paused => ", paused",
+            () if asks => ", asks",
+            () => "",
+        };
         Some((format!("run {}/{}{stops}", count(done), count(self.planned)), Role::Write))
     }
 }
@@ -155,6 +196,13 @@ impl View for Run {
                 };
                 let (sign, word) = match &job.ended {
                     None if job.stopping => (Sign::Warn, "stops after this transaction"),
+                    None if job.paused => (Sign::Warn, "paused; p goes on"),
+                    None if run.canary.as_ref().is_some_and(|c| c.asks) => {
+                        (Sign::Warn, "canary sent; C sends the rest, ctrl-c stops")
+                    }
+                    None if run.canary.as_ref().is_some_and(|c| c.state == "waiting") => {
+                        (Sign::Stale, "waiting for proof of the canary")
+                    }
                     None if run.waiting.is_some() => (Sign::Stale, "waiting"),
                     None => (Sign::Stale, "running"),
                     Some(Err(_)) => (Sign::Fail, "failed"),
@@ -217,6 +265,7 @@ fn draw(
         let took = std::time::Duration::from_secs_f64(run.seconds.clamp(0.0, 1e12));
         line.extend([dim("   took "), Span::text(units::duration(took))]);
     }
+    lines.extend(run.canary.as_ref().map(canary));
     if let Some(waiting) = &run.waiting {
         lines.push(vec![dim("waits for  "), Span::new(waiting, Role::Warn)]);
     }
@@ -256,12 +305,40 @@ fn meter(run: &RunAnswer, planned: u64, wide: usize) -> Line {
         Span::new(spark::meter(done, planned, wide.saturating_sub(44).clamp(10, 60)), Role::Key),
         Span::new(format!("  {}/{}", count(done), count(planned)), Role::Title),
     ];
-    if let Some(rate) = run.records_per_second.filter(|r| *r > 0.0) {
+    let rate = run.records_per_second.filter(|r| *r > 0.0);
+    if let Some(rate) = rate {
         out.push(Span::text(format!("  {}", units::rate(rate))));
-        if run.remaining > 0 && run.stopped.is_none() {
-            let left = std::time::Duration::from_secs_f64((run.remaining as f64 / rate).min(1e12));
-            out.push(Span::dim(format!("  about {} left", units::duration(left))));
-        }
+    }
+    let over = run.remaining == 0 || run.stopped.is_some();
+    if let Some(limit) = run.rate.filter(|_| !over) {
+        out.push(Span::dim(format!(" of {} at most", count(u64::from(limit)))));
+    }
+    if let Some(rate) = rate.filter(|_| !over && !run.paused) {
+        let left = std::time::Duration::from_secs_f64((run.remaining as f64 / rate).min(1e12));
+        out.push(Span::dim(format!("  ETA {}", units::duration(left))));
+    }
+    out
+}
+
+fn canary(canary: &CanaryAnswer) -> Line {
+    let (role, state) = match canary.state {
+        "passed" => (Role::Ok, "passed"),
+        "nothing_came_back" => (Role::Ok, "nothing came back"),
+        "came_back" => (Role::Fail, "came back"),
+        "not_proved" => (Role::Warn, "not proved"),
+        "waiting" => (Role::Text, "waiting for proof"),
+        _ => (Role::Text, "being sent"),
+    };
+    let size = count(canary.size);
+    let mut out = vec![Span::dim("canary     "), Span::new(format!("{size} {state}"), role)];
+    if let Some(processed) = canary.processed {
+        out.push(Span::dim(format!(", {} processed", count(processed))));
+    }
+    if let Some(proof) = &canary.proof {
+        out.push(Span::dim(format!(": {proof}")));
+    }
+    if let Some(left) = canary.seconds_left {
+        out.push(Span::dim(format!(", {left} s left")));
     }
     out
 }
