@@ -1,6 +1,5 @@
 //! The options of a plan, the same for `plan` and `replay`.
 
-use super::exit::Stop;
 use crate::redrive::document::Into as Target;
 use crate::redrive::options::{CanaryThen, Options};
 use crate::text::units::parse_duration;
@@ -39,8 +38,8 @@ pub(super) struct HowArgs {
 
 impl HowArgs {
     /// The options of the plan.
-    pub fn options(self) -> Result<Options, Stop> {
-        Ok(Options {
+    pub fn options(self) -> Options {
+        Options {
             rate: self.rate,
             canary: self.canary,
             canary_wait_ms: self.canary_wait,
@@ -50,7 +49,7 @@ impl HowArgs {
             add_headers: self.add_header,
             keep_timestamps: self.keep_timestamps,
             force: self.force,
-        })
+        }
     }
 }
 

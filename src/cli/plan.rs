@@ -71,7 +71,7 @@ pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
         },
         only: (!args.only.is_empty()).then_some(args.only),
         into: args.into,
-        options: args.how.options()?,
+        options: args.how.options(),
         save: args.save,
     };
     let desk = Desk::new(session.connect().await?);

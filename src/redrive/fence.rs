@@ -331,7 +331,7 @@ pub(super) async fn await_place(
             "run {} of {}, to end or to show that it died ({} s)",
             owner.run,
             owner.operator,
-            (STALE - watched).as_secs()
+            STALE.saturating_sub(watched).as_secs()
         );
         sink.progress(Progress {
             what: "waiting".to_owned(),

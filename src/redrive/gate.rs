@@ -109,7 +109,7 @@ fn verdict(outcomes: &[Outcome]) -> Verdict {
 fn is_broken(outcomes: &[Outcome], above: u32) -> Option<(usize, usize)> {
     let settled = |o: &&Outcome| matches!(o, Outcome::CameBack | Outcome::Processed);
     // Where no group tells what it has passed, all that was written counts.
-    let told = outcomes.iter().any(|o| *o == Outcome::Processed);
+    let told = outcomes.contains(&Outcome::Processed);
     let last: Vec<&Outcome> = outcomes.iter().rev().filter(|o| !told || settled(o)).take(LAST).collect();
     let back = last.iter().filter(|o| ***o == Outcome::CameBack).count();
     (back * 100 > above as usize * last.len().max(FEWEST)).then_some((back, last.len()))

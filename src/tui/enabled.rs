@@ -59,6 +59,7 @@ pub fn going(state: &State) -> Result<(), String> {
 
 /// The run that is seen has sent its canary, and waits.
 pub fn canary(state: &State) -> Result<(), String> {
+    state.read_only()?;
     going(state)?;
     let canary = state.job.as_ref().and_then(|job| job.latest.as_ref()?.canary.as_ref());
     match canary {

@@ -52,7 +52,7 @@ async fn run_while(
 ) -> RunAnswer {
     let cancel = CancellationToken::new();
     let run = world.run_with(world.cx("ada"), plan, (false, may_ask, control.clone()), tell, &cancel);
-    let (run, ()) = tokio::join!(run, meanwhile);
+    let (run, ()) = tokio::join!(Box::pin(run), Box::pin(meanwhile));
     run.unwrap()
 }
 

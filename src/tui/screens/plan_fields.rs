@@ -163,15 +163,13 @@ fn canary(options: &mut Options, text: &str) -> Result<(), String> {
     let size = size.ok_or("the canary's size is a whole number above 0")?;
     let (mut wait, mut then) = (options.canary_wait_ms, options.canary_then);
     for word in words {
-        let named = [CanaryThen::Continue, CanaryThen::Stop, CanaryThen::Ask].into_iter();
-        match named.into_iter().find(|then| then.as_str() == word) {
-            Some(named) => then = named,
-            None => {
-                let ms = units::parse_duration(word).ok().and_then(|ms| u64::try_from(ms).ok());
-                wait =
-                    ms.filter(|ms| *ms > 0).ok_or("a time like 60s, or ask, continue or stop is expected")?;
-            }
+        let named = [CanaryThen::Continue, CanaryThen::Stop, CanaryThen::Ask];
+        if let Some(named) = named.into_iter().find(|then| then.as_str() == word) {
+            then = named;
+            continue;
         }
+        let ms = units::parse_duration(word).ok().and_then(|ms| u64::try_from(ms).ok());
+        wait = ms.filter(|ms| *ms > 0).ok_or("a time like 60s, or ask, continue or stop is expected")?;
     }
     (options.canary, options.canary_wait_ms, options.canary_then) = (Some(size), wait, then);
     Ok(())
