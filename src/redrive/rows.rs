@@ -2,7 +2,7 @@
 
 use super::audit;
 use super::engine::Engine;
-use super::item::{Act, Item, PROGRAM, Run};
+use super::item::{Act, Item, Run};
 use super::transaction::book;
 use crate::broker::{Placed, Write};
 use crate::ledger::audit::{Action, AuditRecord, ParkedAt, Totals, ranges};

@@ -181,4 +181,3 @@ pub fn canary_words(options: &Options) -> String {
     let wait = units::duration(Duration::from_millis(options.canary_wait_ms));
     format!("{}, {wait} at most for proof, then {}", count(u64::from(size)), options.canary_then.as_str())
 }
-
