@@ -3,12 +3,12 @@
 //! | layer | modules | may use |
 //! |---|---|---|
 //! | 0 | [`text`] | std |
-//! | 1 | [`event`] | 0 |
+//! | 1 | [`event`], [`exposition`] | 0 |
 //! | 2 | [`filter`], [`dlq`], [`ledger`], [`config`] | 0-1 |
 //! | 3 | [`broker`] (the port), [`context`] | 0-2 |
 //! | 4a | [`observe`], [`letters`], [`records`], [`redrive`], [`offsets`] | 0-3; not each other, but `redrive` uses `letters`, and `offsets` the audit of `redrive` |
 //! | 4b | `broker::kafka`, `broker::memory` | 0-1, `config`, the port |
-//! | 5 | [`ask`] | 0-4a |
+//! | 5 | [`ask`], [`metrics`] | 0-4a |
 //! | 6 | [`tui`], then [`cli`], which opens it | 0-5 |
 //! | 7 | [`wire`], `main` | all |
 //!
@@ -21,9 +21,11 @@ pub mod config;
 pub mod context;
 pub mod dlq;
 pub mod event;
+pub mod exposition;
 pub mod filter;
 pub mod ledger;
 pub mod letters;
+pub mod metrics;
 pub mod observe;
 pub mod offsets;
 pub mod records;

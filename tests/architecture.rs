@@ -12,6 +12,7 @@ use syn::visit::{self, Visit};
 const MAY_USE: &[(&str, &[&str])] = &[
     ("text", &[]),
     ("event", &["text"]),
+    ("exposition", &["text"]),
     ("filter", &["text", "event", "config", "dlq"]),
     ("config", &["text", "event"]),
     ("dlq", &["text", "event", "config"]),
@@ -25,6 +26,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("letters", &["text", "event", "filter", "dlq", "ledger", "config", "broker", "context"]),
     ("redrive", &["text", "event", "filter", "dlq", "ledger", "config", "broker", "context", "letters"]),
     ("offsets", &["text", "event", "filter", "ledger", "config", "broker", "context", "redrive::audit"]),
+    ("metrics", &["text", "exposition", "observe"]),
     (
         "ask",
         &[
@@ -42,8 +44,24 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "text", "event", "filter", "dlq", "ledger", "config", "broker", "context", "observe", "records",
-            "letters", "redrive", "offsets", "ask", "wire", "tui",
+            "text",
+            "event",
+            "filter",
+            "dlq",
+            "ledger",
+            "config",
+            "broker",
+            "context",
+            "observe",
+            "records",
+            "letters",
+            "redrive",
+            "offsets",
+            "ask",
+            "wire",
+            "tui",
+            "exposition",
+            "metrics",
         ],
     ),
 ];
@@ -57,6 +75,8 @@ const FENCED: &[(&str, &[&str])] = &[
     ("ratatui", &["tui"]),
     ("crossterm", &["tui"]),
     ("clap", &["cli", "main"]),
+    ("hyper", &["exposition"]),
+    ("hyper_util", &["exposition"]),
 ];
 
 struct Source {

@@ -14,6 +14,7 @@ mod groups;
 mod json;
 mod logs;
 mod man;
+mod metrics;
 mod offsets;
 mod operator;
 pub mod options;
@@ -133,6 +134,8 @@ enum Command {
     /// What was redriven, by whom, and what became of it
     #[command(subcommand)]
     Runs(runs::Command),
+    /// Publish what the console computes as metrics, for Prometheus
+    Metrics(metrics::Args),
     /// Where the configuration is, what is in force, and whether it connects
     #[command(subcommand)]
     Config(config::Command),

@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 use super::exit::{Done, Ended, Stop};
 use super::output::{Format, Output};
 use super::{
-    Command, Global, completions, config, demo, dlq, get, groups, logs, man, operator, overview, plan, run,
-    runs, tail, topics,
+    Command, Global, completions, config, demo, dlq, get, groups, logs, man, metrics, operator, overview,
+    plan, run, runs, tail, topics,
 };
 use crate::ask::{Answer, Desk, Event, Extra, Request};
 use crate::config::place::{Environment, log_file};
@@ -58,9 +58,14 @@ impl<'a> Session<'a> {
             // The console of the demonstration keeps its own log.
             Some(Command::Demo(args)) => self.until_interrupted(Box::pin(demo::run(self, args))).await,
             Some(command) => {
+                // Who serves until it is stopped has done its work when it is.
+                let serves = matches!(&command, Command::Metrics(args) if args.serves());
                 let log = self.global.log_file.clone().or_else(|| self.variable("REDRIVE_LOG_FILE"));
                 let _log = log.map(|path| logs::start(&path, self.global.verbose)).transpose()?;
-                self.until_interrupted(Box::pin(self.obey_on_a_cluster(command))).await
+                match self.until_interrupted(Box::pin(self.obey_on_a_cluster(command))).await {
+                    Ok(Done::Interrupted) if serves => Ok(Done::All),
+                    ended => ended,
+                }
             }
         }
     }
@@ -77,6 +82,7 @@ impl<'a> Session<'a> {
             Command::Plan(args) => plan::run(self, *args).await,
             Command::Run(args) => run::run(self, args).await,
             Command::Runs(command) => runs::run(self, command).await,
+            Command::Metrics(args) => metrics::run(self, args).await,
             Command::Config(command) => config::run(self, command).await,
             Command::Completions(args) => completions::run(self, &args),
             Command::Man(args) => man::run(self, &args),

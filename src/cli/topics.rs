@@ -274,6 +274,7 @@ mod tests {
             error: None,
             detail: [partition].into(),
             config: None,
+            appended: None,
             trend: [].into(),
         };
         let picture = Snapshot::empty(crate::text::Timestamp(0));

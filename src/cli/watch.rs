@@ -21,7 +21,7 @@ pub(super) struct Sampling {
 }
 
 /// Reads a duration of 100 ms to a day.
-fn window(text: &str) -> Result<Duration, String> {
+pub(super) fn window(text: &str) -> Result<Duration, String> {
     let millis = units::parse_duration(text)?;
     match u64::try_from(millis) {
         Ok(millis @ 100..=86_400_000) => Ok(Duration::from_millis(millis)),

@@ -66,6 +66,9 @@ pub struct DlqRow {
     /// The number of failures with pending letters.
     #[serde(skip)]
     pub failures: usize,
+    /// Letters that arrived since the console looks, whatever their group.
+    #[serde(skip)]
+    pub arrived: u64,
     /// Letters that arrived since the console looks, by consumer group; counters, never going down.
     #[serde(skip)]
     pub arrived_by_group: Vec<(Arc<str>, u64)>,

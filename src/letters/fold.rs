@@ -89,7 +89,8 @@ pub struct Fold {
     parts: BTreeMap<i32, Part>,
     letters: usize,
     changes: u64,
-    arrived: Vec<(Arc<str>, u64)>,
+    arrived: u64,
+    arrived_by_group: Vec<(Arc<str>, u64)>,
 }
 
 impl Fold {
@@ -103,7 +104,8 @@ impl Fold {
             parts: BTreeMap::new(),
             letters: 0,
             changes: 0,
-            arrived: Vec::new(),
+            arrived: 0,
+            arrived_by_group: Vec::new(),
         }
     }
 
@@ -186,11 +188,12 @@ impl Fold {
     }
 
     fn arrive(&mut self, failure: u32) {
+        self.arrived += 1;
         let Some(group) = self.failure(failure).and_then(|f| f.group.clone()) else { return };
-        let room = self.arrived.len() < MOST_NAMES;
-        match self.arrived.iter_mut().find(|(g, _)| *g == group) {
+        let room = self.arrived_by_group.len() < MOST_NAMES;
+        match self.arrived_by_group.iter_mut().find(|(g, _)| *g == group) {
             Some((_, count)) => *count += 1,
-            None if room => self.arrived.push((group, 1)),
+            None if room => self.arrived_by_group.push((group, 1)),
             None => {}
         }
     }
@@ -335,7 +338,8 @@ impl Fold {
             add_name(&mut sum.sources, known.failure.origin_topic.as_ref());
             add_name(&mut sum.groups, known.failure.group.as_ref());
         }
-        sum.arrived_by_group.clone_from(&self.arrived);
+        sum.arrived = self.arrived;
+        sum.arrived_by_group.clone_from(&self.arrived_by_group);
         let new = self.failures.iter().filter_map(|k| k.appeared.map(|at| (&k.failure, at)));
         sum.new_failures = new.map(|(f, at)| (Arc::clone(&f.id), f.title(), at)).collect();
         sum
@@ -397,7 +401,9 @@ pub struct Summary {
     pub sources: Vec<Arc<str>>,
     /// Groups seen.
     pub groups: Vec<Arc<str>>,
-    /// Letters that arrived while the program looked on, by group.
+    /// Letters that arrived while the program looked on.
+    pub arrived: u64,
+    /// The same by group.
     pub arrived_by_group: Vec<(Arc<str>, u64)>,
     /// Failures first seen while the program looked on: id, name, time.
     pub new_failures: Vec<(Arc<str>, Arc<str>, Timestamp)>,

@@ -192,6 +192,7 @@ impl State {
             scanned: self.fold.letters() as u64,
             top_failure: sum.top_failure,
             failures: sum.failures,
+            arrived: sum.arrived,
             arrived_by_group: sum.arrived_by_group,
             new_failures: sum.new_failures,
             arrivals: sum.arrivals,

@@ -470,6 +470,7 @@ mod tests {
             scanned: 3,
             top_failure: None,
             failures: 1,
+            arrived: 0,
             arrived_by_group: Vec::new(),
             new_failures: Vec::new(),
             arrivals: Vec::new(),

@@ -8,7 +8,7 @@ use super::errors::{self, Errors};
 use super::latency::{self, Sliding};
 use super::log::{Log, Trace};
 use super::rates::{Steps, Trend};
-use super::snapshot::{GroupPartitionRow, GroupRow, MemberRow, Status};
+use super::snapshot::{GroupPartitionRow, GroupRow, LatencyCounts, MemberRow, Status};
 use super::status::{Point, Window};
 use crate::broker::{BrokerError, Committed, Group as Described, GroupSummary, Member, Name, Shard};
 use crate::event::TimeKind;
@@ -139,6 +139,7 @@ pub(super) struct Group {
     error: Option<String>,
     parts: BTreeMap<Shard, Part>,
     latency: Sliding,
+    counts: BTreeMap<Name, LatencyCounts>,
     pub errors: Errors,
     trend: Trend,
     /// Consumed since the errors were last counted.
@@ -172,6 +173,7 @@ impl Group {
             error: None,
             parts: BTreeMap::new(),
             latency: Sliding::default(),
+            counts: BTreeMap::new(),
             errors: Errors::default(),
             trend: Trend::default(),
             consumed: 0,
@@ -295,7 +297,9 @@ impl Group {
                 let Some(event_time) = trace.event_time else { continue };
                 let Some(seen) = part.window.passed(*offset) else { continue };
                 if part.judged.insert(*offset) {
-                    self.latency.add(seen, seen.since(event_time));
+                    let millis = seen.since(event_time);
+                    self.latency.add(seen, millis);
+                    self.counts.entry(Name::clone(&shard.topic)).or_default().add(millis);
                 }
             }
             if let Some((first, _)) = log.traces.first_key_value() {
@@ -405,6 +409,7 @@ impl Group {
             status,
             latency_ms,
             detail: detail.into(),
+            latency_counts: self.counts.iter().map(|(t, c)| (Name::clone(t), c.clone())).collect(),
             member_rows: self.members.iter().flatten().map(member_row).collect(),
             trend: self.trend.values(),
             error_percent: self.errors.counts().and_then(|(letters, of)| errors::percent(letters, of)),

@@ -59,6 +59,10 @@ pub(super) struct Log {
     pub read_to: i64,
     /// Since when the last stable offset stands behind the end, and where.
     pub held: Option<(i64, Timestamp)>,
+    /// Offsets of logs that were here before and are gone: a count of what was appended goes on from them.
+    gone: i64,
+    /// Whether the end went down since the topic's id was last known: if the topic is another, this was it.
+    pub shrunk: bool,
 }
 
 impl Log {
@@ -74,7 +78,8 @@ impl Log {
         };
         let anew = self.bounds.is_some_and(|b| bounds.end < b.end);
         if anew {
-            *self = Self::default();
+            let gone = self.gone + self.bounds.map_or(0, |b| b.end);
+            *self = Self { gone, shrunk: true, ..Self::default() };
         }
         self.error = None;
         self.bounds = Some(bounds);
@@ -84,6 +89,18 @@ impl Log {
             self.held.filter(|(stable, _)| *stable == bounds.last_stable).unwrap_or((bounds.last_stable, now))
         });
         anew
+    }
+
+    /// The log of another topic in its place.
+    pub fn again(&self) -> Self {
+        // Where the end went down, this was seen before, and what was there is counted.
+        let end = self.bounds.filter(|_| !self.shrunk).map_or(0, |b| b.end);
+        Self { gone: self.gone + end, ..Self::default() }
+    }
+
+    /// Offsets given out so far, those of earlier logs included: it never goes down.
+    pub fn appended(&self) -> Option<u64> {
+        u64::try_from(self.bounds?.end + self.gone).ok()
     }
 
     /// Keeps what was read of a record.

@@ -92,6 +92,9 @@ pub struct TopicRow {
     /// Why its figures are not known, where they are not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Offsets given out so far: it only grows. `None` while a partition's end is not known.
+    #[serde(skip)]
+    pub appended: Option<u64>,
     /// Partitions.
     #[serde(skip)]
     pub detail: Arc<[PartitionRow]>,
@@ -138,6 +141,40 @@ pub struct Latency {
     /// Of `samples`, those with an event time later than the time seen: clock skew, counted and not clamped.
     #[serde(skip)]
     pub skewed: u64,
+}
+
+/// Upper bounds of [`LatencyCounts`], in milliseconds.
+pub const LATENCY_BOUNDS: [u64; 16] = [
+    10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000, 900_000, 3_600_000,
+    86_400_000,
+];
+
+/// Latencies counted since the program looks on.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct LatencyCounts {
+    /// Values up to each of [`LATENCY_BOUNDS`] and above the one before.
+    pub up_to: [u64; LATENCY_BOUNDS.len()],
+    /// Values above the last bound.
+    pub beyond: u64,
+    /// Their sum in milliseconds.
+    pub sum: u64,
+    /// Event times later than the time seen: clock skew, in none of the counts above.
+    pub skewed: u64,
+}
+
+impl LatencyCounts {
+    /// Counts a value in milliseconds.
+    pub fn add(&mut self, millis: i64) {
+        let Ok(millis) = u64::try_from(millis) else {
+            self.skewed += 1;
+            return;
+        };
+        match self.up_to.get_mut(LATENCY_BOUNDS.partition_point(|bound| *bound < millis)) {
+            Some(count) => *count += 1,
+            None => self.beyond += 1,
+        }
+        self.sum = self.sum.saturating_add(millis);
+    }
 }
 
 /// One partition of a group: a row of `groups show`.
@@ -212,6 +249,9 @@ pub struct GroupRow {
     /// Partitions, the worst lag first.
     #[serde(skip)]
     pub detail: Arc<[GroupPartitionRow]>,
+    /// Latencies counted since the program looks on, by topic.
+    #[serde(skip)]
+    pub latency_counts: Arc<[(Arc<str>, LatencyCounts)]>,
     /// Members: id, client id, host, number of partitions.
     #[serde(skip)]
     pub member_rows: Arc<[MemberRow]>,

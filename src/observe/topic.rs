@@ -96,7 +96,11 @@ impl Topic {
     pub fn identify(&mut self, id: Option<TopicId>, at: Duration) -> bool {
         let another = self.id.is_some() && id.is_some() && self.id != id;
         if another {
-            *self = Self::new(self.info.clone());
+            let logs = self.logs.iter().map(|(p, log)| (*p, log.again())).collect();
+            *self = Self { logs, ..Self::new(self.info.clone()) };
+        }
+        if id.is_some() {
+            self.logs.values_mut().for_each(|log| log.shrunk = false);
         }
         self.id = id.or(self.id.take());
         self.identified = Some(at);
@@ -134,6 +138,12 @@ impl Topic {
         let rate = self.rate();
         self.usual.see(rate, at);
         self.trend.push(rate);
+    }
+
+    /// Records appended so far; `None` while the end of a partition is not known.
+    fn appended(&self) -> Option<u64> {
+        let of = |p: &crate::broker::PartitionInfo| self.logs.get(&p.partition)?.appended();
+        self.info.partitions.iter().map(of).sum()
     }
 
     fn partition_rows(&self) -> Arc<[PartitionRow]> {
@@ -187,6 +197,7 @@ impl Topic {
             worst_group: None,
             worst_lag: None,
             error: self.error(),
+            appended: self.appended(),
             detail: self.partition_rows(),
             config: self.config.clone(),
             trend: self.trend.values(),

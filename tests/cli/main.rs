@@ -6,6 +6,7 @@ mod configuration;
 mod drill;
 mod help;
 mod kafka;
+mod metrics;
 mod offsets;
 mod program;
 mod usage;

@@ -84,6 +84,7 @@ pub fn topic(name: &str, role: Role, rate: f64, dead: &[&str], worst: Option<(&s
         error: None,
         detail: detail.into(),
         config: Some(Arc::new(config)),
+        appended: None,
         trend: wave(rate).into(),
     }
 }
@@ -135,6 +136,7 @@ pub fn group(name: &str, topic: &str, status: Status, lag: u64, p99: Option<f64>
             assigned: vec![format!("{topic}[0,1]")],
         }]
         .into(),
+        latency_counts: [].into(),
         trend: wave(lag as f64).into(),
         error_percent: Some(errors),
     }
@@ -163,6 +165,7 @@ pub fn dlq(topic: &str, source: &str, group: &str, pending: u64, oldest: Option<
         scanned: pending + 120,
         top_failure: (pending > 0).then(|| "java.net.SocketTimeoutException".into()),
         failures: usize::from(pending > 0) * 2,
+        arrived: 0,
         arrived_by_group: Vec::new(),
         new_failures: Vec::new(),
         arrivals: vec![0, 0, 1, 0, 2, 1, 0, 3, 5, 8, 12, 9, 14, 12, 13],
