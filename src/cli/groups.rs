@@ -153,7 +153,14 @@ fn list(session: &Session<'_>, picture: &Snapshot, turn: Turn) -> Result<(), Sto
         (Format::Jsonl, Turn::Once) => session.output.lines(picture.groups.iter()),
         (Format::Json | Format::Jsonl, _) => session.print_document(&document),
         _ => list_table(session, &picture.groups),
+    }?;
+    if picture.groups.is_empty() && picture.groups_error.is_none() {
+        session.output.note("there are no consumer groups");
     }
+    if let Some(error) = &picture.groups_error {
+        session.output.note(&format!("the groups cannot be listed: {error}"));
+    }
+    Ok(())
 }
 
 /// A status as a cell.
@@ -221,9 +228,6 @@ fn list_table(session: &Session<'_>, rows: &[GroupRow]) -> Result<(), Stop> {
         if let Some(reason) = &row.unknown_reason {
             session.output.note(&format!("{}: {reason}", row.group));
         }
-    }
-    if rows.is_empty() {
-        session.output.note("there are no consumer groups");
     }
     Ok(())
 }

@@ -49,6 +49,8 @@ struct ShowDocument<'a> {
     row: BTreeMap<String, Value>,
     partitions: &'a [PartitionRow],
     config: Option<BTreeMap<&'a str, Setting<'a>>>,
+    /// Why there is none.
+    config_error: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -181,6 +183,7 @@ fn show_document<'a>(picture: &'a Snapshot, row: &'a TopicRow) -> Result<ShowDoc
         row: fields,
         partitions: &row.detail,
         config,
+        config_error: row.config_error.as_deref(),
     })
 }
 
@@ -202,6 +205,7 @@ fn show_table(session: &Session<'_>, row: &TopicRow) -> Result<(), Stop> {
         ("dead letters in", dead.join(", ")),
         ("worst group", worst),
         ("not known", row.error.clone().unwrap_or_default()),
+        ("no settings", row.config_error.clone().unwrap_or_default()),
     ])?;
     let mut table = Table::new()
         .figure("PARTITION")
@@ -272,6 +276,7 @@ mod tests {
             worst_group: None,
             worst_lag: None,
             error: None,
+            config_error: None,
             detail: [partition].into(),
             config: None,
             appended: None,

@@ -554,7 +554,7 @@ mod tests {
     fn lag_that_retention_will_overtake_is_told_before_it_happens() {
         let mut world = World::new(1, 1);
         let entry = ConfigEntry { value: Some("20000".into()), is_default: false };
-        world.topic().configure(Some([("retention.ms".into(), entry)].into()), Duration::ZERO);
+        world.topic().configure(Ok([("retention.ms".into(), entry)].into()), Duration::ZERO);
         world.look(&[to(100)], &[100]);
         for i in 1..=5 {
             world.look(&[to(100 + i * 10)], &[100]);

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::Interest;
 use crate::broker::{
-    Bounds, BrokerError, Cluster, Committed, Each, ErrorKind, Group, GroupSummary, Name, Shard, TopicConfig,
-    TopicId, TopicInfo,
+    Bounds, BrokerError, Catalog, Cluster, Committed, Each, ErrorKind, Group, GroupSummary, Name, Shard,
+    TopicConfig, TopicId, TopicInfo,
 };
 use crate::context::Cx;
 use crate::text::Timestamp;
@@ -40,7 +40,7 @@ pub(super) struct Look {
     pub topics: Option<Vec<TopicInfo>>,
     /// All groups; the same.
     pub groups: Option<Vec<GroupSummary>>,
-    /// Why the groups may not be listed.
+    /// Why the groups cannot be listed; they are as they were seen last.
     pub groups_error: Option<String>,
     /// Offsets, and the two times at which they came.
     pub bounds: Answers<Shard, Bounds>,
@@ -73,8 +73,27 @@ fn side<T>(names: &[Name], answer: Result<Each<T>, BrokerError>) -> Result<Answe
     }
 }
 
-/// Looks. `due` says for which of the topics the id and the configuration are to be asked.
-pub(super) async fn look(cx: &Cx, scope: &Scope, known: &Known, due: Due<'_>) -> Result<Look, BrokerError> {
+/// The topics that are shown and not in the list: a broker leaves out what the user may not describe, and tells why
+/// only where it is asked by name.
+async fn unlisted(
+    catalog: &dyn Catalog,
+    listed: &[TopicInfo],
+    shown: &[Name],
+) -> Result<Vec<TopicInfo>, BrokerError> {
+    let missing: Vec<Name> =
+        shown.iter().filter(|name| !listed.iter().any(|t| t.name == **name)).cloned().collect();
+    if missing.is_empty() { Ok(Vec::new()) } else { catalog.topics(Some(&missing)).await }
+}
+
+/// Looks. `due` says for which of the topics the id and the configuration are to be asked; `shown` are those on the
+/// screen.
+pub(super) async fn look(
+    cx: &Cx,
+    scope: &Scope,
+    known: &Known,
+    shown: &[Name],
+    due: Due<'_>,
+) -> Result<Look, BrokerError> {
     let catalog = cx.broker.catalog();
     let mut look = Look::default();
     let (shards, topics, groups) = match scope {
@@ -88,23 +107,20 @@ pub(super) async fn look(cx: &Cx, scope: &Scope, known: &Known, due: Due<'_>) ->
             };
             let (cluster, topics, groups) = tokio::join!(cluster, catalog.topics(None), list);
             look.cluster = cluster?;
-            let topics = topics?;
-            let groups = match groups {
-                Ok(groups) => groups,
+            let mut topics = topics?;
+            match groups {
+                Ok(groups) => look.groups = Some(groups),
                 Err(e) if is_away(&e) => return Err(e),
-                Err(e) => {
-                    look.groups_error = Some(e.to_string());
-                    Vec::new()
-                }
-            };
+                Err(e) => look.groups_error = Some(e.to_string()),
+            }
+            topics.extend(unlisted(catalog, &topics, shown).await?);
             let shards = topics
                 .iter()
                 .flat_map(|t| t.partitions.iter().map(|p| Shard::new(Name::clone(&t.name), p.partition)))
                 .collect();
             let names: Vec<Name> = topics.iter().map(|t| Name::clone(&t.name)).collect();
-            let ids: Vec<Name> = groups.iter().map(|g| Name::clone(&g.group)).collect();
+            let ids = look.groups.iter().flatten().map(|g| Name::clone(&g.group)).collect();
             look.topics = Some(topics);
-            look.groups = Some(groups);
             (shards, names, ids)
         }
         Scope::Only(interest) => (known.shards.clone(), interest.topics.clone(), interest.groups.clone()),

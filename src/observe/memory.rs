@@ -36,6 +36,8 @@ pub(super) struct Memory {
     cluster_at: Option<Duration>,
     topics: BTreeMap<Name, Topic>,
     groups: BTreeMap<Name, Group>,
+    /// Why the groups cannot be listed.
+    groups_error: Option<String>,
     letters: Option<Arc<[DlqRow]>>,
     since: Since,
     history: Arc<History>,
@@ -60,6 +62,7 @@ impl Memory {
             cluster_at: None,
             topics: BTreeMap::new(),
             groups: BTreeMap::new(),
+            groups_error: None,
             letters: None,
             since: Since::default(),
             history: Arc::default(),
@@ -122,6 +125,7 @@ impl Memory {
             self.cluster =
                 ClusterRow { id: cluster.id, brokers: cluster.nodes.len(), controller: cluster.controller };
         }
+        let whole = look.topics.is_some();
         if let Some(infos) = look.topics {
             let mut before = std::mem::take(&mut self.topics);
             for info in infos {
@@ -146,7 +150,7 @@ impl Memory {
         }
         for (name, config) in look.configs {
             if let Some(topic) = self.topics.get_mut(&name) {
-                topic.configure(config.ok(), at.0);
+                topic.configure(config, at.0);
             }
         }
         let mut seen: BTreeSet<Name> = BTreeSet::new();
@@ -161,6 +165,9 @@ impl Memory {
             if let Some(topic) = self.topics.get_mut(&name) {
                 topic.note(at.0);
             }
+        }
+        if whole {
+            self.groups_error = look.groups_error;
         }
         if let Some(summaries) = look.groups {
             let mut before = std::mem::take(&mut self.groups);
@@ -317,6 +324,7 @@ impl Memory {
             window_seconds: interval,
             topics: rows.into(),
             groups: groups.into(),
+            groups_error: self.groups_error.clone(),
             dead_letters: letters,
             attention: attention.into(),
             totals,

@@ -70,7 +70,7 @@ impl Sampler {
         let known = self.memory.known(&scope, began);
         let memory = &self.memory;
         let ask = |names: &[Name]| memory.due(names, &interest.topics, began);
-        let looking = look::look(&self.cx, &scope, &known, &ask);
+        let looking = look::look(&self.cx, &scope, &known, &interest.topics, &ask);
         let look = tokio::time::timeout(LONGEST, looking).await.unwrap_or_else(|_| {
             let why = format!("no answer within {} s", LONGEST.as_secs());
             Err(BrokerError::new(ErrorKind::TimedOut, "look at the cluster", why).retryable())

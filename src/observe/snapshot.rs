@@ -95,6 +95,9 @@ pub struct TopicRow {
     /// Offsets given out so far: it only grows. `None` while a partition's end is not known.
     #[serde(skip)]
     pub appended: Option<u64>,
+    /// Why its configuration is not known, where it was asked for and is not.
+    #[serde(skip)]
+    pub config_error: Option<String>,
     /// Partitions.
     #[serde(skip)]
     pub detail: Arc<[PartitionRow]>,
@@ -388,6 +391,8 @@ pub struct Snapshot {
     pub topics: Arc<[TopicRow]>,
     /// Groups by name.
     pub groups: Arc<[GroupRow]>,
+    /// Why the groups cannot be listed, where they cannot: those above are as they were seen last.
+    pub groups_error: Option<String>,
     /// Dead-letter topics by name.
     pub dead_letters: Arc<[DlqRow]>,
     /// What needs attention, the worst first.
@@ -411,6 +416,7 @@ impl Snapshot {
             window_seconds: None,
             topics: Arc::from([]),
             groups: Arc::from([]),
+            groups_error: None,
             dead_letters: Arc::from([]),
             attention: Arc::from([]),
             totals: Totals::default(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::log::Log;
 use super::rates::{Trend, blend};
 use super::snapshot::{PartitionRow, Role, TopicRow};
-use crate::broker::{Name, TopicConfig, TopicId, TopicInfo};
+use crate::broker::{BrokerError, Name, TopicConfig, TopicId, TopicInfo};
 use crate::config::profile::DeadLetters;
 use crate::dlq::names;
 
@@ -63,6 +63,8 @@ pub(super) struct Topic {
     /// When the id was asked for.
     pub identified: Option<Duration>,
     pub config: Option<Arc<TopicConfig>>,
+    /// Why it may not be read.
+    config_error: Option<String>,
     /// When the configuration was asked for.
     pub configured: Option<Duration>,
     pub logs: BTreeMap<i32, Log>,
@@ -78,6 +80,7 @@ impl Topic {
             id: None,
             identified: None,
             config: None,
+            config_error: None,
             configured: None,
             logs: BTreeMap::new(),
             usual: Usual::default(),
@@ -108,8 +111,9 @@ impl Topic {
     }
 
     /// Takes its configuration; one that may not be read is unknown.
-    pub fn configure(&mut self, config: Option<TopicConfig>, at: Duration) {
-        self.config = config.map(Arc::new);
+    pub fn configure(&mut self, config: Result<TopicConfig, BrokerError>, at: Duration) {
+        self.config_error = config.as_ref().err().map(ToString::to_string);
+        self.config = config.ok().map(Arc::new);
         self.configured = Some(at);
     }
 
@@ -198,6 +202,7 @@ impl Topic {
             worst_lag: None,
             error: self.error(),
             appended: self.appended(),
+            config_error: self.config_error.clone(),
             detail: self.partition_rows(),
             config: self.config.clone(),
             trend: self.trend.values(),
@@ -226,7 +231,7 @@ pub(super) fn role(info: &TopicInfo, found: bool, config: &DeadLetters) -> Role 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::{Bounds, BrokerError, ErrorKind, PartitionInfo};
+    use crate::broker::{Bounds, ErrorKind, PartitionInfo};
     use crate::text::Timestamp;
 
     fn info(name: &str, partitions: i32) -> TopicInfo {

@@ -9,4 +9,5 @@ mod kafka;
 mod metrics;
 mod offsets;
 mod program;
+mod rights;
 mod usage;

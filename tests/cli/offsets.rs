@@ -18,17 +18,27 @@ fn moves(document: &Value) -> Vec<Value> {
     rows.iter().map(|row| json!([row["partition"], row["old"], row["new"]])).collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
+/// Makes a topic.
+pub fn make_topic(name: &str, partitions: i32) {
+    let brokers = std::env::var("REDRIVE_TEST_BROKERS").expect("tests/run starts a Kafka");
+    let mut config = ClientConfig::new();
+    let admin: AdminClient<DefaultClientContext> =
+        config.set("bootstrap.servers", &brokers).create().unwrap();
+    let new = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let made = runtime.block_on(admin.create_topics([&new], &AdminOptions::new())).unwrap();
+    assert!(made.iter().all(Result::is_ok), "{made:?}");
+}
+
+#[test]
 #[ignore = "needs a Kafka broker: tests/run starts one"]
-async fn offsets_are_moved_deleted_and_brought_back_and_only_without_members() {
+fn offsets_are_moved_deleted_and_brought_back_and_only_without_members() {
     let brokers = std::env::var("REDRIVE_TEST_BROKERS").expect("tests/run starts a Kafka");
     let id = uuid::Uuid::new_v4().simple().to_string();
     let (topic, group) = (format!("cli-{}-moves", &id[..8]), format!("cli-{}-mover", &id[..8]));
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", &brokers);
-    let admin: AdminClient<DefaultClientContext> = config.create().unwrap();
-    let new = NewTopic::new(&topic, 2, TopicReplication::Fixed(1));
-    admin.create_topics([&new], &AdminOptions::new()).await.unwrap();
+    make_topic(&topic, 2);
     let producer: BaseProducer = config.create().unwrap();
     // Whole seconds of the last minutes, so that retention leaves them.
     let began = SystemClock::default().now().as_millis() / 1000 * 1000 - 100_000;

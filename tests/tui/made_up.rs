@@ -82,6 +82,7 @@ pub fn topic(name: &str, role: Role, rate: f64, dead: &[&str], worst: Option<(&s
         worst_group: worst.map(|(group, _)| group.into()),
         worst_lag: worst.map(|(_, lag)| lag),
         error: None,
+        config_error: None,
         detail: detail.into(),
         config: Some(Arc::new(config)),
         appended: None,
@@ -214,6 +215,7 @@ pub fn incident() -> Snapshot {
             group("warehouse", "inventory", Status::Stall, 1_902, None, 0.4),
         ]
         .into(),
+        groups_error: None,
         dead_letters: dead_letters.into(),
         attention: [
             attention(

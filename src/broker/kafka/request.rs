@@ -23,6 +23,11 @@ impl Refusal {
         if code == RDKafkaErrorCode::NoError {
             return None;
         }
+        // The name of librdkafka's own worker says nothing to anybody.
+        let words = match words.split_once(" worker coordinator request failed: ") {
+            Some((_, why)) => why.to_owned(),
+            None => words,
+        };
         // Some words are only a place, and end where the reason should follow.
         let words = if words.is_empty() || words.ends_with(": ") { format!("{words}{code}") } else { words };
         Some(Self { code, words })

@@ -90,6 +90,9 @@ impl Source for Rows<'_> {
             1 => status(group.status),
             2 => figure(group.lag, units::count),
             3 => figure(group.lag_seconds, seconds),
+            4 if group.lag.is_none() && group.unknown_reason.is_some() => {
+                Cell::new(group.unknown_reason.as_deref().unwrap_or_default(), Role::Warn)
+            }
             4 => Cell::new(spark::bars(group.trend.iter().copied().map(Some), 10), Role::Chart),
             5 => figure(group.consumed_per_second, units::number),
             6 if group.falls_behind => Cell::new("never", Role::Warn),
@@ -186,7 +189,12 @@ impl View for Groups {
 
     fn draw(&self, state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
         if self.list.order.is_empty() {
-            return empty(state, &self.list, pen, "no consumer groups", "Nobody reads with commits yet.");
+            let error = state.picture.groups_error.as_deref().filter(|_| self.list.total == 0);
+            let (what, hint) = match error {
+                Some(error) => ("the groups cannot be listed", error),
+                None => ("no consumer groups", "Nobody reads with commits yet."),
+            };
+            return empty(state, &self.list, pen, what, hint);
         }
         table::draw(pen, &self.list, &Rows(&self.rows), Cursor::Shown, hits);
     }

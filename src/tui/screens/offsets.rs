@@ -321,6 +321,11 @@ impl Offsets {
     }
 }
 
+/// Topics as options of a command line.
+fn options(topics: impl Iterator<Item = String>) -> String {
+    topics.fold(String::new(), |line, topic| line + " --topic " + &quoted(&topic))
+}
+
 fn partitions(n: u64) -> String {
     format!("{} {}", count(n), if n == 1 { "partition" } else { "partitions" })
 }
@@ -489,8 +494,7 @@ impl View for Offsets {
 
     fn command_line(&self) -> Option<String> {
         let group = quoted(&self.group);
-        let topics: String =
-            self.topics.iter().map(|t| format!(" --topic {}", quoted(&t.to_string()))).collect();
+        let topics = options(self.topics.iter().map(ToString::to_string));
         Some(match self.change.as_ref()? {
             Change::Reset(target) => {
                 let topics = if topics.is_empty() { " --all-topics".to_owned() } else { topics };
@@ -499,8 +503,7 @@ impl View for Offsets {
             Change::DeleteOffsets if topics.is_empty() => {
                 let mut all: Vec<&str> = self.shown()?.partitions.iter().map(|row| &*row.topic).collect();
                 all.dedup();
-                let all: String = all.iter().map(|topic| format!(" --topic {}", quoted(topic))).collect();
-                format!("groups delete-offsets {group}{all}")
+                format!("groups delete-offsets {group}{}", options(all.into_iter().map(str::to_owned)))
             }
             Change::DeleteOffsets => format!("groups delete-offsets {group}{topics}"),
             Change::DeleteGroup => format!("groups delete {group}"),

@@ -263,7 +263,10 @@ impl View for Topic {
                 table::draw(&mut pen, &self.partitions, &source, Cursor::Shown, hits);
             }
             Pane::Config if self.config.order.is_empty() && self.config.total == 0 => {
-                pen.put(2, 1, "its configuration was not answered yet", Role::Dim);
+                match &row.config_error {
+                    Some(error) => pen.put(2, 1, error, Role::Fail),
+                    None => pen.put(2, 1, "its configuration was not answered yet", Role::Dim),
+                };
             }
             Pane::Config if self.config.order.is_empty() => empty(state, &self.config, &mut pen, "", ""),
             Pane::Config => {

@@ -59,8 +59,10 @@ impl Source for Rows<'_> {
 
     fn cell(&self, row: usize, column: usize) -> Cell {
         let Some(topic) = self.0.get(row) else { return Cell::from("") };
-        if topic.error.is_some() && column == 1 {
-            return Cell::new("✖ error", Role::Fail);
+        match (&topic.error, column) {
+            (Some(_), 1) => return Cell::new("✖ error", Role::Fail),
+            (Some(error), 3) => return Cell::new(error.as_str(), Role::Fail),
+            _ => {}
         }
         match column {
             0 => Cell::new(&*topic.name, Role::Title),
