@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::hits::Hits;
 use super::keymap::Chord;
+use super::listing::Listing;
 use crate::ask::{Answer, Event, ExtraCommand, Request};
 use crate::observe::snapshot::Snapshot;
 use crate::redrive::plan::Plan;
@@ -71,6 +72,10 @@ pub enum Effect {
     Copy(String),
     /// Save a plan.
     Save(Arc<Plan>, PathBuf),
+    /// Save what is shown of a list.
+    SaveList(Listing, PathBuf),
+    /// Show a text in the operator's pager.
+    Page(String),
     /// Draw everything anew.
     Redraw,
     /// Take the mouse, or leave it.

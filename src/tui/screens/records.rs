@@ -433,6 +433,12 @@ impl View for Records {
         Some(&mut self.list)
     }
 
+    fn preview(&self, state: &State, pen: &mut Pen<'_>) -> bool {
+        let Some(record) = self.current() else { return false };
+        super::inspector::peek(&Subject::Record(Arc::clone(record)), state, pen);
+        true
+    }
+
     fn source<'s>(&'s self, state: &'s State) -> Option<Box<dyn Source + 's>> {
         Some(Box::new(self.rows(Some(Look::of(state)))))
     }
