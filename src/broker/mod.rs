@@ -131,6 +131,15 @@ pub struct ConfigEntry {
 /// A topic's configuration by name.
 pub type TopicConfig = BTreeMap<String, ConfigEntry>;
 
+/// What the user may do with a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowed {
+    /// Read its records.
+    pub read: bool,
+    /// Write records to it.
+    pub write: bool,
+}
+
 /// Topics, partitions, configuration and offsets.
 pub trait Catalog: Send + Sync {
     /// The cluster.
@@ -141,6 +150,10 @@ pub trait Catalog: Send + Sync {
     fn topic_ids<'a>(&'a self, topics: &'a [Name]) -> Fut<'a, Each<TopicId>>;
     /// The configurations of topics.
     fn configs<'a>(&'a self, topics: &'a [Name]) -> Fut<'a, Each<TopicConfig>>;
+    /// What the user may do with topics; `None` where the broker does not tell.
+    fn allowed<'a>(&'a self, topics: &'a [Name]) -> Fut<'a, Each<Option<Allowed>>> {
+        Box::pin(async move { Ok(topics.iter().map(|_| Ok(None)).collect()) })
+    }
     /// First, end and last stable offsets, all in flight together.
     fn bounds<'a>(&'a self, of: &'a [Shard]) -> Fut<'a, Each<Bounds>>;
     /// The first offset whose timestamp is not before the given time; `None` where all are older.

@@ -171,6 +171,8 @@ impl World {
             only: None,
             into: Into::Origin,
             options: Options::default(),
+            compare_all: false,
+            check_budget_ms: 30_000,
             save: None,
         }
     }
