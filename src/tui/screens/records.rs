@@ -19,7 +19,7 @@ use crate::ask::{Answer, Event, Request};
 use crate::event::{Record, envelope};
 use crate::filter::{Edge, Selection};
 use crate::observe::snapshot::Snapshot;
-use crate::records::document::{TailAnswer, TailRequest};
+use crate::records::document::{TailAnswer, TailRequest, Wanted};
 use crate::text::units::{self, DASH, count};
 use crate::text::{Fault, Safe, Timestamp};
 use crate::tui::command::Scope;
@@ -72,13 +72,13 @@ impl Records {
     /// The latest records of a topic.
     pub fn latest(topic: &str) -> Self {
         let selection = Selection { from: Some(Edge::Last(LATEST)), ..Selection::default() };
-        Self::new(TailRequest { topics: vec![topic.into()], selection, follow: false })
+        Self::new(TailRequest { topics: vec![topic.into()], selection, follow: false, wanted: Wanted::Whole })
     }
 
     /// New records of a topic as they come.
     pub fn following(topic: &str) -> Self {
         let selection = Selection { from: Some(Edge::Last(10)), ..Selection::default() };
-        Self::new(TailRequest { topics: vec![topic.into()], selection, follow: true })
+        Self::new(TailRequest { topics: vec![topic.into()], selection, follow: true, wanted: Wanted::Whole })
     }
 
     /// The records that fit a request.
