@@ -7,6 +7,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::pictures::{self, Exposure};
 use super::{Answer, Event, Request};
+use crate::config::keep::{self, Decision, Kept};
 use crate::context::Cx;
 use crate::dlq::groups::DlqRow;
 use crate::letters::Index;
@@ -94,6 +95,24 @@ impl Desk {
         Ok((self.index.rows(), self.index.ledger_fault()))
     }
 
+    /// Topics that could hold dead letters, and were not looked into yet.
+    pub fn unseen(&self) -> usize {
+        self.index.unseen()
+    }
+
+    async fn decide(&self, topic: Arc<str>, decision: Decision) -> Result<Kept, Fault> {
+        let there = self.cx.broker.catalog().topics(Some(std::slice::from_ref(&topic))).await?;
+        if there.is_empty() {
+            return Err(self.cx.unknown_topic(&topic).await);
+        }
+        let (profile, name) = (Arc::clone(&self.cx.profile), Arc::clone(&topic));
+        let kept = tokio::task::spawn_blocking(move || keep::keep(&profile, &name, decision)).await;
+        let kept = kept.map_err(|_| Fault::failed("internal", "the profile could not be changed"))??;
+        self.index.decide(topic, decision == Decision::Adopted).await;
+        self.refresh();
+        Ok(kept)
+    }
+
     /// Answers one request. `tell` is called from the answering task and must not block for long.
     pub async fn answer(
         &self,
@@ -121,6 +140,9 @@ impl Desk {
             Request::Run(request) => {
                 let tell = |run| tell(Event::Run(Box::new(run)));
                 Ok(Answer::Run(Arc::new(redrive::run(&self.index, &request, &tell, &sink, &cancel).await?)))
+            }
+            Request::Decide(topic, decision) => {
+                Ok(Answer::Decided(Arc::new(self.decide(topic, decision).await?)))
             }
             Request::Runs => Ok(Answer::Runs(Arc::new(redrive::runs(&self.index, &sink, &cancel).await?))),
             Request::Offsets(request) => {

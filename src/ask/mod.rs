@@ -14,6 +14,7 @@ pub use desk::{Desk, Interest};
 pub use extra::{Extra, ExtraCommand};
 pub use pictures::Exposure;
 
+use crate::config::keep::{Decision, Kept};
 use crate::context::{Progress, Sink};
 use crate::event::Record;
 use crate::letters::document::{FailuresAnswer, FailuresRequest, LettersAnswer, LettersRequest};
@@ -38,6 +39,8 @@ pub enum Request {
     Run(RunRequest),
     /// The runs, from the audit.
     Runs,
+    /// Keeps in the profile whether a topic is one of dead letters.
+    Decide(Arc<str>, Decision),
     /// What moving or deleting a group's offsets would do; writes nothing to the broker.
     Offsets(OffsetsRequest),
     /// Does it.
@@ -61,6 +64,8 @@ pub enum Answer {
     Run(Arc<RunAnswer>),
     /// To [`Request::Runs`].
     Runs(Arc<RunsAnswer>),
+    /// To [`Request::Decide`].
+    Decided(Arc<Kept>),
     /// To [`Request::Offsets`].
     Offsets(Arc<OffsetsPlan>),
     /// To [`Request::MoveOffsets`].

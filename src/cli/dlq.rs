@@ -10,15 +10,13 @@ use super::selectors::{Selected, Selectors};
 use super::table::{Cell, Table, Tone};
 use super::{Session, session};
 use crate::ask::{Answer, Desk, Event, Request};
+use crate::config::keep::Decision;
 use crate::dlq::groups::{DlqRow, FoundBy};
 use crate::ledger::Disposition;
 use crate::letters::document::{DlqsAnswer, FailuresAnswer, FailuresRequest, LettersAnswer, LettersRequest};
 use crate::letters::letter_json;
 use crate::text::time::{TimeFormat, TimeStyle};
 use crate::text::{Safe, units};
-
-/// A letter that goes within this time is marked.
-const DAY_MS: i64 = 86_400_000;
 
 /// Subcommands.
 #[derive(Clone, Debug, clap::Subcommand)]
@@ -29,6 +27,17 @@ pub(super) enum Command {
     Failures(Box<FailuresArgs>),
     /// Dead letters, decoded
     Letters(Box<LettersArgs>),
+    /// Take a topic for one of dead letters, although nothing shows it; kept in the profile
+    Adopt(DecideArgs),
+    /// Take a topic for none, although something looks like it; kept in the profile
+    Ignore(DecideArgs),
+}
+
+/// Arguments of `dlq adopt` and `dlq ignore`.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct DecideArgs {
+    /// The topic
+    topic: String,
 }
 
 /// Arguments of `dlq failures`.
@@ -107,7 +116,23 @@ pub(super) async fn run(session: &Session<'_>, command: Command) -> Ended {
         Command::List => list(session).await,
         Command::Failures(args) => failures(session, *args).await,
         Command::Letters(args) => letters(session, *args).await,
+        Command::Adopt(args) => decide(session, args, Decision::Adopted).await,
+        Command::Ignore(args) => decide(session, args, Decision::Ignored).await,
     }
+}
+
+async fn decide(session: &Session<'_>, args: DecideArgs, decision: Decision) -> Ended {
+    let desk = Desk::new(session.connect().await?);
+    let request = Request::Decide(Arc::from(args.topic), decision);
+    let Answer::Decided(kept) = session.ask(&desk, request).await? else {
+        return Err(session::unexpected());
+    };
+    match session.output.format() {
+        Format::Json => session.output.document(&*kept)?,
+        Format::Jsonl => session.output.lines([&*kept])?,
+        _ => session.output.note(&kept.words()),
+    }
+    Ok(Done::All)
 }
 
 async fn list(session: &Session<'_>) -> Ended {
@@ -121,7 +146,7 @@ async fn list(session: &Session<'_>) -> Ended {
     match session.output.format() {
         Format::Json => session.output.document(&DlqsAnswer { dead_letter_topics: rows })?,
         Format::Jsonl => session.output.lines(rows.iter())?,
-        _ => list_table(session, &rows)?,
+        _ => list_table(session, &rows, desk.unseen())?,
     }
     if let Some(fault) = ledger_fault {
         session.output.note(&format!("the state of the letters is not known: {fault}"));
@@ -129,7 +154,7 @@ async fn list(session: &Session<'_>) -> Ended {
     Ok(Done::All)
 }
 
-fn list_table(session: &Session<'_>, rows: &[DlqRow]) -> Result<(), Stop> {
+fn list_table(session: &Session<'_>, rows: &[DlqRow], unseen: usize) -> Result<(), Stop> {
     let now = session.clock.now();
     let mut table = Table::new()
         .text("TOPIC")
@@ -145,7 +170,7 @@ fn list_table(session: &Session<'_>, rows: &[DlqRow]) -> Result<(), Stop> {
     for row in rows {
         let names = |names: &[Arc<str>]| if names.is_empty() { units::DASH.into() } else { names.join(", ") };
         let expires = row.expires_at.map(|at| at.since(now));
-        let soon = expires.is_some_and(|ms| ms < DAY_MS) && row.pending != Some(0);
+        let soon = row.expires_soon && row.pending != Some(0);
         let found_by = match row.found_by {
             FoundBy::Headers => "headers",
             FoundBy::Config => "config",
@@ -180,10 +205,16 @@ fn list_table(session: &Session<'_>, rows: &[DlqRow]) -> Result<(), Stop> {
             ));
         }
     }
+    if unseen > 0 {
+        session.output.note(&format!(
+            "{} topics whose names show nothing were not looked into; `redrive dlq adopt TOPIC` names one",
+            units::count(unseen as u64)
+        ));
+    }
     if rows.is_empty() {
         session
             .output
-            .note("no dead-letter topics were found; the profile can name some (dead_letters.adopt)");
+            .note("no dead-letter topics were found; `redrive dlq adopt TOPIC` takes one that nothing shows to be one");
     }
     Ok(())
 }
@@ -317,7 +348,7 @@ fn failures_table(session: &Session<'_>, answer: &FailuresAnswer) -> Result<(), 
             text(row.message.as_ref()),
             text(row.group.as_ref()),
             text(row.origin_topic.as_ref()),
-            Cell::from(units::count(row.keys)),
+            Cell::from(format!("{}{}", if row.keys_estimated { "~" } else { "" }, units::count(row.keys))),
             Cell::from(units::or_dash(row.last_timestamp, |at| times.short(at, now))),
             Cell::from(&row.id),
         ]);

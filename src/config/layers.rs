@@ -319,9 +319,24 @@ impl Configuration {
         }
     }
 
+    /// Where what is decided by hand is kept for a profile; an empty name is that of one made from brokers alone.
+    fn kept_in(&self, name: &str, values: &Layer) -> Result<PathBuf, String> {
+        let place = self.place.as_ref().filter(|_| self.exists && !name.is_empty());
+        let place = place.ok_or("brokers were given, and no profile of a file")?;
+        for list in ["dead_letters.adopt", "dead_letters.ignore"] {
+            if let Some(Value { origin: Origin::Environment(variable), .. }) = values.get(&Place::of(list)) {
+                return Err(format!("{variable} decides, whatever the file says"));
+            }
+        }
+        Ok(place.clone())
+    }
+
     fn finish(&self, name: String, mut values: Layer) -> Result<Chosen, Fault> {
         let beside = self.place.as_deref().and_then(Path::parent);
-        let profile = Builder { values: &values, environment: &self.environment, beside }.profile(name)?;
+        let kept_in = self.kept_in(&name, &values);
+        let mut profile =
+            Builder { values: &values, environment: &self.environment, beside }.profile(name)?;
+        profile.kept_in = kept_in;
         add_defaults(&mut values, PROFILE);
         // Its default follows from the mechanism and the certificates.
         if !values.contains_key(&Place::of("security.protocol")) {

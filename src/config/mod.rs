@@ -5,6 +5,7 @@
 //! every value knows where it came from.
 
 mod build;
+pub mod keep;
 pub mod keys;
 pub mod layers;
 mod nearest;

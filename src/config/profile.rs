@@ -175,6 +175,8 @@ pub struct SchemaRegistry {
 pub struct Profile {
     /// Name.
     pub name: String,
+    /// The file that keeps what the operator decides by hand; else why there is none.
+    pub kept_in: Result<PathBuf, String>,
     /// Connection.
     pub connection: Connection,
     /// Nothing is ever written.
@@ -198,6 +200,7 @@ impl Profile {
     pub fn new(name: impl Into<String>, brokers: Vec<String>) -> Self {
         Self {
             name: name.into(),
+            kept_in: Err("the profile was made for this run alone".to_owned()),
             connection: Connection {
                 brokers,
                 protocol: Protocol::default(),

@@ -27,6 +27,8 @@ pub struct DlqRow {
     pub topic: Arc<str>,
     /// Why it counts as one.
     pub found_by: FoundBy,
+    /// Why, in words.
+    pub reason: Arc<str>,
     /// Formats seen.
     pub formats: Vec<Arc<str>>,
     /// Origin topics seen.
@@ -51,14 +53,15 @@ pub struct DlqRow {
     pub oldest_timestamp: Option<Timestamp>,
     /// Its age in seconds.
     pub oldest_age_seconds: Option<f64>,
-    /// When retention can delete it; `None` where retention is unlimited or unknown.
+    /// The earliest time at which retention can delete an open letter; `None` where it cannot, or is not known.
     pub expires_at: Option<Timestamp>,
+    /// Whether that is within the profile's `retention_warning`.
+    pub expires_soon: bool,
     /// Records beyond the last stable offset.
     pub beyond_last_stable: Option<u64>,
     /// Whether every record was read.
     pub complete: bool,
     /// Letters read so far.
-    #[serde(skip)]
     pub scanned: u64,
     /// The failure with most pending letters.
     #[serde(skip)]
@@ -75,8 +78,8 @@ pub struct DlqRow {
     /// Failures first seen while the console looked on: id, name, time.
     #[serde(skip)]
     pub new_failures: Vec<(Arc<str>, Arc<str>, Timestamp)>,
-    /// Arrivals a bucket, oldest first (15 buckets of one minute).
-    #[serde(skip)]
+    /// Arrivals in each of the last 15 minutes, oldest first; the last is the minute under way.
+    #[serde(rename = "arrivals_by_minute")]
     pub arrivals: Vec<u64>,
     /// Why it could not be read, where it could not.
     #[serde(skip)]
@@ -108,12 +111,14 @@ pub struct FailureRow {
     pub first_timestamp: Option<Timestamp>,
     /// Timestamp of the last letter.
     pub last_timestamp: Option<Timestamp>,
-    /// Distinct keys (exact up to a bound, see `dlq::groups`).
+    /// Distinct keys.
     pub keys: u64,
+    /// Whether `keys` is an estimate (there are more than 10,000).
+    pub keys_estimated: bool,
     /// A letter of it.
     pub sample: Sample,
-    /// Arrivals a minute over the last 15 minutes, oldest first.
-    #[serde(skip)]
+    /// Arrivals in each of the last 15 minutes, oldest first; the last is the minute under way.
+    #[serde(rename = "arrivals_by_minute")]
     pub arrivals: Vec<u64>,
 }
 

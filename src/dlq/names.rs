@@ -31,12 +31,14 @@ pub const DEAD_LETTER_PATTERNS: &[&str] = &[
     "*-poison",
     "*.poison",
     "*_poison",
+    "*.poisoned",
     "*_poisoned",
     "*-poisoned",
     "dlq-*",
     "dlq.*",
     "dlq_*",
     "dlq",
+    "*ksql_processing_log",
 ];
 
 /// Names that retry topics have.
@@ -54,7 +56,13 @@ pub const RETRY_PATTERNS: &[&str] = &[
 
 /// Whether the name is one that dead-letter topics have, by the built-in patterns.
 pub fn is_dead_letter_name(topic: &str) -> bool {
-    !is_internal_name(topic) && DEAD_LETTER_PATTERNS.iter().any(|p| matches(p, topic))
+    dead_letter_pattern(topic).is_some()
+}
+
+/// The built-in pattern of dead-letter topics that the name fits.
+pub fn dead_letter_pattern(topic: &str) -> Option<&'static str> {
+    let fits = || DEAD_LETTER_PATTERNS.iter().copied().find(|p| matches(p, topic));
+    if is_internal_name(topic) { None } else { fits() }
 }
 
 /// Whether the name is one that retry topics have and dead-letter topics have not.

@@ -7,8 +7,6 @@ pub mod jq;
 mod matcher;
 mod needs;
 mod partitions;
-mod quick;
-mod scan;
 
 use bytes::Bytes;
 

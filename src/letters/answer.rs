@@ -205,10 +205,8 @@ impl Index {
         let topic = self.fresh(&at.topic, sink, cancel).await?;
         let pick = {
             let state = topic.lock();
-            let entry = state.fold.partition(at.partition).iter().find(|e| e.offset == at.offset).copied();
-            let twin = entry.map(|e| state.fold.twin_hash(&e)).filter(|h| *h != 0).is_some_and(|hash| {
-                state.fold.entries().filter(|(_, e)| state.fold.twin_hash(e) == hash).count() > 1
-            });
+            let entry = state.fold.entry(at.partition, at.offset).copied();
+            let twin = entry.is_some_and(|e| state.fold.has_twin(&e));
             entry.map(|e| Pick { time: 0, partition: at.partition, offset: at.offset, state: e.state, twin })
         };
         let Some(pick) = pick else { return Ok(None) };

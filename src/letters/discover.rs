@@ -2,7 +2,8 @@
 //!
 //! The operator's word comes first, then the topic's configuration (KIP-1191), then its records' headers,
 //! then its name. Candidates are found in the metadata; only those that no name and no configuration shows
-//! are sampled, a bounded number at a time, and what was seen is kept until the topic has grown.
+//! are sampled, a bounded number at a time and beside all other work, and what was seen is kept until the topic
+//! has grown.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,6 +24,8 @@ const CONFIGS: usize = 250;
 /// On a larger cluster only topics whose names fit are asked for their configuration: KIP-1191 wants `dlq.`
 /// in front of the name anyway.
 const MOST_CONFIGS: usize = 2_000;
+/// What marks a topic as one of dead letters (KIP-1191).
+const MARK: &str = "errors.deadletterqueue.group.enable";
 /// Topics sampled in one round.
 const MOST_SAMPLES: usize = 200;
 /// Offsets looked at, at the head and at the tail of a partition. Markers of transactions take some.
@@ -45,7 +48,12 @@ pub struct Found {
     pub info: TopicInfo,
     /// Why.
     pub by: FoundBy,
+    /// Why, in words.
+    pub reason: Arc<str>,
 }
+
+/// What the operator said in this session, by topic: whether it is a dead-letter topic.
+pub type Decided = HashMap<Name, bool>;
 
 /// What was seen of a topic's records.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +62,7 @@ struct Seen {
     end: i64,
     /// When, by the monotonic clock.
     at: Duration,
-    letters: bool,
+    votes: Votes,
 }
 
 /// Finds dead-letter topics, and remembers what it has looked at.
@@ -63,17 +71,22 @@ pub struct Discovery {
     /// Whether the configuration says so, by topic.
     configured: HashMap<Name, bool>,
     seen: HashMap<Name, Seen>,
+    /// Topics that nothing shows to be dead-letter topics, and that may be looked into.
+    candidates: Vec<TopicInfo>,
+    decided: Decided,
 }
 
-/// What the profile says of a topic: `Some(false)` ignored, `Some(true)` adopted. A name or a pattern.
+/// What the profile says of a topic: `Some(false)` ignored, `Some(true)` adopted. A name counts for more than a
+/// pattern, and of two patterns the one that ignores.
 fn by_hand(topic: &str, config: &DeadLetters) -> Option<bool> {
-    let named = |list: &[String]| list.iter().any(|p| names::matches(p, topic));
-    if named(&config.ignore) {
-        Some(false)
-    } else if named(&config.adopt) {
-        Some(true)
-    } else {
-        None
+    let exact = |list: &[String]| list.iter().any(|p| p == topic);
+    let fits = |list: &[String]| list.iter().any(|p| names::matches(p, topic));
+    match (exact(&config.adopt), exact(&config.ignore)) {
+        (true, false) => Some(true),
+        (_, true) => Some(false),
+        _ if fits(&config.ignore) => Some(false),
+        _ if fits(&config.adopt) => Some(true),
+        _ => None,
     }
 }
 
@@ -86,49 +99,95 @@ pub fn is_named(topic: &str, config: &DeadLetters) -> bool {
 impl Discovery {
     /// Has looked at nothing yet.
     pub fn new(cx: Cx) -> Self {
-        Self { cx, configured: HashMap::new(), seen: HashMap::new() }
+        Self {
+            cx,
+            configured: HashMap::new(),
+            seen: HashMap::new(),
+            candidates: Vec::new(),
+            decided: Decided::new(),
+        }
     }
 
-    /// Finds all dead-letter topics, by name.
-    pub async fn run(&mut self, sink: &dyn Sink, cancel: &CancellationToken) -> Result<Vec<Found>, Fault> {
-        let profile = Arc::clone(&self.cx.profile);
-        let config = &profile.dead_letters;
+    /// Finds the dead-letter topics that metadata, configurations and the samples so far show, by name.
+    pub async fn look(&mut self, decided: Decided) -> Result<Vec<Found>, Fault> {
+        self.decided = decided;
         let broker = Arc::clone(&self.cx.broker);
         let mut infos = broker.catalog().topics(None).await?;
         infos.retain(|t| !t.internal && !names::is_internal_name(&t.name));
-        infos.retain(|t| by_hand(&t.name, config) != Some(false));
+        infos.retain(|t| self.by_hand(&t.name) != Some(false));
         infos.sort_by(|a, b| a.name.cmp(&b.name));
         let there = |name: &Name| infos.binary_search_by(|t| t.name.cmp(name)).is_ok();
         self.configured.retain(|name, _| there(name));
         self.seen.retain(|name, _| there(name));
-        self.ask_configs(&infos, config).await?;
-        let rest: Vec<&TopicInfo> = infos
-            .iter()
-            .filter(|t| by_hand(&t.name, config).is_none() && !is_named(&t.name, config))
-            .filter(|t| !names::is_retry_name(&t.name) && self.configured.get(&t.name) != Some(&true))
-            .collect();
-        self.sample(rest, sink, cancel).await?;
-        Ok(infos.into_iter().filter_map(|info| Some(Found { by: self.why(&info.name)?, info })).collect())
+        self.ask_configs(&infos).await?;
+        let config = &self.cx.profile.dead_letters;
+        let (sure, rest): (Vec<TopicInfo>, Vec<TopicInfo>) = infos.into_iter().partition(|t| {
+            self.by_hand(&t.name) == Some(true)
+                || self.configured.get(&t.name) == Some(&true)
+                || is_named(&t.name, config)
+        });
+        let known = |info: TopicInfo| {
+            let (by, reason) = self.why(&info.name)?;
+            Some(Found { info, by, reason: reason.into() })
+        };
+        let sampled = rest.iter().cloned().filter_map(known);
+        let mut found: Vec<Found> = sure.into_iter().filter_map(known).chain(sampled).collect();
+        found.sort_by(|a, b| a.info.name.cmp(&b.info.name));
+        self.candidates = rest;
+        self.candidates.retain(|t| !names::is_retry_name(&t.name));
+        Ok(found)
     }
 
-    /// Why a topic counts as a dead-letter topic, by what is known of it.
-    fn why(&self, topic: &Name) -> Option<FoundBy> {
+    /// Looks into the candidates: a bounded number at a time, those never seen first. Gives what it found by it.
+    pub async fn sample(&mut self, sink: &dyn Sink, cancel: &CancellationToken) -> Result<Vec<Found>, Fault> {
+        let before: Vec<bool> = self.candidates.iter().map(|t| self.has_letters(&t.name)).collect();
+        self.sample_some(sink, cancel).await?;
+        let new =
+            self.candidates.iter().zip(before).filter(|(t, before)| !before && self.has_letters(&t.name));
+        let found = new.filter_map(|(info, _)| {
+            let (by, reason) = self.why(&info.name)?;
+            Some(Found { info: info.clone(), by, reason: reason.into() })
+        });
+        Ok(found.collect())
+    }
+
+    /// Topics that could be dead-letter topics, and were not looked into yet.
+    pub fn unseen(&self) -> usize {
+        self.candidates.iter().filter(|t| !self.seen.contains_key(&t.name)).count()
+    }
+
+    fn by_hand(&self, topic: &Name) -> Option<bool> {
+        self.decided.get(topic).copied().or_else(|| by_hand(topic, &self.cx.profile.dead_letters))
+    }
+
+    fn has_letters(&self, topic: &Name) -> bool {
+        self.seen.get(topic).is_some_and(|seen| seen.votes.are_letters())
+    }
+
+    /// Why a topic counts as a dead-letter topic, by what is known of it; also in words.
+    fn why(&self, topic: &Name) -> Option<(FoundBy, String)> {
         let config = &self.cx.profile.dead_letters;
-        if by_hand(topic, config) == Some(true) {
-            Some(FoundBy::Adopted)
-        } else if self.configured.get(topic) == Some(&true) {
-            Some(FoundBy::Config)
-        } else if self.seen.get(topic).is_some_and(|s| s.letters) {
-            Some(FoundBy::Headers)
-        } else if is_named(topic, config) {
-            Some(FoundBy::Name)
-        } else {
-            None
+        if self.by_hand(topic) == Some(true) {
+            return Some((FoundBy::Adopted, "the profile adopts it".to_owned()));
         }
+        if self.configured.get(topic) == Some(&true) {
+            return Some((FoundBy::Config, format!("{MARK}=true")));
+        }
+        if let Some(seen) = self.seen.get(topic).filter(|seen| seen.votes.are_letters()) {
+            let Votes { records, letters } = seen.votes;
+            let reason =
+                format!("{letters} of {records} records looked at carry a dead-letter format's headers");
+            return Some((FoundBy::Headers, reason));
+        }
+        let own =
+            config.patterns.iter().find(|p| names::matches(p, topic)).map(|p| format!("the profile's {p}"));
+        let pattern = names::dead_letter_pattern(topic).map(str::to_owned).or(own)?;
+        Some((FoundBy::Name, format!("its name fits {pattern}")))
     }
 
     /// Asks for the configurations that were not asked for yet. One that may not be read shows nothing.
-    async fn ask_configs(&mut self, infos: &[TopicInfo], config: &DeadLetters) -> Result<(), Fault> {
+    async fn ask_configs(&mut self, infos: &[TopicInfo]) -> Result<(), Fault> {
+        let config = &self.cx.profile.dead_letters;
         let few = infos.len() <= MOST_CONFIGS;
         let asked: Vec<Name> = infos
             .iter()
@@ -138,7 +197,7 @@ impl Discovery {
         for names in asked.chunks(CONFIGS) {
             let configs = self.cx.broker.catalog().configs(names).await?;
             for (name, config) in names.iter().zip(configs) {
-                let entry = config.ok().and_then(|mut c| c.remove("errors.deadletterqueue.group.enable"));
+                let entry = config.ok().and_then(|mut c| c.remove(MARK));
                 let enabled = entry.and_then(|e| e.value).is_some_and(|v| v == "true");
                 self.configured.insert(Arc::clone(name), enabled);
             }
@@ -147,14 +206,10 @@ impl Discovery {
     }
 
     /// Looks at the records of topics that nothing else shows to be dead-letter topics.
-    async fn sample(
-        &mut self,
-        mut topics: Vec<&TopicInfo>,
-        sink: &dyn Sink,
-        cancel: &CancellationToken,
-    ) -> Result<(), Fault> {
+    async fn sample_some(&mut self, sink: &dyn Sink, cancel: &CancellationToken) -> Result<(), Fault> {
         let now = self.cx.clock.monotonic();
-        topics.retain(|t| self.seen.get(&t.name).is_none_or(|s| now.saturating_sub(s.at) >= AGAIN));
+        let due = |t: &&TopicInfo| self.seen.get(&t.name).is_none_or(|s| now.saturating_sub(s.at) >= AGAIN);
+        let mut topics: Vec<&TopicInfo> = self.candidates.iter().filter(due).collect();
         // Those never seen first, and of these the names that hint at failures.
         topics.sort_by_key(|t| {
             let name = t.name.to_ascii_lowercase();
@@ -181,8 +236,8 @@ impl Discovery {
             let end = partitions.iter().map(|(_, b)| b.end).sum();
             let before = self.seen.get(&topic.name).copied();
             let grown = before.is_none_or(|s| s.end != end);
-            let letters = before.is_some_and(|s| s.letters);
-            self.seen.insert(Arc::clone(&topic.name), Seen { end, at: now, letters });
+            let kept = before.map(|s| s.votes).unwrap_or_default();
+            self.seen.insert(Arc::clone(&topic.name), Seen { end, at: now, votes: kept });
             if !grown {
                 continue;
             }
@@ -204,14 +259,25 @@ impl Discovery {
             total: Some(votes.len() as u64),
             ..Progress::default()
         });
-        self.count(heads, &mut votes, cancel).await?;
-        self.count(tails, &mut votes, cancel).await?;
+        let counted = async {
+            self.count(heads, &mut votes, cancel).await?;
+            self.count(tails, &mut votes, cancel).await
+        }
+        .await;
         for (name, votes) in votes {
-            if let Some(seen) = self.seen.get_mut(&name) {
-                seen.letters = votes.letters > 0 && votes.letters * 2 >= votes.records;
+            match &counted {
+                Ok(()) => {
+                    if let Some(seen) = self.seen.get_mut(&name) {
+                        seen.votes = votes;
+                    }
+                }
+                // What was not looked into is looked into the next time.
+                Err(_) => {
+                    self.seen.remove(&name);
+                }
             }
         }
-        Ok(())
+        counted
     }
 
     /// Reads the spans and counts records that are dead letters.
@@ -243,8 +309,16 @@ impl Discovery {
     }
 }
 
+/// What a sample says.
 #[derive(Clone, Copy, Debug, Default)]
 struct Votes {
     records: u64,
     letters: u64,
+}
+
+impl Votes {
+    /// At least half of the records.
+    fn are_letters(self) -> bool {
+        self.letters > 0 && self.letters * 2 >= self.records
+    }
 }

@@ -3,15 +3,23 @@
 //! Of each letter it keeps where it is, when, why, whose and from where, as numbers (48 bytes); the letter
 //! itself is read again when somebody looks at it. Bounds: [`MOST_LETTERS`] letters of a topic,
 //! [`MOST_FAILURES`] failures (more are one failure called "other failures").
+//!
+//! Most letters of a topic failed like one before: a stack trace of a [`shape`] that was seen is not parsed
+//! again.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::hash::{BuildHasher, RandomState};
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
 use std::sync::Arc;
 
+use foldhash::quality::RandomState;
+
+use super::tally::{Chart, Tally};
 use crate::config::profile::DeadLetters;
 use crate::dlq::failure::{Failure, Fingerprint};
-use crate::dlq::formats::{self, Hop};
-use crate::dlq::groups::{FailureRow, Sample};
+use crate::dlq::formats::{self, Hop, Reading};
+use crate::dlq::groups::FailureRow;
+use crate::dlq::message;
+use crate::dlq::trace::shape;
 use crate::event::Record;
 use crate::ledger::Disposition;
 use crate::text::Timestamp;
@@ -20,14 +28,12 @@ use crate::text::Timestamp;
 pub const MOST_LETTERS: usize = 2_000_000;
 /// Failures that are told apart in one topic.
 pub const MOST_FAILURES: usize = 5_000;
-/// Distinct pairs of failure and key that are counted exactly in one answer; beyond, `keys` is a lower bound.
-pub const MOST_KEYS: usize = 1_000_000;
-/// Buckets of one minute in a chart of arrivals.
-pub const BUCKETS: usize = 15;
+/// Shapes of stack traces that are remembered.
+const MOST_SHAPES: usize = 20_000;
+/// Letters of a failure whose messages are compared, to see which quoted values vary.
+const COMPARED: u32 = 64;
 /// Distinct topics, groups or formats listed for one topic.
 const MOST_NAMES: usize = 100;
-
-const MINUTE: i64 = 60_000;
 
 /// One letter in a few bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +41,7 @@ pub struct Entry {
     /// Offset in the dead-letter topic.
     pub offset: i64,
     /// The record's timestamp; [`i64::MIN`] where it has none.
-    time: i64,
+    pub(super) time: i64,
     /// Hash of the root origin; 0 where it is not whole.
     pub root: u64,
     /// Hash of the latest origin; 0 where it is not whole.
@@ -63,12 +69,60 @@ impl Entry {
 /// One partition's letters.
 #[derive(Debug, Default)]
 struct Part {
-    /// By offset.
+    /// By offset, without a gap from the first that is there.
     entries: Vec<Entry>,
     /// The next offset to be read.
     next: i64,
+    /// How many of `entries` had their state set.
+    marked: usize,
+    /// The newest letters, where they were read before those between.
+    newest: Option<Newest>,
     /// Letters from this offset on arrived while the program looked on.
     watched_from: i64,
+    /// Bytes of all letters that were read, uncompressed, and their number.
+    read: (u64, u64),
+}
+
+/// Letters at the end of a partition.
+#[derive(Debug)]
+struct Newest {
+    /// The first offset of them.
+    from: i64,
+    entries: Vec<Entry>,
+    /// The next offset to be read behind them.
+    next: i64,
+}
+
+impl Part {
+    /// Joins the newest letters to the others when these have come to them.
+    fn close_gap(&mut self) {
+        if let Some(newest) = self.newest.take_if(|newest| newest.from <= self.next) {
+            self.entries.extend(newest.entries);
+            self.next = newest.next.max(self.next);
+        }
+    }
+
+    /// Where a record of this offset belongs, if it was not read before.
+    fn place(&mut self, offset: i64) -> Option<(&mut Vec<Entry>, &mut i64)> {
+        let (entries, next) = match &mut self.newest {
+            Some(newest) if offset >= newest.from => (&mut newest.entries, &mut newest.next),
+            _ => (&mut self.entries, &mut self.next),
+        };
+        (offset >= *next).then_some((entries, next))
+    }
+
+    fn newest(&self) -> &[Entry] {
+        self.newest.as_ref().map_or(&[], |newest| &newest.entries)
+    }
+}
+
+/// Which letters are marked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// All of them.
+    All,
+    /// Those added since the last time.
+    New,
 }
 
 /// What is known of one failure beside its entries.
@@ -77,6 +131,8 @@ struct Known {
     failure: Arc<Failure>,
     /// When it was first seen, if that was while the program looked on.
     appeared: Option<Timestamp>,
+    /// How many messages were compared.
+    compared: u32,
 }
 
 /// The letters of one dead-letter topic.
@@ -85,6 +141,8 @@ pub struct Fold {
     hasher: RandomState,
     failures: Vec<Known>,
     by_hash: HashMap<u64, u32>,
+    /// Failures by the shape of their stack trace and what else decides.
+    by_shape: HashMap<u64, u32>,
     formats: Vec<Arc<str>>,
     parts: BTreeMap<i32, Part>,
     letters: usize,
@@ -100,6 +158,7 @@ impl Fold {
             hasher,
             failures: Vec::new(),
             by_hash: HashMap::new(),
+            by_shape: HashMap::new(),
             formats: Vec::new(),
             parts: BTreeMap::new(),
             letters: 0,
@@ -129,10 +188,38 @@ impl Fold {
         self.parts.get(&partition).map(|p| p.next)
     }
 
+    /// The offset behind the last letter that was read of a partition.
+    pub fn reached(&self, partition: i32) -> Option<i64> {
+        let part = self.parts.get(&partition)?;
+        Some(part.newest.as_ref().map_or(part.next, |newest| newest.next.max(part.next)))
+    }
+
     /// Begins with a partition: it is read from `from`, and what lies at `watched_from` or later counts as
     /// arriving while the program looks on.
     pub fn begin(&mut self, partition: i32, from: i64, watched_from: i64) {
-        self.parts.entry(partition).or_insert(Part { entries: Vec::new(), next: from, watched_from });
+        let part = || Part { next: from, watched_from, ..Part::default() };
+        self.parts.entry(partition).or_insert_with(part);
+    }
+
+    /// The newest letters, from `from` on, are read before those between.
+    pub fn begin_newest(&mut self, partition: i32, from: i64) {
+        if let Some(part) = self.parts.get_mut(&partition)
+            && part.newest.is_none()
+            && part.next < from
+        {
+            part.newest = Some(Newest { from, entries: Vec::new(), next: from });
+        }
+    }
+
+    /// The ranges (first offset, and the one before which it ends) of a partition that were not read yet, up to
+    /// `end`: the newest letters, where they are read first, and the others.
+    pub fn unread(&self, partition: i32, end: i64) -> (Option<(i64, i64)>, Option<(i64, i64)>) {
+        let Some(part) = self.parts.get(&partition) else { return (None, None) };
+        let range = |from: i64, end: i64| (from < end).then_some((from, end));
+        match &part.newest {
+            Some(newest) => (range(newest.next, end), range(part.next, newest.from.min(end))),
+            None => (None, range(part.next, end)),
+        }
     }
 
     /// Sets how far a partition was read, past markers and gaps.
@@ -141,25 +228,28 @@ impl Fold {
         if !self.is_full()
             && let Some(part) = self.parts.get_mut(&partition)
         {
-            part.next = part.next.max(next);
+            match &mut part.newest {
+                Some(newest) if next > newest.from => newest.next = newest.next.max(next),
+                _ => part.next = part.next.max(next),
+            }
+            part.close_gap();
         }
     }
 
     /// Adds the next letter of a partition; one that was added before is left out. `false` when it is full.
     pub fn add(&mut self, record: &Record, config: &DeadLetters) -> bool {
         let (partition, offset) = (record.at.partition, record.at.offset);
-        if self.next(partition).is_some_and(|next| offset < next) {
+        let part = self.parts.entry(partition).or_default();
+        if part.place(offset).is_none() {
             return true;
         }
+        let watched = offset >= part.watched_from;
         if self.is_full() {
             return false;
         }
         let reading = formats::read(record, config);
-        let trace = reading.trace(config);
-        let fingerprint = Fingerprint::of(&reading, &trace);
-        let watched = self.parts.get(&partition).is_some_and(|p| offset >= p.watched_from);
         let appeared = record.timestamp().filter(|_| watched);
-        let failure = self.failure_of(&fingerprint, appeared);
+        let failure = self.failure_of(&reading, config, appeared);
         let latest = self.place(reading.latest());
         let entry = Entry {
             offset,
@@ -176,9 +266,14 @@ impl Fold {
         {
             self.formats.push(Arc::clone(format));
         }
-        let part = self.parts.entry(partition).or_default();
-        part.entries.push(entry);
-        part.next = offset + 1;
+        if let Some(part) = self.parts.get_mut(&partition) {
+            if let Some((entries, next)) = part.place(offset) {
+                entries.push(entry);
+                *next = offset + 1;
+            }
+            part.read = (part.read.0 + record.size() as u64, part.read.1 + 1);
+            part.close_gap();
+        }
         self.letters += 1;
         self.changes += 1;
         if watched {
@@ -198,7 +293,40 @@ impl Fold {
         }
     }
 
-    fn failure_of(&mut self, fingerprint: &Fingerprint<'_>, appeared: Option<Timestamp>) -> u32 {
+    /// The number of the failure that a letter tells of.
+    fn failure_of(
+        &mut self,
+        reading: &Reading<'_>,
+        config: &DeadLetters,
+        appeared: Option<Timestamp>,
+    ) -> u32 {
+        let shape = self.shape_of(reading);
+        if let Some(index) = shape.and_then(|shape| self.by_shape.get(&shape)).copied() {
+            let compares = self.failures.get(index as usize).is_some_and(|known| known.compared < COMPARED);
+            if compares && let Some(message) = reading.message.as_deref() {
+                self.compare(index, message);
+            }
+            return index;
+        }
+        let trace = reading.trace(config);
+        let fingerprint = Fingerprint::of(reading, &trace);
+        let index = self.known(&fingerprint, appeared);
+        // Without a frame the message decides.
+        if let Some(shape) = shape.filter(|_| trace.frame.is_some() && self.by_shape.len() < MOST_SHAPES) {
+            self.by_shape.insert(shape, index);
+        }
+        index
+    }
+
+    /// A hash of all that decides of a letter with a stack trace; `None` where the trace has no shape.
+    fn shape_of(&self, reading: &Reading<'_>) -> Option<u64> {
+        let at = reading.latest();
+        let mut hasher = self.hasher.build_hasher();
+        (&reading.error_class, &reading.cause_class, &at.group, &at.topic).hash(&mut hasher);
+        shape(reading.stack_trace.as_deref()?, &mut hasher).then(|| hasher.finish())
+    }
+
+    fn known(&mut self, fingerprint: &Fingerprint<'_>, appeared: Option<Timestamp>) -> u32 {
         let hash = fingerprint.hash(&self.hasher);
         if let Some(index) = self.by_hash.get(&hash) {
             return *index;
@@ -211,9 +339,20 @@ impl Fold {
             } else {
                 Failure { id: "other".into(), message: Some("other failures".into()), ..Failure::default() }
             };
-            self.failures.push(Known { failure: Arc::new(failure), appeared });
+            self.failures.push(Known { failure: Arc::new(failure), appeared, compared: 0 });
         }
         index
+    }
+
+    /// Compares one more message with the failure's: quoted values that differ are no part of it.
+    fn compare(&mut self, index: u32, message: &str) {
+        let Some(known) = self.failures.get_mut(index as usize) else { return };
+        known.compared += 1;
+        let Some(kept) = known.failure.message.as_deref() else { return };
+        let new = message::normalise(message);
+        if let Some(common) = message::common(kept, &new).filter(|common| *common != *kept) {
+            Arc::make_mut(&mut known.failure).message = Some(common.into());
+        }
     }
 
     fn place(&self, hop: &Hop<'_>) -> u64 {
@@ -242,37 +381,68 @@ impl Fold {
     /// Forgets letters before `start`; gives their number.
     pub fn trim(&mut self, partition: i32, start: i64) -> u64 {
         let Some(part) = self.parts.get_mut(&partition) else { return 0 };
-        let gone = part.entries.partition_point(|e| e.offset < start);
+        let mut gone = part.entries.partition_point(|e| e.offset < start);
         part.entries.drain(..gone);
+        part.marked = part.marked.saturating_sub(gone);
         part.next = part.next.max(start);
+        part.close_gap();
+        // What is closed now may begin before `start`, too.
+        let more = part.entries.partition_point(|e| e.offset < start);
+        part.entries.drain(..more);
+        part.marked = part.marked.saturating_sub(more);
+        gone += more;
         self.letters -= gone;
         gone as u64
     }
 
     /// Forgets a partition; gives the number of its letters.
     pub fn forget(&mut self, partition: i32) -> u64 {
-        let gone = self.parts.remove(&partition).map_or(0, |p| p.entries.len());
+        let gone = self.parts.remove(&partition).map_or(0, |p| p.entries.len() + p.newest().len());
         self.letters -= gone;
         gone as u64
     }
 
-    /// Sets the state of every letter.
-    pub fn mark(&mut self, state: impl Fn(i32, i64) -> Option<Disposition>) {
+    /// Sets the state of every letter, or only of those that have none yet.
+    pub fn mark(&mut self, which: Which, state: impl Fn(i32, i64) -> Option<Disposition>) {
         for (partition, part) in &mut self.parts {
-            for entry in &mut part.entries {
+            let from = if which == Which::New { part.marked.min(part.entries.len()) } else { 0 };
+            let newest = part.newest.iter_mut().flat_map(|newest| &mut newest.entries);
+            for entry in part.entries.iter_mut().skip(from).chain(newest) {
                 entry.state = state(*partition, entry.offset);
             }
+            part.marked = part.entries.len();
         }
     }
 
     /// All letters: by partition, then by offset.
     pub fn entries(&self) -> impl Iterator<Item = (i32, &Entry)> {
-        self.parts.iter().flat_map(|(p, part)| part.entries.iter().map(|e| (*p, e)))
+        self.parts.iter().flat_map(|(p, part)| part.entries.iter().chain(part.newest()).map(|e| (*p, e)))
     }
 
-    /// The letters of one partition by offset.
-    pub fn partition(&self, partition: i32) -> &[Entry] {
-        self.parts.get(&partition).map_or(&[], |p| &p.entries)
+    /// The letters of one partition by offset: those before a gap that was not read yet, and those behind it.
+    pub fn partition(&self, partition: i32) -> [&[Entry]; 2] {
+        self.parts.get(&partition).map_or([&[], &[]], |p| [&p.entries, p.newest()])
+    }
+
+    /// Bytes of a partition's letters, as if they were not compressed; estimated from those that were read.
+    pub fn bytes(&self, partition: i32) -> u64 {
+        let Some(part) = self.parts.get(&partition) else { return 0 };
+        let letters = (part.entries.len() + part.newest().len()) as u64;
+        (part.read.0 / part.read.1.max(1)).saturating_mul(letters)
+    }
+
+    /// The letter at a position.
+    pub fn entry(&self, partition: i32, offset: i64) -> Option<&Entry> {
+        self.partition(partition)
+            .into_iter()
+            .find_map(|entries| entries.get(entries.binary_search_by_key(&offset, |e| e.offset).ok()?))
+    }
+
+    /// Whether another letter has the same root and group.
+    pub fn has_twin(&self, entry: &Entry) -> bool {
+        let group = |e: &Entry| self.failure(e.failure).and_then(|f| f.group.as_deref());
+        entry.root != 0
+            && self.entries().filter(|(_, e)| e.root == entry.root && group(e) == group(entry)).count() > 1
     }
 
     /// Partitions that were begun.
@@ -349,13 +519,9 @@ impl Fold {
     pub fn failures(&self, now: Timestamp, keep: impl Fn(i32, &Entry) -> bool) -> Vec<FailureRow> {
         let mut tallies: Vec<Option<Tally>> = Vec::new();
         tallies.resize_with(self.failures.len(), || None);
-        let mut keys: HashSet<(u32, u64)> = HashSet::new();
         for (partition, entry) in self.entries().filter(|(p, e)| keep(*p, e)) {
-            let Some(tally) = tallies.get_mut(entry.failure as usize) else { continue };
-            let tally = tally.get_or_insert_with(|| Tally::new(now));
-            tally.add(partition, entry);
-            if entry.key != 0 && keys.len() < MOST_KEYS && keys.insert((entry.failure, entry.key)) {
-                tally.keys += 1;
+            if let Some(tally) = tallies.get_mut(entry.failure as usize) {
+                tally.get_or_insert_with(|| Tally::new(now)).add(partition, entry);
             }
         }
         let mut rows: Vec<FailureRow> = self
@@ -409,109 +575,96 @@ pub struct Summary {
     pub new_failures: Vec<(Arc<str>, Arc<str>, Timestamp)>,
 }
 
-/// Arrivals of the last minutes, by record timestamp. The last bucket is the minute under way.
-#[derive(Debug)]
-struct Chart {
-    now: i64,
-    buckets: [u64; BUCKETS],
-    oldest: i64,
-}
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
 
-impl Chart {
-    fn new(now: Timestamp) -> Self {
-        Self { now: now.as_millis(), buckets: [0; BUCKETS], oldest: i64::MAX }
-    }
+    use super::*;
+    use crate::event::{Headers, Position};
 
-    fn add(&mut self, time: i64) {
-        if time == i64::MIN {
-            return;
+    /// A letter whose trace and message name an order.
+    fn record(offset: i64, order: &str) -> Record {
+        let mut headers = Headers::default();
+        let trace = format!(
+            "x.Wrapper: failed\n\tat org.apache.kafka.A.b(A.java:1)\nCaused by: x.Gone: no '{order}' in 12\n\tat \
+             shop.Stock.find(Stock.java:7)\n"
+        );
+        let message = format!("no '{order}' in 12");
+        for (name, value) in [
+            ("kafka_dlt-original-topic", "orders"),
+            ("kafka_dlt-exception-fqcn", "x.Wrapper"),
+            ("kafka_dlt-exception-message", &message),
+            ("kafka_dlt-exception-stacktrace", &trace),
+        ] {
+            headers.push(name, Some(Bytes::copy_from_slice(value.as_bytes())));
         }
-        self.oldest = self.oldest.min(time);
-        let ago = (self.now.div_euclid(MINUTE)).saturating_sub(time.div_euclid(MINUTE));
-        // A clock that runs ahead: it arrived just now.
-        let ago = usize::try_from(ago.max(0)).unwrap_or(BUCKETS);
-        if ago < BUCKETS {
-            self.buckets[BUCKETS - 1 - ago] += 1;
-        }
+        let at = Position::new("orders-dlt", 0, offset);
+        Record { at, time: None, key: None, value: None, headers, lease: None }
     }
 
-    fn buckets(&self) -> Vec<u64> {
-        self.buckets.to_vec()
-    }
-
-    /// The mean of the last five minutes, or of the time since the first letter if that is shorter.
-    fn per_minute(&self) -> Option<f64> {
-        if self.oldest == i64::MAX {
-            return None;
-        }
-        let begun = self.now.rem_euclid(MINUTE) + 4 * MINUTE;
-        let covered = begun.min(self.now.saturating_sub(self.oldest)).max(MINUTE);
-        let arrived: u64 = self.buckets[BUCKETS - 5..].iter().sum();
-        Some(arrived as f64 * MINUTE as f64 / covered as f64)
-    }
-}
-
-/// The count of one failure.
-#[derive(Debug)]
-struct Tally {
-    count: u64,
-    pending: u64,
-    known: bool,
-    first: i64,
-    last: i64,
-    keys: u64,
-    sample: Option<(bool, i64, Sample)>,
-    chart: Chart,
-}
-
-impl Tally {
-    fn new(now: Timestamp) -> Self {
-        Self {
-            count: 0,
-            pending: 0,
-            known: true,
-            first: i64::MAX,
-            last: i64::MIN,
-            keys: 0,
-            sample: None,
-            chart: Chart::new(now),
+    fn add(fold: &mut Fold, offsets: std::ops::Range<i64>) {
+        for offset in offsets {
+            assert!(fold.add(&record(offset, "red"), &DeadLetters::default()));
         }
     }
 
-    fn add(&mut self, partition: i32, entry: &Entry) {
-        self.count += 1;
-        match entry.state {
-            None => self.known = false,
-            Some(state) => self.pending += u64::from(state.is_pending()),
+    #[test]
+    fn letters_of_one_failure_are_told_by_the_shape_of_their_trace_and_vary_in_quotes() {
+        let mut fold = Fold::new(RandomState::default());
+        for (offset, order) in ["red", "red", "blue", "green"].iter().enumerate() {
+            fold.add(&record(offset as i64, order), &DeadLetters::default());
         }
-        if entry.time != i64::MIN {
-            self.first = self.first.min(entry.time);
-            self.last = self.last.max(entry.time);
-        }
-        self.chart.add(entry.time);
-        // The newest open letter is the best sample.
-        let rank = (entry.is_open(), entry.time);
-        if self.sample.is_none_or(|(open, time, _)| rank >= (open, time)) {
-            self.sample = Some((rank.0, rank.1, Sample { partition, offset: entry.offset }));
-        }
+        let rows = fold.failures(Timestamp(0), |_, _| true);
+        assert_eq!((rows.len(), rows[0].count, fold.by_shape.len()), (1, 4, 1));
+        assert_eq!(rows[0].root_cause_class.as_deref(), Some("x.Gone"));
+        assert_eq!(rows[0].frame.as_deref(), Some("shop.Stock.find"));
+        assert_eq!(rows[0].message.as_deref(), Some("no '#' in #"));
+        // Alone it is the same failure by name.
+        let mut alone = Fold::new(RandomState::default());
+        alone.add(&record(0, "blue"), &DeadLetters::default());
+        assert_eq!(alone.failures(Timestamp(0), |_, _| true)[0].id, rows[0].id);
     }
 
-    fn row(self, failure: &Failure) -> FailureRow {
-        FailureRow {
-            id: Arc::clone(&failure.id),
-            error_class: failure.error_class.clone(),
-            root_cause_class: failure.root_cause_class.clone(),
-            frame: failure.frame.clone(),
-            message: failure.message.clone(),
-            origin_topic: failure.origin_topic.clone(),
-            group: failure.group.clone(),
-            count: self.count,
-            pending: self.known.then_some(self.pending),
-            first_timestamp: (self.first != i64::MAX).then_some(Timestamp(self.first)),
-            last_timestamp: (self.last != i64::MIN).then_some(Timestamp(self.last)),
-            keys: self.keys,
-            sample: self.sample.map_or(Sample { partition: 0, offset: 0 }, |(_, _, sample)| sample),
-            arrivals: self.chart.buckets(),
-        }
+    #[test]
+    fn the_newest_letters_are_there_before_those_between_and_join_them() {
+        let mut fold = Fold::new(RandomState::default());
+        fold.begin(0, 0, 100);
+        fold.begin_newest(0, 90);
+        assert_eq!(fold.unread(0, 100), (Some((90, 100)), Some((0, 90))));
+        add(&mut fold, 90..100);
+        fold.advance(0, 100);
+        assert_eq!(fold.unread(0, 105), (Some((100, 105)), Some((0, 90))));
+        assert_eq!((fold.next(0), fold.reached(0), fold.letters()), (Some(0), Some(100), 10));
+        add(&mut fold, 0..40);
+        fold.mark(Which::All, |_, _| Some(Disposition::Pending));
+        assert_eq!(fold.partition(0).map(<[Entry]>::len), [40, 10]);
+        // What was added is left out the second time.
+        add(&mut fold, 30..60);
+        add(&mut fold, 90..100);
+        // Up to the gap's end without a record, as behind a marker.
+        fold.advance(0, 90);
+        assert_eq!((fold.next(0), fold.unread(0, 100)), (Some(100), (None, None)));
+        fold.mark(Which::New, |_, offset| (offset >= 40).then_some(Disposition::Parked));
+        let offsets: Vec<i64> = fold.entries().map(|(_, e)| e.offset).collect();
+        assert_eq!(offsets, (0..60).chain(90..100).collect::<Vec<_>>());
+        assert!(
+            fold.entries().all(|(_, e)| e.state
+                == Some(if e.offset < 40 { Disposition::Pending } else { Disposition::Parked }))
+        );
+        assert_eq!(fold.entry(0, 95).map(|e| e.offset), Some(95));
+        assert_eq!(fold.entry(0, 70), None);
+    }
+
+    #[test]
+    fn what_retention_deletes_around_the_gap_is_forgotten() {
+        let mut fold = Fold::new(RandomState::default());
+        fold.begin(0, 0, 100);
+        fold.begin_newest(0, 90);
+        add(&mut fold, 90..100);
+        add(&mut fold, 0..10);
+        assert_eq!(fold.trim(0, 95), 15);
+        assert_eq!((fold.letters(), fold.next(0), fold.unread(0, 100)), (5, Some(100), (None, None)));
+        assert_eq!(fold.forget(0), 5);
+        assert_eq!(fold.letters(), 0);
     }
 }

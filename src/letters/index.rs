@@ -5,17 +5,18 @@
 //! are kept ([`super::fold`]), so a request reads the letters that it shows again.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::RandomState;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use foldhash::quality::RandomState;
 use tokio_util::sync::CancellationToken;
 
-use super::discover::{Discovery, is_named};
+use super::discover::{Decided, Discovery, Found, is_named};
 use super::ledger::LedgerReader;
 use super::topic::Topic;
-use crate::broker::{Batch, ErrorKind, Name, Notice, ReadPlan, Shard};
-use crate::context::{Cx, Progress, Sink};
+use crate::broker::{Batch, ErrorKind, Name, Notice, ReadPlan, Shard, Until};
+use crate::context::{Cx, Progress, Silent, Sink};
 use crate::dlq::groups::{DlqRow, FoundBy};
 use crate::event::Record;
 use crate::text::Fault;
@@ -27,7 +28,7 @@ const CONFIGURE_EVERY: Duration = Duration::from_secs(60);
 /// How often rows are renewed while a long read is under way.
 const PUBLISH_EVERY: Duration = Duration::from_millis(250);
 /// How long a request waits for another task that reads its topic.
-const WAIT_FOR_READER: Duration = Duration::from_millis(500);
+const WAIT_FOR_READER: Duration = Duration::from_millis(250);
 /// How long new rows wait for a ledger that is just being read; without it new letters have no state yet.
 const WAIT_TO_JOIN: Duration = Duration::from_millis(100);
 /// How long the ledger may hold up a refresh, once it was read to its end. It can be held up by a
@@ -43,6 +44,9 @@ pub struct Index {
     rows: RwLock<Arc<[DlqRow]>>,
     ledger: tokio::sync::Mutex<Follower>,
     ledger_fault: Mutex<Option<Fault>>,
+    decided: Mutex<Decided>,
+    /// Topics that could be dead-letter topics, and were not looked into yet.
+    unseen: AtomicUsize,
 }
 
 /// The ledger's reader, and whether it was read to its end once.
@@ -58,16 +62,27 @@ impl Follower {
     }
 }
 
+/// What becomes of the topics under watch that were not found this time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Others {
+    /// They stay.
+    Stay,
+    /// They are gone, or are dead-letter topics no more.
+    Leave,
+}
+
 impl Index {
     /// An index that knows nothing yet.
     pub fn new(cx: Cx) -> Self {
         Self {
             discovery: tokio::sync::Mutex::new((Discovery::new(cx.clone()), None)),
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
             topics: RwLock::default(),
             rows: RwLock::new(Arc::from([])),
             ledger: tokio::sync::Mutex::new(Follower { reader: LedgerReader::new(cx.clone()), ready: false }),
             ledger_fault: Mutex::default(),
+            decided: Mutex::default(),
+            unseen: AtomicUsize::new(0),
             cx,
         }
     }
@@ -85,6 +100,17 @@ impl Index {
     /// Why the state of the letters is not known, where it is not.
     pub fn ledger_fault(&self) -> Option<Fault> {
         self.ledger_fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Topics that could be dead-letter topics, and were not looked into yet.
+    pub fn unseen(&self) -> usize {
+        self.unseen.load(Ordering::Relaxed)
+    }
+
+    /// The operator says whether a topic is a dead-letter topic; it counts from the next refresh on.
+    pub async fn decide(&self, topic: Name, is_one: bool) {
+        self.decided.lock().unwrap_or_else(PoisonError::into_inner).insert(topic, is_one);
+        self.discovery.lock().await.1 = None;
     }
 
     /// All topics under watch.
@@ -105,17 +131,86 @@ impl Index {
         sink: &dyn Sink,
         cancel: &CancellationToken,
     ) -> Result<(), Fault> {
-        let topics = match only {
-            None => self.discover(sink, cancel).await?,
-            Some(names) => self.named(names).await?,
+        let Some(names) = only else { return self.refresh_all(sink, cancel).await };
+        let topics = self.named(names).await?;
+        self.refresh_these(topics, WAIT_FOR_READER, sink, cancel).await
+    }
+
+    /// Finds dead-letter topics and reads what is new of them; samples other topics meanwhile.
+    async fn refresh_all(&self, sink: &dyn Sink, cancel: &CancellationToken) -> Result<(), Fault> {
+        let Ok(mut discovery) = self.discovery.try_lock() else {
+            return self.refresh_these(self.topics(), Duration::ZERO, sink, cancel).await;
         };
+        let now = self.cx.clock.monotonic();
+        let due = discovery.1.is_none_or(|at| now.saturating_sub(at) >= DISCOVER_EVERY);
+        if due {
+            let decided = self.decided.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let found = discovery.0.look(decided).await?;
+            self.watch(found, Others::Leave);
+            discovery.1 = Some(now);
+        }
+        // The sample's own progress would only hide that of the letters.
+        let sampling = async { if due { discovery.0.sample(&Silent, cancel).await } else { Ok(Vec::new()) } };
+        let reading = self.refresh_these(self.topics(), Duration::ZERO, sink, cancel);
+        let (read, sampled) = tokio::join!(reading, sampling);
+        self.unseen.store(discovery.0.unseen(), Ordering::Relaxed);
+        drop(discovery);
+        read?;
+        let found = match sampled {
+            Ok(found) => found,
+            Err(fault) if fault.code == ErrorKind::Cancelled.code() => return Err(fault),
+            Err(fault) => {
+                // What is known without it stands.
+                tracing::warn!(%fault, "topics could not be looked into");
+                return Ok(());
+            }
+        };
+        if found.is_empty() {
+            return Ok(());
+        }
+        let topics = self.watch(found, Others::Stay);
+        self.refresh_these(topics, Duration::ZERO, sink, cancel).await
+    }
+
+    /// Takes topics under watch; gives these.
+    fn watch(&self, found: Vec<Found>, others: Others) -> Vec<Arc<Topic>> {
+        let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
+        let mut before = std::mem::take(&mut *topics);
+        let mut new = Vec::with_capacity(found.len());
+        for found in found {
+            let topic = match before.remove(&found.info.name) {
+                Some(topic) => topic,
+                None => Arc::new(Topic::new(&found.info, self.hasher.clone())),
+            };
+            topic.lock().renew(&found.info, Some((found.by, found.reason)));
+            topics.insert(Arc::clone(&found.info.name), Arc::clone(&topic));
+            new.push(topic);
+        }
+        if others == Others::Stay {
+            topics.append(&mut before);
+        }
+        new
+    }
+
+    /// Reads what is new of these topics; those that another task is reading are left to it, after a while.
+    async fn refresh_these(
+        &self,
+        topics: Vec<Arc<Topic>>,
+        patience: Duration,
+        sink: &dyn Sink,
+        cancel: &CancellationToken,
+    ) -> Result<(), Fault> {
         let mut held = Vec::new();
         let mut gates = Vec::new();
         for topic in topics {
             let gate = Arc::clone(&topic.gate);
-            let gate = match only {
-                None => gate.try_lock_owned().ok(),
-                Some(_) => tokio::time::timeout(WAIT_FOR_READER, gate.lock_owned()).await.ok(),
+            let gate = match gate.try_lock_owned() {
+                Ok(gate) => Some(gate),
+                Err(_) if patience.is_zero() => None,
+                Err(_) => {
+                    let gate = Arc::clone(&topic.gate).lock_owned();
+                    tokio::time::timeout(patience, gate).await.ok()
+                }
             };
             if let Some(gate) = gate {
                 gates.push(gate);
@@ -130,31 +225,6 @@ impl Index {
         read.and(ledger)
     }
 
-    /// Topics that hold dead letters; looked for now and then.
-    async fn discover(&self, sink: &dyn Sink, cancel: &CancellationToken) -> Result<Vec<Arc<Topic>>, Fault> {
-        let Ok(mut discovery) = self.discovery.try_lock() else { return Ok(self.topics()) };
-        let now = self.cx.clock.monotonic();
-        if discovery.1.is_some_and(|at| now.saturating_sub(at) < DISCOVER_EVERY) {
-            return Ok(self.topics());
-        }
-        let found = discovery.0.run(sink, cancel).await?;
-        discovery.1 = Some(now);
-        let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
-        let before = std::mem::take(&mut *topics);
-        for found in found {
-            let name = Arc::clone(&found.info.name);
-            let topic = match before.get(&name) {
-                Some(topic) => {
-                    topic.lock().renew(&found.info, Some(found.by));
-                    Arc::clone(topic)
-                }
-                None => Arc::new(Topic::new(&found.info, Some(found.by), self.hasher.clone())),
-            };
-            topics.insert(name, topic);
-        }
-        Ok(topics.values().cloned().collect())
-    }
-
     /// The topics with these names, whether something shows them to hold dead letters or not.
     async fn named(&self, names: &[Name]) -> Result<Vec<Arc<Topic>>, Fault> {
         let infos = self.cx.broker.catalog().topics(Some(names)).await?;
@@ -166,12 +236,16 @@ impl Index {
             if let Some(error) = &info.error {
                 return Err(error.clone().into());
             }
-            let found_by = is_named(name, &self.cx.profile.dead_letters).then_some(FoundBy::Name);
+            let found_by = is_named(name, &self.cx.profile.dead_letters)
+                .then(|| (FoundBy::Name, Arc::from("its name fits a pattern")));
             let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
             let topic = topics
                 .entry(Arc::clone(name))
-                .or_insert_with(|| Arc::new(Topic::new(info, found_by, self.hasher.clone())));
-            topic.lock().renew(info, None);
+                .or_insert_with(|| Arc::new(Topic::new(info, self.hasher.clone())));
+            let mut state = topic.lock();
+            let found_by = found_by.filter(|_| state.found_by.is_none());
+            state.renew(info, found_by);
+            drop(state);
             out.push(Arc::clone(topic));
         }
         Ok(out)
@@ -233,17 +307,16 @@ impl Index {
         let bounds = self.cx.broker.catalog().bounds(&shards).await?;
         let by_name: HashMap<Name, Arc<Topic>> =
             topics.iter().map(|t| (Arc::clone(&t.name), Arc::clone(t))).collect();
-        let mut spans = Vec::new();
+        let (mut newest, mut others) = (Vec::new(), Vec::new());
         for (shard, bounds) in shards.iter().zip(bounds) {
             if let Some(topic) = by_name.get(&shard.topic) {
-                spans.extend(topic.lock().look(shard, bounds));
+                let [first, then] = topic.lock().look(shard, bounds);
+                newest.extend(first);
+                others.extend(then);
             }
         }
-        if spans.is_empty() {
-            return Ok(());
-        }
-        let total = spans.iter().map(|s| match s.until {
-            crate::broker::Until::Offset(end) => (end - s.from).max(0) as u64,
+        let total = newest.iter().chain(&others).map(|s| match s.until {
+            Until::Offset(end) => (end - s.from).max(0) as u64,
             _ => 0,
         });
         let mut progress = Progress {
@@ -255,16 +328,32 @@ impl Index {
             ..Progress::default()
         };
         let mut published = self.cx.clock.monotonic();
-        let mut batches = self.cx.broker.reader().open(ReadPlan::new(spans), cancel.clone()).await?;
-        while let Some(batch) = batches.next().await? {
-            progress.done += batch.records.len() as u64;
-            progress.bytes += batch.records.iter().map(Record::size).sum::<usize>() as u64;
-            self.take(&by_name, &batch);
-            sink.progress(progress.clone());
-            let now = self.cx.clock.monotonic();
-            if now.saturating_sub(published) >= PUBLISH_EVERY {
-                published = now;
-                self.publish().await;
+        for spans in [newest, others] {
+            if spans.is_empty() {
+                continue;
+            }
+            // A reader's position passes control markers, also those behind its span.
+            let ends: HashMap<Shard, i64> = spans
+                .iter()
+                .filter_map(|span| match span.until {
+                    Until::Offset(end) => Some((span.shard.clone(), end)),
+                    Until::End | Until::Follow => None,
+                })
+                .collect();
+            let mut batches = self.cx.broker.reader().open(ReadPlan::new(spans), cancel.clone()).await?;
+            while let Some(mut batch) = batches.next().await? {
+                for (shard, next) in &mut batch.positions {
+                    *next = ends.get(shard).map_or(*next, |end| (*next).min(*end));
+                }
+                progress.done += batch.records.len() as u64;
+                progress.bytes += batch.records.iter().map(Record::size).sum::<usize>() as u64;
+                self.take(&by_name, &batch);
+                sink.progress(progress.clone());
+                let now = self.cx.clock.monotonic();
+                if now.saturating_sub(published) >= PUBLISH_EVERY {
+                    published = now;
+                    self.publish().await;
+                }
             }
         }
         Ok(())
@@ -322,7 +411,7 @@ impl Index {
             if let Ok(follower) = &follower {
                 state.join(follower.ledger());
             }
-            rows.extend(state.row(&topic.name, now));
+            rows.extend(state.row(&topic.name, now, self.cx.profile.dead_letters.retention_warning));
         }
         *self.rows.write().unwrap_or_else(PoisonError::into_inner) = rows.into();
     }

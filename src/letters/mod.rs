@@ -2,6 +2,7 @@
 
 mod answer;
 pub mod discover;
+mod distinct;
 pub mod document;
 pub mod fold;
 pub mod index;
@@ -9,7 +10,9 @@ pub mod json;
 pub mod ledger;
 pub mod outcome;
 pub(crate) mod read;
+pub mod retention;
 mod select;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod topic;

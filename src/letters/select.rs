@@ -99,17 +99,19 @@ pub(super) fn is_state(state: Option<Disposition>, wanted: Disposition) -> bool 
 }
 
 /// The offset at which an edge lies.
-fn offset(edge: &Edge, entries: &[Entry]) -> i64 {
+fn offset(edge: &Edge, [entries, newest]: [&[Entry]; 2]) -> i64 {
     match edge {
         Edge::Beginning => i64::MIN,
         Edge::End => i64::MAX,
         Edge::Offset(offset) => *offset,
         Edge::Last(n) => {
-            let skip = entries.len().saturating_sub(usize::try_from(*n).unwrap_or(usize::MAX));
-            entries.get(skip).map_or(i64::MAX, |e| e.offset)
+            let all = entries.len() + newest.len();
+            let skip = all.saturating_sub(usize::try_from(*n).unwrap_or(usize::MAX));
+            entries.iter().chain(newest).nth(skip).map_or(i64::MAX, |e| e.offset)
         }
         Edge::Time(at) => {
-            entries.iter().find(|e| e.time().is_some_and(|t| t >= *at)).map_or(i64::MAX, |e| e.offset)
+            let later = |e: &&Entry| e.time().is_some_and(|t| t >= *at);
+            entries.iter().chain(newest).find(later).map_or(i64::MAX, |e| e.offset)
         }
     }
 }

@@ -426,3 +426,73 @@ async fn any_topic_can_be_asked_for_although_nothing_shows_it_to_hold_dead_lette
     let row = b.index.letter(&at, &Silent, &CancellationToken::new()).await.unwrap().unwrap();
     assert_eq!(row.letter.format, None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_topics_cost_a_bounded_number_of_requests_and_few_reads() {
+    let b = bench();
+    let topic =
+        |name: String| NewTopic { name: name.into(), partitions: 1, replication: None, config: Vec::new() };
+    let many: Vec<NewTopic> = (0..10_000).map(|i| topic(format!("service-{i}"))).collect();
+    assert!(b.broker.writer().unwrap().create_topics(&many).await.unwrap().iter().all(Result::is_ok));
+    for name in ["orders-dlt", "bad-orders", "orders-retry-1"] {
+        b.create(name, &[]).await;
+        b.put(name, [letter(TIMEOUT, 1, "k")]).await;
+    }
+    let calls = |op| b.memory.faults().calls_of(op);
+    let asked = || [Op::Topics, Op::Configs, Op::Bounds, Op::Open].map(calls);
+    let before = asked();
+    let wanted = [("bad-orders", FoundBy::Headers), ("orders-dlt", FoundBy::Headers)];
+    assert_eq!(b.found().await.iter().map(|(t, by)| (t.as_str(), *by)).collect::<Vec<_>>(), wanted);
+    let first: Vec<u64> = asked().iter().zip(before).map(|(now, before)| now - before).collect();
+    // Metadata, and that of the ledger's topics; configurations of the named topic and of those found; offsets of the
+    // sample and of what was found; a sample's head (the tail of one record is its head), and the letters.
+    assert!(first[0] <= 4 && first[1] <= 4 && first[2] <= 6 && first[3] <= 6, "{first:?}");
+    assert_eq!(b.index.unseen(), 10_000 - 199);
+    // Soon again: nothing is asked but what is new in the topics that were found.
+    let before = asked();
+    b.refresh().await;
+    let second: Vec<u64> = asked().iter().zip(before).map(|(now, before)| now - before).collect();
+    assert!(second[1] == 0 && second[2] <= 2 && second[3] <= 1, "{second:?}");
+    // Later the next ones get their turn, and what did not grow is not read again.
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    b.refresh().await;
+    assert_eq!(b.index.unseen(), 10_000 - 199 - 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_operator_decides_counts_at_once() {
+    let b = bench_with(DeadLetters { ignore: vec!["cellar*".into()], ..DeadLetters::default() });
+    for topic in ["cellar", "orders-dlt"] {
+        b.create(topic, &[]).await;
+        b.put(topic, [letter(TIMEOUT, 1, "k")]).await;
+    }
+    let row = b.refresh().await.remove(0);
+    assert_eq!((&*row.topic, row.found_by), ("orders-dlt", FoundBy::Headers));
+    assert_eq!(&*row.reason, "its records carry headers of spring-kafka, and its name fits *-dlt");
+    b.index.decide("cellar".into(), true).await;
+    b.index.decide("orders-dlt".into(), false).await;
+    let row = b.refresh().await.remove(0);
+    assert_eq!((&*row.topic, row.found_by, row.pending), ("cellar", FoundBy::Adopted, Some(1)));
+    assert_eq!(b.index.rows().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_letters_are_read_from_both_ends_and_all_are_counted_once() {
+    let b = bench();
+    b.create("orders-dlt", &[]).await;
+    b.put(
+        "orders-dlt",
+        (0..21_000).map(|i| Write { headers: Headers::default(), ..letter(TIMEOUT, i, "k") }),
+    )
+    .await;
+    b.put("orders-dlt", [letter(NULL, 1, "k")]).await;
+    let row = b.refresh().await.remove(0);
+    assert_eq!((row.records, row.pending, row.complete), (Some(21_001), Some(21_001), true));
+    let answer = b.failures(Selection::default()).await;
+    assert_eq!((answer.scanned, answer.complete), (21_001, true));
+    assert_eq!(answer.failures.iter().map(|f| f.count).collect::<Vec<_>>(), [21_000, 1]);
+    assert_eq!(
+        b.offsets(Selection { from: Some(Edge::Last(2)), ..Selection::default() }).await,
+        [20_999, 21_000]
+    );
+}

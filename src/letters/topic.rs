@@ -1,15 +1,22 @@
 //! One dead-letter topic under watch: what was read of it, and its row in the list.
 
 use std::collections::BTreeMap;
-use std::hash::RandomState;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::fold::Fold;
+use foldhash::quality::RandomState;
+
+use super::fold::{Fold, MOST_LETTERS, Which};
+use super::retention::Retention;
 use crate::broker::{Bounds, BrokerError, Name, Shard, Span, TopicConfig, TopicId, TopicInfo, Until};
 use crate::dlq::groups::{DlqRow, FoundBy};
 use crate::ledger::Ledger;
 use crate::text::Timestamp;
+
+/// Unread letters of a partition from which on the newest are read first.
+const MANY: i64 = 20_000;
+/// Offsets at the end of a partition that are read first then.
+const NEWEST: i64 = 1_000;
 
 /// A dead-letter topic. Its state is locked for moments of computing only, never across a wait.
 pub(super) struct Topic {
@@ -24,6 +31,8 @@ pub(super) struct Topic {
 pub(super) struct State {
     /// Why it counts as one; `None` where somebody asked for a topic that nothing shows to be one.
     pub found_by: Option<FoundBy>,
+    /// Why, in words.
+    reason: Arc<str>,
     /// Which topic of that name.
     pub id: Option<TopicId>,
     /// Partitions.
@@ -32,8 +41,8 @@ pub(super) struct State {
     pub bounds: BTreeMap<i32, Bounds>,
     /// Its letters.
     pub fold: Fold,
-    /// `retention.ms`, where records expire.
-    pub retention: Option<i64>,
+    /// How long its records stay; `None` before it was asked for.
+    retention: Option<Retention>,
     /// When the configuration was asked for, by the monotonic clock.
     pub configured: Option<Duration>,
     /// The ledger's generation and the fold's changes at the last join.
@@ -45,9 +54,10 @@ pub(super) struct State {
 }
 
 impl Topic {
-    pub fn new(info: &TopicInfo, found_by: Option<FoundBy>, hasher: RandomState) -> Self {
+    pub fn new(info: &TopicInfo, hasher: RandomState) -> Self {
         let state = State {
-            found_by,
+            found_by: None,
+            reason: "".into(),
             id: None,
             partitions: info.partitions.iter().map(|p| p.partition).collect(),
             bounds: BTreeMap::new(),
@@ -75,9 +85,11 @@ impl Topic {
 
 impl State {
     /// Takes metadata that is newer.
-    pub fn renew(&mut self, info: &TopicInfo, found_by: Option<FoundBy>) {
+    pub fn renew(&mut self, info: &TopicInfo, found: Option<(FoundBy, Arc<str>)>) {
         self.partitions = info.partitions.iter().map(|p| p.partition).collect();
-        self.found_by = found_by.or(self.found_by);
+        if let Some((by, reason)) = found {
+            (self.found_by, self.reason) = (Some(by), reason);
+        }
         self.error = info.error.as_ref().map(ToString::to_string);
     }
 
@@ -98,36 +110,38 @@ impl State {
 
     /// Takes the topic's configuration.
     pub fn configure(&mut self, config: &TopicConfig, at: Duration) {
-        let value = |name: &str| config.get(name).and_then(|e| e.value.as_deref());
-        let deletes = value("cleanup.policy").is_none_or(|p| p.contains("delete"));
-        self.retention = value("retention.ms").and_then(|v| v.parse().ok()).filter(|ms| *ms >= 0 && deletes);
+        self.retention = Some(Retention::of(config));
         self.configured = Some(at);
     }
 
-    /// Takes the offsets of a partition: forgets what is gone, gives what is to be read.
-    pub fn look(&mut self, shard: &Shard, bounds: Result<Bounds, BrokerError>) -> Option<Span> {
+    /// Takes the offsets of a partition: forgets what is gone, gives what is to be read first and then. Of many
+    /// letters the newest are read before the oldest and those between.
+    pub fn look(&mut self, shard: &Shard, bounds: Result<Bounds, BrokerError>) -> [Option<Span>; 2] {
         let partition = shard.partition;
         let bounds = match bounds {
             Ok(bounds) => bounds,
             Err(e) => {
                 self.error = Some(e.to_string());
-                return None;
+                return [None, None];
             }
         };
-        if self.fold.next(partition).is_some_and(|next| next > bounds.end) {
+        if self.fold.reached(partition).is_some_and(|next| next > bounds.end) {
             // The log is shorter than what was read: its letters are gone with it.
             self.gone += self.fold.forget(partition);
         }
         self.bounds.insert(partition, bounds);
         self.fold.begin(partition, bounds.start, bounds.end);
         self.gone += self.fold.trim(partition, bounds.start);
-        let from = self.fold.next(partition)?.max(bounds.start);
-        let until = Until::Offset(bounds.last_stable);
-        (bounds.last_stable > from && !self.fold.is_full()).then(|| Span {
-            shard: shard.clone(),
-            from,
-            until,
-        })
+        if self.fold.is_full() {
+            return [None, None];
+        }
+        let end = bounds.last_stable;
+        if self.fold.next(partition).is_some_and(|next| end - next > MANY) {
+            self.fold.begin_newest(partition, end - NEWEST);
+        }
+        let span = |(from, end): (i64, i64)| Span { shard: shard.clone(), from, until: Until::Offset(end) };
+        let (newest, others) = self.fold.unread(partition, end);
+        [newest.map(span), others.map(span)]
     }
 
     /// Whether every record up to the last look's stable end was read.
@@ -145,28 +159,39 @@ impl State {
         if self.joined == Some(now) {
             return;
         }
+        let same = self.joined.is_some_and(|(generation, _)| generation == now.0);
+        let which = if same { Which::New } else { Which::All };
         self.joined = Some(now);
         match (ledger, &self.id) {
             (Some(ledger), Some(id)) => {
                 let id = Arc::clone(&id.0);
-                self.fold.mark(|partition, offset| Some(ledger.disposition(&id, partition, offset)));
+                self.fold.mark(which, |partition, offset| Some(ledger.disposition(&id, partition, offset)));
             }
             // Without a topic's id no row can be matched to its letters.
-            _ => self.fold.mark(|_, _| None),
+            _ => self.fold.mark(which, |_, _| None),
         }
     }
 
     /// The topic's row.
-    pub fn row(&self, name: &Name, now: Timestamp) -> Option<DlqRow> {
+    pub fn row(&self, name: &Name, now: Timestamp, warning: Duration) -> Option<DlqRow> {
         let sum = self.fold.summary(now);
         let complete = self.complete();
         let states = sum.states.filter(|_| complete);
         let count = |i: usize| states.map(|s| s[i]);
-        let found_by = match self.found_by? {
+        let (found_by, reason) = match self.found_by? {
             // Records are a better sign than a name.
-            FoundBy::Name if !sum.formats.is_empty() => FoundBy::Headers,
-            by => by,
+            FoundBy::Name if !sum.formats.is_empty() => {
+                let formats = sum.formats.join(", ");
+                (
+                    FoundBy::Headers,
+                    format!("its records carry headers of {formats}, and {}", self.reason).into(),
+                )
+            }
+            by => (by, Arc::clone(&self.reason)),
         };
+        let expires_at = self.retention.and_then(|retention| retention.first_loss(&self.fold, now));
+        let warning = i64::try_from(warning.as_millis()).unwrap_or(i64::MAX);
+        let full = self.fold.is_full() && !complete;
         let known = !self.bounds.is_empty();
         let range: i64 = self.bounds.values().map(|b| (b.end - b.start).max(0)).sum();
         let beyond: i64 = self.bounds.values().map(|b| (b.end - b.last_stable).max(0)).sum();
@@ -174,6 +199,7 @@ impl State {
         Some(DlqRow {
             topic: Arc::clone(name),
             found_by,
+            reason,
             formats: sum.formats,
             sources: sum.sources,
             groups: sum.groups,
@@ -186,7 +212,8 @@ impl State {
             arrivals_per_minute: sum.arrivals_per_minute,
             oldest_timestamp: sum.oldest_open,
             oldest_age_seconds: sum.oldest_open.map(|at| now.since(at).max(0) as f64 / 1000.0),
-            expires_at: sum.oldest_open.zip(self.retention).map(|(at, ms)| at.plus_millis(ms)),
+            expires_at,
+            expires_soon: expires_at.is_some_and(|at| at.since(now) < warning),
             beyond_last_stable: known.then_some(beyond as u64),
             complete,
             scanned: self.fold.letters() as u64,
@@ -196,7 +223,10 @@ impl State {
             arrived_by_group: sum.arrived_by_group,
             new_failures: sum.new_failures,
             arrivals: sum.arrivals,
-            error: self.error.clone(),
+            error: self
+                .error
+                .clone()
+                .or_else(|| full.then(|| format!("only the first {MOST_LETTERS} letters are kept"))),
         })
     }
 }

@@ -15,8 +15,6 @@ use crate::text::{Timestamp, units};
 
 /// A failure is new for so long.
 const NEW_MS: i64 = 30 * 60_000;
-/// Letters that retention deletes within this time need attention.
-const EXPIRES_MS: i64 = 24 * 3_600_000;
 /// What could be a moment's matter must last so long.
 const HOLD_MS: i64 = 30_000;
 /// A transaction that holds the last stable offset so long hangs.
@@ -116,7 +114,7 @@ fn new_failures(facts: &Facts<'_>, out: &mut Vec<Finding>) {
 
 fn expiring(facts: &Facts<'_>, out: &mut Vec<Finding>) {
     for row in facts.letters.iter().filter(|r| r.pending.is_none_or(|n| n > 0)) {
-        let Some(left) = row.expires_at.map(|at| at.since(facts.now)).filter(|ms| *ms < EXPIRES_MS) else {
+        let Some(left) = row.expires_at.filter(|_| row.expires_soon).map(|at| at.since(facts.now)) else {
             continue;
         };
         let when = if left <= 0 { "now".to_owned() } else { format!("in {}", units::age(left)) };
@@ -452,6 +450,7 @@ mod tests {
         DlqRow {
             topic: topic.into(),
             found_by: FoundBy::Name,
+            reason: "its name".into(),
             formats: Vec::new(),
             sources: Vec::new(),
             groups: Vec::new(),
@@ -465,6 +464,7 @@ mod tests {
             oldest_timestamp: None,
             oldest_age_seconds: None,
             expires_at: None,
+            expires_soon: false,
             beyond_last_stable: Some(0),
             complete: true,
             scanned: 3,
@@ -494,6 +494,7 @@ mod tests {
         let mut row = letters("orders-dlt");
         row.new_failures = vec![("f1".into(), "PaymentTimeout".into(), world.now().1)];
         row.expires_at = Some(world.now().1.plus_millis(3 * 3_600_000));
+        row.expires_soon = true;
         world.letters = vec![row];
         let list = world.list();
         assert_eq!(list[0].what, "orders-dlt +12/min, new failure PaymentTimeout");

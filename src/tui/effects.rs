@@ -11,7 +11,8 @@ use tokio_util::task::TaskTracker;
 use super::mailbox::Mailbox;
 use super::message::{Effect, Message, RequestId};
 use super::terminal::Terminal;
-use crate::ask::{Desk, Extra, Request};
+use crate::ask::{Answer, Desk, Extra, Request};
+use crate::config::keep::Decision;
 use crate::text::Fault;
 
 /// So long the end waits for a transaction under way.
@@ -24,8 +25,6 @@ const CLIPBOARD: usize = 75_000;
 pub enum Next {
     /// Going on, with a message where the effect has an answer at once.
     GoOn(Option<Message>),
-    /// Giving the terminal to the operator's pager, with this text.
-    Page(String),
     /// The end.
     End,
 }
@@ -77,16 +76,10 @@ impl Effects {
                 });
                 None
             }
-            Effect::SaveList(listing, path) => {
-                let mailbox = Arc::clone(&self.mailbox);
-                self.tasks.spawn_blocking(move || {
-                    let rows = crate::text::units::count(listing.rows() as u64);
-                    let said = listing.save(&path);
-                    mailbox.say(said.map(|()| format!("saved {rows} rows in {}", path.display())));
-                });
+            Effect::Decide(topic, decision) => {
+                self.decide(topic, decision);
                 None
             }
-            Effect::Page(text) => return Ok(Next::Page(text)),
             Effect::Redraw => {
                 terminal.forget()?;
                 None
@@ -122,6 +115,20 @@ impl Effects {
             // The answer of whoever was sent away is nobody's; it also lets the token go.
             mailbox.done(id, answer);
             cancel.cancel();
+        });
+    }
+
+    fn decide(&self, topic: Arc<str>, decision: Decision) {
+        let Some(desk) = self.desk.clone() else { return };
+        let mailbox = Arc::clone(&self.mailbox);
+        self.tasks.spawn(async move {
+            let request = Request::Decide(topic, decision);
+            let said = match desk.answer(request, &|_| {}, CancellationToken::new()).await {
+                Ok(Answer::Decided(kept)) => Ok(kept.words()),
+                Ok(_) => return,
+                Err(fault) => Err(fault),
+            };
+            mailbox.say(said);
         });
     }
 

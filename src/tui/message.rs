@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::hits::Hits;
 use super::keymap::Chord;
-use super::listing::Listing;
 use crate::ask::{Answer, Event, ExtraCommand, Request};
+use crate::config::keep::Decision;
 use crate::observe::snapshot::Snapshot;
 use crate::redrive::plan::Plan;
 use crate::text::{Fault, Timestamp};
@@ -72,10 +72,8 @@ pub enum Effect {
     Copy(String),
     /// Save a plan.
     Save(Arc<Plan>, PathBuf),
-    /// Save what is shown of a list.
-    SaveList(Listing, PathBuf),
-    /// Show a text in the operator's pager.
-    Page(String),
+    /// Keep in the profile whether a topic is one of dead letters.
+    Decide(Arc<str>, Decision),
     /// Draw everything anew.
     Redraw,
     /// Take the mouse, or leave it.

@@ -10,6 +10,7 @@ use super::screens::group::Pane;
 use super::screens::{Dlqs, Group, Groups, Inspector, Leads, Records, Screen, Topic, Topics};
 use super::state::State;
 use super::theme::Sign;
+use crate::config::keep::Decision;
 use crate::event::Position;
 use crate::observe::snapshot::Place;
 
@@ -55,6 +56,12 @@ pub fn does(state: &mut State, id: Id, effects: &mut Vec<Effect>) -> bool {
         Id::DescribeDlqs => {
             if let Screen::Dlqs(screen) = state.screen_mut() {
                 screen.described = !screen.described;
+            }
+        }
+        Id::Adopt | Id::Ignore => {
+            if let Some(topic) = topic_here(state) {
+                let decision = if id == Id::Adopt { Decision::Adopted } else { Decision::Ignored };
+                effects.push(Effect::Decide(topic, decision));
             }
         }
         Id::Plan => match state.screen() {

@@ -148,6 +148,7 @@ pub fn dlq(topic: &str, source: &str, group: &str, pending: u64, oldest: Option<
     DlqRow {
         topic: topic.into(),
         found_by: FoundBy::Headers,
+        reason: "its records carry headers of spring-kafka, and its name fits *-dlt".into(),
         formats: vec!["spring-kafka".into()],
         sources: vec![source.into()],
         groups: vec![group.into()],
@@ -161,6 +162,7 @@ pub fn dlq(topic: &str, source: &str, group: &str, pending: u64, oldest: Option<
         oldest_timestamp: oldest.map(ago),
         oldest_age_seconds: oldest.map(|ms| ms as f64 / 1000.0),
         expires_at: oldest.map(|_| NOW.plus_millis(left)),
+        expires_soon: left < 48 * 3_600_000,
         beyond_last_stable: Some(0),
         complete: true,
         scanned: pending + 120,
@@ -286,6 +288,7 @@ pub fn failures() -> FailuresAnswer {
         last_timestamp: Some(ago(2_000)),
         keys,
         sample: Sample { partition: 2, offset: 118 },
+        keys_estimated: false,
         arrivals: vec![0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 3, 8, 12, 14, 12],
     };
     FailuresAnswer {
@@ -432,7 +435,6 @@ pub fn plan(records: u64) -> PlanAnswer {
         cluster_id: "demo".into(),
         source: topic("payments-dlt"),
         target: PlannedTarget { into: Into::Origin, topics: vec![topic("payments")] },
-        origins: Vec::new(),
         options: Options { rate: Some(200), ..Options::default() },
         operator: "oncall@desk".to_owned(),
         created_ms: NOW.0,

@@ -10,4 +10,3 @@ mod made_up;
 mod offsets;
 mod registry;
 mod screens;
-mod toggles;

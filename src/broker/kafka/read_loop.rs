@@ -18,7 +18,7 @@ use super::ffi::{Inbox, Look};
 use super::pipe::Pipe;
 use super::reader::{Reading, Remedy, WAIT, assign, remedy};
 use super::request::{Ask, Refusal, Told, TopicSheet};
-use crate::broker::{Batch, Bounds, BrokerError, Isolation, Name, ReadPlan, Shard, Sieve, Sifted, Until};
+use crate::broker::{Batch, Bounds, BrokerError, Isolation, Name, ReadPlan, Shard, Until};
 
 /// Bytes and records of one batch.
 const BATCH_BYTES: usize = 1 << 20;
@@ -43,12 +43,9 @@ pub(super) struct ReadLoop {
     /// The place of the last record: the next one is mostly of the same partition.
     last: usize,
     copier: Copier,
-    sieve: Option<Arc<dyn Sieve>>,
     batch: Batch,
     bytes: usize,
     chunk: usize,
-    /// Records that the next batch will have room for at once.
-    room: usize,
     /// Mean size of a record, for how many are taken at once.
     mean: usize,
     /// Readings that moved since the last batch.
@@ -79,12 +76,10 @@ impl ReadLoop {
             readings,
             places,
             last: 0,
-            copier: Copier::new(plan.headers),
-            sieve: plan.sieve.clone(),
+            copier: Copier::default(),
             batch: Batch::default(),
             bytes: 0,
             chunk: (plan.budget / 4).clamp(1, BATCH_BYTES),
-            room: 0,
             mean: 4_096,
             moved: Vec::new(),
             checked,
@@ -110,7 +105,6 @@ impl ReadLoop {
             let most = (self.chunk / self.mean).clamp(1, BATCH_RECORDS);
             let messages = inbox.take(most, WAIT);
             let drained = messages.len() < most;
-            self.room = messages.len();
             let mut refused = self.check();
             let mut finished = Vec::new();
             for message in &messages {
@@ -161,19 +155,11 @@ impl ReadLoop {
                 reading.position = end;
             }
         } else {
-            let size = message.payload();
+            let record = self.copier.record(&reading.shard.topic, message);
+            let size = record.size();
             self.mean = (self.mean * 15 + size + 64) / 16;
-            match self.sieve.as_ref().map_or(Sifted::Keep, |sieve| sieve.sift(&message)) {
-                Sifted::Keep => {
-                    if self.batch.records.capacity() == 0 {
-                        self.batch.records.reserve(self.room);
-                    }
-                    let record = self.copier.record(&reading.shard.topic, message);
-                    self.bytes += record.size();
-                    self.batch.records.push(record);
-                }
-                how => self.batch.left.add(size, how),
-            }
+            self.bytes += size;
+            self.batch.records.push(record);
             reading.position = offset + 1;
             reading.caught_up = false;
         }

@@ -14,8 +14,7 @@ use super::fault::Op;
 use super::log::Room;
 use super::state::{State, check_name};
 use crate::broker::{
-    Batch, Batches, BrokerError, ErrorKind, Fut, Isolation, Notice, ReadPlan, Reader, Shard, Sieve, Sifted,
-    Span, Until,
+    Batch, Batches, BrokerError, ErrorKind, Fut, Isolation, Notice, ReadPlan, Reader, Shard, Span, Until,
 };
 
 /// Most bytes and records of one batch: enough to be efficient, little enough to hold the lock shortly.
@@ -40,7 +39,6 @@ struct MemoryBatches {
     cancel: CancellationToken,
     isolation: Isolation,
     budget: usize,
-    sieve: Option<Arc<dyn Sieve>>,
     readings: Vec<Reading>,
     /// Where the next batch begins, so that no partition starves.
     turn: usize,
@@ -68,7 +66,6 @@ impl Reader for Link {
                 cancel,
                 isolation: plan.isolation,
                 budget: plan.budget,
-                sieve: plan.sieve,
                 readings: plan.spans.into_iter().map(reading).collect(),
                 turn: 0,
             }) as Box<dyn Batches>)
@@ -92,10 +89,7 @@ impl Batches for MemoryBatches {
                     let state = shared.look();
                     (self.gather(&state), state.open_transactions > 0)
                 };
-                if let Some(mut batch) = batch {
-                    if let Some(sieve) = &self.sieve {
-                        sift(&mut batch, &**sieve);
-                    }
+                if let Some(batch) = batch {
                     return Ok(Some(batch));
                 }
                 if self.readings.iter().all(|r| r.done) {
@@ -112,17 +106,6 @@ impl Batches for MemoryBatches {
             }
         })
     }
-}
-
-fn sift(batch: &mut Batch, sieve: &dyn Sieve) {
-    let left = &mut batch.left;
-    batch.records.retain(|record| match sieve.sift(record) {
-        Sifted::Keep => true,
-        how => {
-            left.add(record.payload(), how);
-            false
-        }
-    });
 }
 
 impl MemoryBatches {

@@ -74,7 +74,7 @@ pub(super) fn stable(name: &str) -> Cow<'_, str> {
     }
     let mut name = Cow::Borrowed(name);
     if let Some(at) = GENERATED.iter().filter_map(|mark| name.find(mark)).min() {
-        // `shop.Web$$SpringCGLIB$$0.handle` is `shop.Web.handle`.
+        // `acme.Web$$SpringCGLIB$$0.handle` is `acme.Web.handle`.
         let method = name[at..].rfind('.').map_or("", |dot| &name[at + dot..]);
         name = Cow::Owned(format!("{}{method}", &name[..at]));
     }
@@ -85,7 +85,7 @@ pub(super) fn stable(name: &str) -> Cow<'_, str> {
     }
 }
 
-/// The method of C# in which a compiler's own one was written: `Shop.Stock.Pay` of `Shop.Stock.<Pay>d__3.MoveNext`.
+/// The method of C# in which a compiler's own one was written: `Acme.Stock.Pay` of `Acme.Stock.<Pay>d__3.MoveNext`.
 fn as_written(name: &str) -> Option<String> {
     let begin = name.find('<').filter(|at| name[..*at].ends_with('.'))?;
     let generated = &name[begin..];

@@ -7,6 +7,7 @@ mod frames;
 mod go;
 mod java;
 mod python;
+mod shape;
 
 use std::borrow::Cow;
 
@@ -14,6 +15,7 @@ use memchr::memmem;
 
 use frames::is_library;
 use java::without_module;
+pub use shape::shape;
 
 /// Bytes in which frames are looked for.
 pub const LOOK: usize = 256 << 10;

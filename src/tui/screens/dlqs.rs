@@ -11,12 +11,9 @@ use super::super::widgets::Pen;
 use super::super::widgets::list::{Cell, Column, List, Source};
 use super::super::widgets::table::{self, Cursor};
 use super::{View, empty, figure, order, words};
-use crate::dlq::groups::{DlqRow, FoundBy};
+use crate::dlq::groups::DlqRow;
 use crate::observe::snapshot::Snapshot;
 use crate::text::{Timestamp, units};
-
-/// Below so many milliseconds of time left a letter's end is a warning.
-const SOON: i64 = 2 * 24 * 3_600_000;
 
 /// The screen.
 #[derive(Clone, Debug)]
@@ -91,7 +88,7 @@ impl Source for Rows<'_> {
             4 => figure(dlq.arrivals_per_minute, units::number),
             5 => figure(dlq.oldest_timestamp, |at| units::age(self.now.since(at))),
             6 => match dlq.expires_at.map(|at| at.since(self.now)) {
-                Some(left) if left < SOON => {
+                Some(left) if dlq.expires_soon => {
                     let text = if left <= 0 { "now".to_owned() } else { units::age(left) };
                     Cell::new(format!("{} {text}", Sign::Warn.glyph()), Role::Warn)
                 }
@@ -104,10 +101,6 @@ impl Source for Rows<'_> {
             8 => figure(dlq.redriven, units::count),
             _ => figure(dlq.parked, units::count),
         }
-    }
-
-    fn fault(&self, row: usize) -> Option<bool> {
-        self.rows.get(row).map(|dlq| dlq.pending != Some(0) || dlq.error.is_some())
     }
 
     fn text(&self, row: usize) -> String {
@@ -160,13 +153,6 @@ impl View for Dlqs {
         Some(&mut self.list)
     }
 
-    fn preview(&self, state: &State, pen: &mut Pen<'_>) -> bool {
-        let dlq = self.list.row().and_then(|row| state.picture.dead_letters.get(row));
-        let Some(dlq) = dlq.filter(|_| !self.described) else { return false };
-        describe(state, dlq, pen);
-        true
-    }
-
     fn source<'s>(&'s self, state: &'s State) -> Option<Box<dyn Source + 's>> {
         Some(Box::new(Rows { rows: &state.picture.dead_letters, now: state.now }))
     }
@@ -182,7 +168,7 @@ impl View for Dlqs {
     fn draw(&self, state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
         let rows = &state.picture.dead_letters;
         if self.list.order.is_empty() {
-            let hint = "No topic carries dead-letter headers or a name like *-dlt; `dead_letters.adopt` names others.";
+            let hint = "No topic carries dead-letter headers or a name like *-dlt; `redrive dlq adopt TOPIC` takes others.";
             return empty(state, &self.list, pen, "no dead-letter topics", hint);
         }
         let selected = self.list.row().and_then(|row| rows.get(row)).filter(|_| self.described);
@@ -198,17 +184,11 @@ impl View for Dlqs {
 
 /// Why it counts as a dead-letter topic, and what is known of it.
 fn describe(state: &State, dlq: &DlqRow, pen: &mut Pen<'_>) {
-    let found = match dlq.found_by {
-        FoundBy::Headers => "its records carry the headers of a dead-letter format",
-        FoundBy::Config => "a group's configuration names it",
-        FoundBy::Name => "its name fits a pattern",
-        FoundBy::Adopted => "the profile says so",
-    };
     let all = |names: &[Arc<str>]| names.join(", ");
     let time = |at: Option<Timestamp>| units::or_dash(at, |at| state.times.full(at));
     let counted = |n: Option<u64>| units::or_dash(n, units::count);
     let facts = [
-        ("found by", found.to_owned()),
+        ("found by", dlq.reason.to_string()),
         ("formats", if dlq.formats.is_empty() { "none recognised".to_owned() } else { all(&dlq.formats) }),
         ("origins", all(&dlq.sources)),
         ("groups", all(&dlq.groups)),

@@ -1,7 +1,6 @@
 //! The screens: each has a state, what it asks for, and a drawing.
 
 mod asking;
-mod compare;
 mod dlqs;
 mod failure;
 mod failures;
@@ -25,7 +24,6 @@ mod welcome;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-pub use compare::Compare;
 pub use dlqs::Dlqs;
 pub use failures::{Failures, title as failure_title};
 pub use group::Group;
@@ -48,7 +46,6 @@ use super::message::RequestId;
 use super::state::State;
 use super::theme::Role;
 use super::widgets::list::{Cell, Source};
-use super::widgets::pager::Pager;
 use super::widgets::{List, Pen};
 use crate::ask::{Answer, Event, Interest, Request};
 use crate::observe::snapshot::{Freshness, Snapshot};
@@ -87,19 +84,8 @@ pub trait View {
     fn preview(&self, _state: &State, _pen: &mut Pen<'_>) -> bool {
         false
     }
-    /// The long text that keys move in.
-    fn pager_mut(&mut self) -> Option<&mut Pager> {
-        None
-    }
     /// Moves by so many lines where it has no list; `isize::MIN` and `isize::MAX` are the first and the last.
-    fn scroll(&mut self, by: isize, page: usize) {
-        let Some(pager) = self.pager_mut() else { return };
-        match by {
-            isize::MIN => pager.scroll_to(0),
-            isize::MAX => pager.scroll_to_end(u16::try_from(page).unwrap_or(u16::MAX)),
-            by => pager.scroll(by),
-        }
-    }
+    fn scroll(&mut self, _by: isize, _page: usize) {}
     /// Fits what was laid out into so many columns.
     fn resized(&mut self, _columns: u16) {}
     /// Orders its list anew after a new picture, another filter or another order.
@@ -143,7 +129,6 @@ pub enum Screen {
     Letters(Letters),
     Records(Records),
     Inspector(Box<Inspector>),
-    Compare(Box<Compare>),
     Plan(PlanForm),
     Run(Run),
     Runs(Runs),
@@ -165,7 +150,6 @@ impl Screen {
             Self::Letters(screen) => screen,
             Self::Records(screen) => screen,
             Self::Inspector(screen) => &**screen,
-            Self::Compare(screen) => &**screen,
             Self::Plan(screen) => screen,
             Self::Run(screen) => screen,
             Self::Runs(screen) => screen,
@@ -187,7 +171,6 @@ impl Screen {
             Self::Letters(screen) => screen,
             Self::Records(screen) => screen,
             Self::Inspector(screen) => &mut **screen,
-            Self::Compare(screen) => &mut **screen,
             Self::Plan(screen) => screen,
             Self::Run(screen) => screen,
             Self::Runs(screen) => screen,
