@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 pub use capability::{Capabilities, Guarantee, PeekEffect, Support};
 pub use error::{BrokerError, ErrorKind};
 
-use crate::event::{Headers, Record};
+use crate::event::{Headers, Record, RecordBytes};
 use crate::text::Timestamp;
 
 /// A topic's, group's or client's name; cheap to clone. Hostile until sanitised.
@@ -131,6 +131,15 @@ pub struct ConfigEntry {
 /// A topic's configuration by name.
 pub type TopicConfig = BTreeMap<String, ConfigEntry>;
 
+/// What the user may do with a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowed {
+    /// Read its records.
+    pub read: bool,
+    /// Write records to it.
+    pub write: bool,
+}
+
 /// Topics, partitions, configuration and offsets.
 pub trait Catalog: Send + Sync {
     /// The cluster.
@@ -141,6 +150,10 @@ pub trait Catalog: Send + Sync {
     fn topic_ids<'a>(&'a self, topics: &'a [Name]) -> Fut<'a, Each<TopicId>>;
     /// The configurations of topics.
     fn configs<'a>(&'a self, topics: &'a [Name]) -> Fut<'a, Each<TopicConfig>>;
+    /// What the user may do with topics; `None` where the broker does not tell.
+    fn allowed<'a>(&'a self, topics: &'a [Name]) -> Fut<'a, Each<Option<Allowed>>> {
+        Box::pin(async move { Ok(topics.iter().map(|_| Ok(None)).collect()) })
+    }
     /// First, end and last stable offsets, all in flight together.
     fn bounds<'a>(&'a self, of: &'a [Shard]) -> Fut<'a, Each<Bounds>>;
     /// The first offset whose timestamp is not before the given time; `None` where all are older.
@@ -191,7 +204,7 @@ pub struct Span {
 }
 
 /// What to read and with how much memory.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ReadPlan {
     /// The pieces; a partition occurs once at most.
     pub spans: Vec<Span>,
@@ -199,13 +212,34 @@ pub struct ReadPlan {
     pub isolation: Isolation,
     /// Bytes of records that may wait between broker and caller; a full queue stops the fetching.
     pub budget: usize,
+    /// Which records are wanted at all; `None` for all. What it leaves out is counted, and never copied.
+    pub sieve: Option<Arc<dyn Sieve>>,
+    /// Whether the headers of records are wanted; without them a reader may save the work of reading them.
+    pub headers: bool,
 }
 
 impl ReadPlan {
-    /// A committed read with the default budget of 8 MiB.
+    /// A committed read of all records with the default budget of 8 MiB.
     pub fn new(spans: Vec<Span>) -> Self {
-        Self { spans, isolation: Isolation::ReadCommitted, budget: 8 << 20 }
+        Self { spans, isolation: Isolation::ReadCommitted, budget: 8 << 20, sieve: None, headers: true }
     }
+}
+
+/// What becomes of a record that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sifted {
+    /// It is given to the caller.
+    Keep,
+    /// It is left out.
+    Leave,
+    /// It is left out, and counted as one that is meant.
+    Count,
+}
+
+/// Tells of a record, by its bytes where they lie, what becomes of it. Called on the reading thread.
+pub trait Sieve: Send + Sync {
+    /// What becomes of the record.
+    fn sift(&self, record: &dyn RecordBytes) -> Sifted;
 }
 
 /// What a reader tells beside records.
@@ -246,6 +280,27 @@ pub struct Batch {
     pub positions: Vec<(Shard, i64)>,
     /// What else happened.
     pub notices: Vec<Notice>,
+    /// What the sieve left out.
+    pub left: Left,
+}
+
+/// Records that were read and not given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Left {
+    /// Records.
+    pub records: u64,
+    /// Bytes of their keys and values.
+    pub bytes: u64,
+    /// Those among them that were counted as meant.
+    pub counted: u64,
+}
+
+impl Left {
+    fn add(&mut self, size: usize, how: Sifted) {
+        self.records += 1;
+        self.bytes += size as u64;
+        self.counted += u64::from(how == Sifted::Count);
+    }
 }
 
 /// Reading without being seen: no group is joined, nothing is committed, nothing left behind.

@@ -1,7 +1,7 @@
 //! The options of a plan, the same for `plan` and `replay`.
 
 use crate::redrive::document::Into as Target;
-use crate::redrive::options::{CanaryThen, Options};
+use crate::redrive::options::{CanaryThen, Options, Place, Which};
 use crate::text::units::parse_duration;
 
 /// How a plan is carried out.
@@ -22,6 +22,13 @@ pub(super) struct HowArgs {
     /// Stop when more than this share of the last 50 records fails again; 100 never stops
     #[arg(long, value_name = "PERCENT", default_value = "20", value_parser = clap::value_parser!(u32).range(0..=100))]
     stop_above: u32,
+    /// To which partitions: original, or rehash (where Java's client puts the key now); by default what the
+    /// records themselves tell
+    #[arg(long, value_name = "HOW", value_parser = place)]
+    place: Option<Place>,
+    /// Whose bytes are sent: letter, or origin (the record that failed, while retention has it)
+    #[arg(long, value_name = "WHOSE", default_value = "letter", value_parser = bytes)]
+    bytes: Which,
     /// Keep the timestamps of the original records; by default they get new ones
     #[arg(long)]
     keep_timestamps: bool,
@@ -45,6 +52,9 @@ impl HowArgs {
             canary_wait_ms: self.canary_wait,
             canary_then: self.canary_then,
             stop_above: self.stop_above,
+            place: self.place,
+            bytes: self.bytes,
+            fill_keys: false,
             strip_headers: self.strip_header,
             add_headers: self.add_header,
             keep_timestamps: self.keep_timestamps,
@@ -54,7 +64,7 @@ impl HowArgs {
 }
 
 /// A positive duration in milliseconds.
-fn wait(text: &str) -> Result<u64, String> {
+pub(super) fn wait(text: &str) -> Result<u64, String> {
     let ms = parse_duration(text)?;
     u64::try_from(ms).ok().filter(|ms| *ms > 0).ok_or_else(|| "a time above 0 was expected".to_owned())
 }
@@ -66,13 +76,24 @@ fn then(text: &str) -> Result<CanaryThen, String> {
         .ok_or_else(|| "continue, stop or ask was expected".to_owned())
 }
 
-/// Where to: `origin`, or `topic:NAME`.
+fn place(text: &str) -> Result<Place, String> {
+    let known = [Place::Original, Place::Rehash].into_iter().find(|place| place.as_str() == text);
+    known.ok_or_else(|| "original or rehash was expected".to_owned())
+}
+
+fn bytes(text: &str) -> Result<Which, String> {
+    let known = [Which::Letter, Which::Origin].into_iter().find(|which| which.as_str() == text);
+    known.ok_or_else(|| "letter or origin was expected".to_owned())
+}
+
+/// Where to: `origin`, `retry`, or `topic:NAME`.
 pub(super) fn target(text: &str) -> Result<Target, String> {
     match text.strip_prefix("topic:") {
         Some("") => Err("a name was expected after topic:".to_owned()),
         Some(name) => Ok(Target::Topic(name.to_owned())),
         None if text == "origin" => Ok(Target::Origin),
-        None => Err("origin or topic:NAME was expected".to_owned()),
+        None if text == "retry" => Ok(Target::Retry),
+        None => Err("origin, retry or topic:NAME was expected".to_owned()),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::exit::{Done, Ended, Stop};
-use super::options::{HowArgs, target};
+use super::options::{HowArgs, target, wait};
 use super::output::Format;
 use super::selectors::Selectors;
 use super::table::{Cell, Table, Tone};
@@ -15,7 +15,9 @@ use super::{Session, session};
 use crate::ask::{Answer, Desk, Request};
 use crate::ledger::Disposition;
 use crate::letters::document::LettersRequest;
-use crate::redrive::document::{Into as Target, PlanAnswer, PlanRequest, Preflight, Tally};
+use crate::redrive::document::{
+    Differ, Into as Target, PlanAnswer, PlanRequest, Preflight, Superseded, Tally,
+};
 use crate::redrive::options::{CanaryThen, Options};
 use crate::redrive::plan::PlanHeader;
 use crate::text::units;
@@ -31,11 +33,18 @@ pub(super) struct Args {
     /// Exactly these letters, for example 0:42,3:17
     #[arg(long, value_name = "PARTITION:OFFSET,…", value_delimiter = ',', value_parser = position)]
     only: Vec<(i32, i64)>,
-    /// Where to: origin, the topic where each failed first, or topic:NAME
+    /// Where to: origin (the topic where each failed first), retry (the failing group's retry topic), or
+    /// topic:NAME
     #[arg(long, value_name = "TARGET", default_value = "origin", value_parser = target)]
     into: Target,
     #[command(flatten)]
     how: HowArgs,
+    /// Compare all letters with their origin records, not 50 of each failure
+    #[arg(long, value_name = "all", value_parser = ["all"])]
+    compare: Option<String>,
+    /// How long newer events of the letters' keys are looked for on the targets
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = wait)]
+    check_budget: u64,
     /// Save the plan, to be executed with `redrive run FILE`
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
@@ -72,6 +81,8 @@ pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
         only: (!args.only.is_empty()).then_some(args.only),
         into: args.into,
         options: args.how.options(),
+        compare_all: args.compare.is_some(),
+        check_budget_ms: args.check_budget,
         save: args.save,
     };
     let desk = Desk::new(session.connect().await?);
@@ -96,6 +107,31 @@ pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
         session.output.note(&format!("saved: execute it with `redrive run {}`", file.display()));
     }
     Ok(if answer.preflight.refusals.is_empty() { Done::All } else { Done::Refused })
+}
+
+/// How letters differ from their origins.
+fn differ(differ: &Differ) -> String {
+    if differ.of == 0 {
+        return "no letter names its origin whole".to_owned();
+    }
+    let count = units::count;
+    let compared = format!("{} of {} compared with their origin", count(differ.checked), count(differ.of));
+    match (differ.key, differ.value, differ.headers) {
+        (0, 0, 0) => format!("{compared}: none differs"),
+        (k, v, h) => {
+            format!("{compared}: {} differ in key, {} in value, {} in headers", count(k), count(v), count(h))
+        }
+    }
+}
+
+/// Newer events of the same keys.
+fn newer(superseded: &Superseded) -> String {
+    let count = units::count;
+    let searched = match superseded.complete {
+        true => String::new(),
+        false => format!(" ({} of {} searched)", count(superseded.checked), count(superseded.of)),
+    };
+    format!("{} letters have newer events of their key on the target{searched}", count(superseded.count))
 }
 
 /// The canary in words; empty without one.
@@ -142,6 +178,8 @@ fn show(session: &Session<'_>, answer: &PlanAnswer) -> Result<(), Stop> {
         ("letters", format!("{}, of {} keys", units::count(answer.records), units::count(p.keys))),
         ("skipped", skipped.join(", ")),
         ("again", some(p.again, "were redriven before and failed again")),
+        ("differ", differ(&p.differ_from_origin)),
+        ("newer", newer(&p.superseded)),
         ("guarantee", format!("{}: {}", answer.guarantee.replace('_', " "), answer.guarantee_reason)),
         ("canary", canary(&answer.plan.header.options)),
         ("stops", stops(&answer.plan.header.options)),

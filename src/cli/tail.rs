@@ -18,7 +18,7 @@ use crate::event::view::{Layout, View};
 use crate::filter::jq::{self, Program};
 use crate::filter::{Selection, document};
 use crate::records::RecordDocument;
-use crate::records::document::{TailAnswer, TailRequest};
+use crate::records::document::{TailAnswer, TailRequest, Wanted};
 use crate::text::width::{left, right};
 use crate::text::{Fault, Safe, TimeFormat, TimeStyle, units};
 
@@ -41,6 +41,9 @@ pub(super) struct Args {
     /// Go on with new records (the default on a terminal without --from)
     #[arg(long, short = 'f')]
     follow: bool,
+    /// Print only how many records match, and not the records
+    #[arg(long, conflicts_with_all = ["follow", "select", "separator"])]
+    count: bool,
     /// Print what this jq expression makes of each record, instead of the record
     #[arg(long, value_name = "JQ", allow_hyphen_values = true)]
     select: Option<String>,
@@ -61,8 +64,13 @@ pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
     let selection = args.selectors.selection(session.clock.now())?;
     let selected = Selected::of(&selection);
     let open_end = selection.from.is_none() && selection.to.is_none();
-    let follow = args.follow || (open_end && session.output.is_terminal());
+    let follow = args.follow || (open_end && !args.count && session.output.is_terminal());
     let form = form(&args, session.output, follow)?;
+    let wanted = match form {
+        Form::Count => Wanted::Count,
+        Form::Raw(_) | Form::Hex => Wanted::Values,
+        _ => Wanted::Whole,
+    };
     let limit = selection.limit;
     let cx = session.connect().await?;
     let printer = Printer {
@@ -75,7 +83,7 @@ pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
         state: Mutex::default(),
         cancel: session.cancel.child_token(),
     };
-    let answer = printer.print(&Desk::new(cx), request(args.topics, selection, follow)).await?;
+    let answer = printer.print(&Desk::new(cx), request(args.topics, selection, follow, wanted)).await?;
     printer.end(&answer, selected)?;
     if session.cancel.is_cancelled() {
         return Ok(Done::Interrupted);
@@ -84,13 +92,15 @@ pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
     Ok(if answer.complete || enough { Done::All } else { Done::Part })
 }
 
-fn request(topics: Vec<String>, selection: Selection, follow: bool) -> Request {
+fn request(topics: Vec<String>, selection: Selection, follow: bool, wanted: Wanted) -> Request {
     let topics = topics.into_iter().map(Arc::from).collect();
-    Request::Tail(TailRequest { topics, selection, follow })
+    Request::Tail(TailRequest { topics, selection, follow, wanted })
 }
 
 /// How records are written.
 enum Form {
+    /// Their number, at the end.
+    Count,
     /// A line a record.
     Lines,
     /// A document.
@@ -115,6 +125,12 @@ fn form(args: &Args, output: &Output, follow: bool) -> Result<Form, Fault> {
     if args.separator.is_some() && format != Format::Raw && (args.select.is_none() || format != Format::Table)
     {
         return usage("--separator goes with -o raw and with --select", "leave it out, or add -o raw");
+    }
+    if args.count {
+        return match format {
+            Format::Hex => usage("a number is not written as a hex dump", "leave -o hex out"),
+            _ => Ok(Form::Count),
+        };
     }
     let Some(code) = &args.select else {
         return Ok(match format {
@@ -217,6 +233,7 @@ impl Printer<'_> {
 
     fn record(&self, record: &Record, out: &mut impl Write, state: &mut State) -> Result<(), Stop> {
         match &self.form {
+            Form::Count => {}
             Form::Lines => {
                 let line = self.line(record);
                 out.write_all(self.output.fit(&line).as_bytes())?;
@@ -329,7 +346,14 @@ impl Printer<'_> {
 
     /// The end of the document, and what is to be said beside the data.
     fn end(&self, answer: &TailAnswer, selection: Selected) -> Result<(), Stop> {
-        if matches!(self.form, Form::Json) {
+        if matches!(self.form, Form::Count) {
+            let summary = Summary { answer, selection };
+            match self.output.format() {
+                Format::Json => self.output.document(&summary)?,
+                Format::Jsonl => self.output.document_line(&summary)?,
+                _ => self.output.line(&answer.matched.to_string())?,
+            }
+        } else if matches!(self.form, Form::Json) {
             let empty = self.state().printed == 0;
             self.output.write(|out| {
                 out.write_all(if empty { HEAD } else { b"" })?;

@@ -10,6 +10,9 @@ use serde_json::Value;
 /// The deepest nesting that is parsed.
 pub const DEPTH: usize = 100;
 
+/// The digits in a row of the longest number that is computed with: longer ones cost more than linear time.
+pub const DIGITS: usize = 400;
+
 /// Why bytes are not taken as a JSON document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotJson {
@@ -36,10 +39,9 @@ impl std::fmt::Display for NotJson {
 
 /// Parses a JSON document, or says why that would not be faithful.
 pub fn parse(bytes: &[u8]) -> Result<Value, NotJson> {
-    match first(bytes) {
-        Some(b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => {}
-        Some(_) => return Err(NotJson::Syntax("does not begin like a JSON document".into())),
-        None => return Err(NotJson::Syntax("empty".into())),
+    if !begins_document(bytes) {
+        let why = if first(bytes).is_some() { "does not begin like a JSON document" } else { "empty" };
+        return Err(NotJson::Syntax(why.into()));
     }
     let shape = scan(bytes)?;
     let value: Value = serde_json::from_slice(bytes).map_err(|e| NotJson::Syntax(e.to_string()))?;
@@ -51,13 +53,27 @@ pub fn first(bytes: &[u8]) -> Option<u8> {
     bytes.iter().copied().find(|b| !b.is_ascii_whitespace())
 }
 
-/// Whether a recursive parser may read the bytes: they are not nested deeper than [`DEPTH`].
-pub fn is_shallow(bytes: &[u8]) -> bool {
+/// Whether the bytes begin like a JSON document.
+pub fn begins_document(bytes: &[u8]) -> bool {
+    matches!(first(bytes), Some(b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n'))
+}
+
+/// Whether a recursive parser of exact numbers may read the bytes: they are not nested deeper than [`DEPTH`], and no
+/// number has more than [`DIGITS`] digits in a row.
+pub fn is_bounded(bytes: &[u8]) -> bool {
     let mut depth = 0_usize;
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
         match byte {
             b'"' => at = string_end(bytes, at),
+            b'0'..=b'9' => {
+                let rest = bytes.get(at..).unwrap_or_default();
+                let run = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+                if run > DIGITS {
+                    return false;
+                }
+                at += run;
+            }
             b'{' | b'[' => {
                 depth += 1;
                 at += 1;
@@ -200,8 +216,10 @@ mod tests {
     fn deep_nesting_is_refused_before_a_recursive_parser_sees_it() {
         let deep = "[".repeat(1_000_000);
         assert_eq!(parse(deep.as_bytes()), Err(NotJson::TooDeep));
-        assert!(!is_shallow(deep.as_bytes()));
-        assert!(is_shallow(b"{\"a\":\"[[[[\\\"[[[[\"}"));
+        assert!(!is_bounded(deep.as_bytes()));
+        assert!(is_bounded(b"{\"a\":\"[[[[\\\"[[[[\"}"));
+        let digits = "1".repeat(1_000);
+        assert!(!is_bounded(digits.as_bytes()) && is_bounded(format!("\"{digits}\"").as_bytes()));
     }
 
     #[test]
@@ -222,7 +240,7 @@ mod tests {
         #[test]
         fn no_bytes_panic(bytes in proptest::collection::vec(prop_oneof![Just(b'"'), Just(b'\\'), Just(b'{'), Just(b':'), Just(b'1'), any::<u8>()], 0..64)) {
             let _ = parse(&bytes);
-            prop_assert!(is_shallow(&bytes));
+            prop_assert!(is_bounded(&bytes));
         }
     }
 }

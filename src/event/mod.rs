@@ -7,8 +7,9 @@ pub mod envelope;
 mod fields;
 pub mod json;
 pub mod murmur2;
+pub mod placement;
 pub mod record;
 pub mod time;
 pub mod view;
 
-pub use record::{Digest, Headers, Position, Record, RecordTime, TimeKind};
+pub use record::{Digest, Headers, Position, Record, RecordBytes, RecordTime, TimeKind};

@@ -117,7 +117,12 @@ impl Record {
     /// Size in bytes of key, value and headers: what budgets count.
     pub fn size(&self) -> usize {
         let headers: usize = self.headers.iter().map(|(n, v)| n.len() + v.map_or(0, Bytes::len)).sum();
-        self.key.as_ref().map_or(0, Bytes::len) + self.value.as_ref().map_or(0, Bytes::len) + headers
+        self.payload() + headers
+    }
+
+    /// Size in bytes of key and value.
+    pub fn payload(&self) -> usize {
+        self.key.as_ref().map_or(0, Bytes::len) + self.value.as_ref().map_or(0, Bytes::len)
     }
 
     /// The timestamp alone.
@@ -143,6 +148,38 @@ impl Record {
             part(value);
         }
         Digest(sha.finalize().into())
+    }
+}
+
+/// The bytes of a record wherever they lie: what cheap tests look at before anything is copied.
+pub trait RecordBytes {
+    /// Topic, partition and offset.
+    fn place(&self) -> (&str, i32, i64);
+    /// Key; null is not empty.
+    fn key(&self) -> Option<&[u8]>;
+    /// Value; null is a tombstone.
+    fn value(&self) -> Option<&[u8]>;
+    /// Gives each header's name and value to `each`, in order.
+    fn each_header<'s>(&'s self, each: &mut dyn FnMut(&'s [u8], Option<&'s [u8]>));
+}
+
+impl RecordBytes for Record {
+    fn place(&self) -> (&str, i32, i64) {
+        (&self.at.topic, self.at.partition, self.at.offset)
+    }
+
+    fn key(&self) -> Option<&[u8]> {
+        self.key.as_deref()
+    }
+
+    fn value(&self) -> Option<&[u8]> {
+        self.value.as_deref()
+    }
+
+    fn each_header<'s>(&'s self, each: &mut dyn FnMut(&'s [u8], Option<&'s [u8]>)) {
+        for (name, value) in self.headers.iter() {
+            each(name, value.map(AsRef::as_ref));
+        }
     }
 }
 

@@ -18,21 +18,22 @@ use crate::event::{Record, envelope};
 /// an array, so that `.key == "12"` finds the key `12`. What `program` cannot look at is left out.
 pub fn document(record: &Record, formats: &DeadLetters, program: &Program) -> Val {
     let needs = program.needs();
-    let when = |part, make: &dyn Fn() -> Val| if needs.has(part) { make() } else { Val::Null };
-    object([
-        ("topic", text(&record.at.topic)),
-        ("partition", number(i64::from(record.at.partition))),
-        ("offset", number(record.at.offset)),
-        (
-            "timestamp",
-            when(Part::Timestamp, &|| record.timestamp().map_or(Val::Null, |at| text(&at.to_string()))),
-        ),
-        ("key", when(Part::Key, &|| record.key.as_ref().map_or(Val::Null, key))),
-        ("value", when(Part::Value, &|| record.value.as_ref().map_or(Val::Null, payload))),
-        ("headers", when(Part::Headers, &|| headers(record))),
-        ("event", when(Part::Event, &|| event(record))),
-        ("dead_letter", when(Part::DeadLetter, &|| dead_letter(record, formats))),
-    ])
+    let mut members = Map::default();
+    let mut put = |name: &'static str, part, make: &dyn Fn() -> Val| {
+        if needs.has(part) {
+            members.insert(Val::utf8_str(Bytes::from_static(name.as_bytes())), make());
+        }
+    };
+    put("topic", Part::Topic, &|| text(&record.at.topic));
+    put("partition", Part::Place, &|| number(i64::from(record.at.partition)));
+    put("offset", Part::Place, &|| number(record.at.offset));
+    put("timestamp", Part::Timestamp, &|| record.timestamp().map_or(Val::Null, |at| text(&at.to_string())));
+    put("key", Part::Key, &|| record.key.as_ref().map_or(Val::Null, key));
+    put("value", Part::Value, &|| record.value.as_ref().map_or(Val::Null, payload));
+    put("headers", Part::Headers, &|| headers(record));
+    put("event", Part::Event, &|| event(record));
+    put("dead_letter", Part::DeadLetter, &|| dead_letter(record, formats));
+    Val::obj(members)
 }
 
 fn event(record: &Record) -> Val {
@@ -78,14 +79,6 @@ fn text(text: &str) -> Val {
 
 fn number(number: i64) -> Val {
     Val::Num(Num::from_integral(number as isize))
-}
-
-fn object<const N: usize>(members: [(&'static str, Val); N]) -> Val {
-    let members: Map = members
-        .into_iter()
-        .map(|(name, value)| (Val::utf8_str(Bytes::from_static(name.as_bytes())), value))
-        .collect();
-    Val::obj(members)
 }
 
 /// A value of ours; bounded, because we made it.

@@ -18,7 +18,8 @@ use jaq_json::Val;
 
 use super::guard::{self, PRODUCT, STEP, SUM};
 use super::needs::Needs;
-use crate::event::json;
+use super::quick::Quick;
+use crate::event::{RecordBytes, json};
 use crate::text::Fault;
 
 /// Calls of definitions that one run may make.
@@ -51,6 +52,7 @@ const RANGE: &str = "def range($from; $to; $by):
 pub struct Program {
     filter: Filter<Bounded>,
     needs: Needs,
+    quick: Option<Quick>,
 }
 
 /// What values a filter works on, and what it is given beside them.
@@ -102,7 +104,7 @@ fn stack_pointer() -> usize {
 impl Program {
     /// Compiles `code`, the value of `option`; what is wrong with it is a usage error that shows where.
     pub fn compile(code: &str, option: &str) -> Result<Self, Fault> {
-        compile(code).map(|(filter, needs)| Self { filter, needs }).map_err(|(why, at)| {
+        compile(code).map_err(|(why, at)| {
             Fault::usage("jq", format!("the expression of {option} is not valid: {why}"))
                 .why(show(code, at))
                 .hint("the input is {topic, partition, offset, timestamp, key, value, headers, event, dead_letter}")
@@ -112,6 +114,12 @@ impl Program {
     /// Which parts of the document it can look at.
     pub(super) fn needs(&self) -> Needs {
         self.needs
+    }
+
+    /// Whether the condition holds for a record, as far as a look into its bytes tells; `None` where the document must
+    /// be made.
+    pub(super) fn glance<R: RecordBytes + ?Sized>(&self, record: &R) -> Option<bool> {
+        self.quick.as_ref()?.holds(record)
     }
 
     /// Whether the first output is neither `null` nor `false`; no output counts as false.
@@ -189,7 +197,7 @@ fn words(exn: Exn<'_, Val>) -> String {
 /// What is wrong, and where in the code.
 type Wrong = (String, Range<usize>);
 
-fn compile<'s>(code: &'s str) -> Result<(Filter<Bounded>, Needs), Wrong> {
+fn compile(code: &str) -> Result<Program, Wrong> {
     let tokens =
         Lexer::new(code).lex().map_err(|errors| first(code, errors, |e: &LexExpect<_>| e.as_str()))?;
     let parsed = Parser::new(&tokens).parse(jaq_core::load::Parser::term);
@@ -199,11 +207,11 @@ fn compile<'s>(code: &'s str) -> Result<(Filter<Bounded>, Needs), Wrong> {
         });
         first(code, errors.collect(), |e| e.as_str())
     })?;
-    let needs = Needs::of(&term);
+    let (needs, quick) = (Needs::of(&term), Quick::of(&term));
     let main = Def { name: MAIN, args: Vec::new(), body: term };
     let range = jaq_core::load::parse(RANGE, |p| p.defs()).unwrap_or_default();
     let library = range.into_iter().chain(jaq_core::defs()).chain(jaq_std::defs()).chain(jaq_json::defs());
-    let shorter = |def: Def<&'static str>| -> Def<&'s str> { guard::definition(def) };
+    let shorter = |def: Def<&'static str>| -> Def<&str> { guard::definition(def) };
     let library = library.filter(|def| !LEFT_OUT.contains(&def.name)).map(shorter);
     let definitions = library.chain([guard::definition(main)]);
     let arena = Arena::default();
@@ -215,7 +223,7 @@ fn compile<'s>(code: &'s str) -> Result<(Filter<Bounded>, Needs), Wrong> {
         let Some((name, kind)) = undefined else { return ("it cannot be compiled".to_owned(), 0..0) };
         (format!("there is no {} {name}", kind.as_str()), place(code, name))
     })?;
-    Ok((filter, needs))
+    Ok(Program { filter, needs, quick })
 }
 
 /// The first of several errors.
@@ -315,12 +323,7 @@ fn from_json(value: &Val) -> ValR<Val> {
 
 /// Parses a JSON document whose nesting and numbers are bounded; `None` where it is none.
 pub(super) fn parse(bytes: &[u8]) -> Option<Val> {
-    /// Longer numbers cost more time than their bytes are worth.
-    const LONGEST_NUMBER: usize = 400;
-    let begins = matches!(json::first(bytes)?, b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n');
-    let long = |run: &[u8]| run.len() > LONGEST_NUMBER && run.first().is_some_and(u8::is_ascii_digit);
-    let is_digit = u8::is_ascii_digit;
-    if !begins || !json::is_shallow(bytes) || bytes.chunk_by(|a, b| is_digit(a) == is_digit(b)).any(long) {
+    if !json::begins_document(bytes) || !json::is_bounded(bytes) {
         return None;
     }
     jaq_json::read::parse_single(bytes).ok()

@@ -1,5 +1,7 @@
 //! Whether a record is meant by a selection; the cheap tests come first, and only jq builds a document.
 
+use std::num::NonZero;
+use std::panic::resume_unwind;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,7 +11,7 @@ use memchr::memmem::Finder;
 use super::jq::Program;
 use super::{Selection, document};
 use crate::config::profile::DeadLetters;
-use crate::event::Record;
+use crate::event::{Record, RecordBytes};
 use crate::text::Fault;
 
 /// A compiled selection, without its edges: where a range begins and ends is known to who reads.
@@ -51,15 +53,48 @@ impl Matcher {
 
     /// Whether the record is meant. An error of the condition counts as no, and is counted.
     pub fn matches(&self, record: &Record) -> bool {
-        if !self.partitions.is_empty() && self.partitions.binary_search(&record.at.partition).is_err() {
-            return false;
+        self.glance(record).unwrap_or_else(|| self.ask(record))
+    }
+
+    /// Keeps the records that are meant; where the interpreter is needed, several threads work.
+    pub fn retain(&self, records: &mut Vec<Record>) {
+        /// Fewer records are not worth a thread.
+        const SHARE: usize = 64;
+        if self.is_all() {
+            return;
         }
-        if self.key.as_ref().is_some_and(|key| record.key.as_ref() != Some(key)) {
-            return false;
+        let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let threads = if self.condition.is_some() { threads.min(records.len() / SHARE) } else { 1 };
+        if threads < 2 {
+            return records.retain(|record| self.matches(record));
+        }
+        let work = |share: &[Record]| share.iter().map(|r| self.matches(r)).collect::<Vec<_>>();
+        let meant: Vec<bool> = std::thread::scope(|scope| {
+            let shares = records.chunks(records.len().div_ceil(threads));
+            let threads: Vec<_> = shares.map(|share| scope.spawn(move || work(share))).collect();
+            let joined = threads.into_iter().map(|thread| thread.join().unwrap_or_else(|e| resume_unwind(e)));
+            joined.flatten().collect()
+        });
+        let mut meant = meant.into_iter();
+        records.retain(|_| meant.next().unwrap_or_default());
+    }
+
+    /// Whether the record is meant, as far as its bytes tell; `None` where the condition needs the whole document.
+    pub fn glance<R: RecordBytes + ?Sized>(&self, record: &R) -> Option<bool> {
+        if !self.partitions.is_empty() && self.partitions.binary_search(&record.place().1).is_err() {
+            return Some(false);
+        }
+        if self.key.as_ref().is_some_and(|key| record.key() != Some(&**key)) {
+            return Some(false);
         }
         if self.contains.as_ref().is_some_and(|finder| !contains(finder, record)) {
-            return false;
+            return Some(false);
         }
+        self.condition.as_ref().map_or(Some(true), |condition| condition.glance(record))
+    }
+
+    /// Whether the interpreter holds the condition to be true.
+    fn ask(&self, record: &Record) -> bool {
         let Some(condition) = &self.condition else { return true };
         condition.is_true(document(record, &self.formats, condition)).unwrap_or_else(|why| {
             self.errors.fetch_add(1, Ordering::Relaxed);
@@ -81,11 +116,14 @@ impl Matcher {
     }
 }
 
-fn contains(finder: &Finder<'_>, record: &Record) -> bool {
-    let within = |bytes: &Bytes| finder.find(bytes).is_some();
-    record.key.as_ref().is_some_and(within)
-        || record.value.as_ref().is_some_and(within)
-        || record.headers.iter().any(|(_, value)| value.is_some_and(within))
+fn contains<R: RecordBytes + ?Sized>(finder: &Finder<'_>, record: &R) -> bool {
+    let within = |bytes: Option<&[u8]>| bytes.is_some_and(|bytes| finder.find(bytes).is_some());
+    if within(record.value()) || within(record.key()) {
+        return true;
+    }
+    let mut found = false;
+    record.each_header(&mut |_, value| found = found || within(value));
+    found
 }
 
 #[cfg(test)]

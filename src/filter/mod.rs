@@ -7,6 +7,8 @@ pub mod jq;
 mod matcher;
 mod needs;
 mod partitions;
+mod quick;
+mod scan;
 
 use bytes::Bytes;
 

@@ -7,7 +7,7 @@ use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Pattern, Term};
 use jaq_core::path;
 
-/// A part of the document that costs something to make.
+/// A part of the document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
     Timestamp = 1,
@@ -16,6 +16,8 @@ pub(super) enum Part {
     Headers = 8,
     Event = 16,
     DeadLetter = 32,
+    Topic = 64,
+    Place = 128,
 }
 
 /// A set of parts.
@@ -45,7 +47,9 @@ impl Needs {
             "headers" => Part::Headers as u8,
             "event" => Part::Event as u8,
             "dead_letter" => Part::DeadLetter as u8,
-            // The position costs nothing, and other names are not there.
+            "topic" => Part::Topic as u8,
+            "partition" | "offset" => Part::Place as u8,
+            // Other names are not there.
             _ => 0,
         };
     }
@@ -210,7 +214,7 @@ mod tests {
         for (code, of) in [
             (".value.total > 10", &[Part::Value][..]),
             (".key == \"a\" and (.headers.x | test(\"y\"))", &[Part::Key, Part::Headers]),
-            (".offset > 5 or .partition == 1", &[]),
+            (".offset > 5 or .partition == 1", &[Part::Place]),
             ("select(.value.a == 1) | .event.id", &[Part::Value, Part::Event]),
             (".value as $v | .headers[$v.name]", &[Part::Value, Part::Headers]),
             ("any(.value.items[]; .sku == \"x\") | not", &[Part::Value]),

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::broker::{Batch, ErrorKind, Isolation, Name, Notice, ReadPlan, Shard, Span, TopicId, Until};
+use crate::broker::{Batch, ErrorKind, Name, Notice, ReadPlan, Shard, Span, TopicId, Until};
 use crate::context::{Cx, Progress, Sink};
 use crate::ledger::audit::{Action, AuditRecord};
 use crate::ledger::row::RowError;
@@ -186,7 +186,7 @@ impl LedgerReader {
         let first = self.position;
         if bounds.end > first {
             let span = Span { shard, from: first, until: Until::Offset(bounds.end) };
-            let plan = ReadPlan { spans: vec![span], isolation: Isolation::ReadCommitted, budget: 8 << 20 };
+            let plan = ReadPlan::new(vec![span]);
             let mut batches = broker.reader().open(plan, cancel.clone()).await?;
             let mut waits = Waits::new(format!("an open transaction on {LEDGER_TOPIC}"));
             while let Some(batch) = {

@@ -17,6 +17,20 @@ pub struct TailRequest {
     pub selection: Selection,
     /// Go on with new records.
     pub follow: bool,
+    /// What of the records that match is wanted.
+    pub wanted: Wanted,
+}
+
+/// What of the records that match is given to the sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Wanted {
+    /// All of them.
+    #[default]
+    Whole,
+    /// Keys and values; headers may be missing, which makes a fast read faster.
+    Values,
+    /// Nothing: only how many there are.
+    Count,
 }
 
 /// How a tail ended; the records went to the sink.
@@ -26,7 +40,7 @@ pub struct TailAnswer {
     pub read: u64,
     /// Records that matched.
     pub matched: u64,
-    /// Bytes read.
+    /// Bytes of keys and values read.
     pub bytes: u64,
     /// Whether the whole range was read.
     pub complete: bool,

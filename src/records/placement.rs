@@ -1,63 +1,104 @@
-//! Whether a topic's keys lie where the Java client puts them, so that one key needs one partition only.
+//! Whether a topic's keys lie where a known client puts them, so that one key needs one partition only.
+//!
+//! A sample is no proof, so it must be able to fail: it takes the oldest, middle and newest records of each partition.
+//! Partitions that were added later leave old records elsewhere, where the oldest tell it; a compacted topic keeps old
+//! records among new ones, and a sample of its ends would miss them, so there only the whole log tells.
 
 use tokio_util::sync::CancellationToken;
 
 use super::range::{Piece, plan};
 use crate::broker::{Bounds, Isolation, Shard, TopicInfo};
 use crate::context::Cx;
-use crate::event::{Record, murmur2};
+use crate::event::placement::Partitioner;
 use crate::text::Fault;
 
-/// Records of the sample from each end of each partition.
+/// Records of the sample at each of the three places in each partition.
 const EACH: i64 = 16;
-/// Partitions that are sampled at most.
-const MOST_PARTITIONS: usize = 32;
-/// Keyed records that a sample must have to say anything.
+/// Partitions beyond which no sample is taken: it would cost more than is known to be saved.
+const MOST_PARTITIONS: usize = 256;
+/// Keyed records in different places that a sample must have to say anything.
 const ENOUGH: usize = 8;
 
-/// The partition of `topic` in which all records with `key` lie, as a sample of its oldest and newest records
-/// shows; `None` where other placements, or too few keys, were seen.
-pub(super) async fn partition_of(
+/// Where a key's records are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Placement {
+    /// All in this partition, as the sample shows.
+    One(i32, Partitioner),
+    /// Perhaps anywhere, and why.
+    Anywhere(&'static str),
+}
+
+/// Where the records of `topic` with `key` are.
+pub(super) async fn of(
     cx: &Cx,
     topic: &TopicInfo,
     key: &[u8],
     isolation: Isolation,
     cancel: &CancellationToken,
-) -> Result<Option<i32>, Fault> {
+) -> Result<Placement, Fault> {
     let count = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
-    let step = topic.partitions.len().div_ceil(MOST_PARTITIONS).max(1);
+    if topic.partitions.len() > MOST_PARTITIONS {
+        return Ok(Placement::Anywhere("there are too many partitions for a sample"));
+    }
+    if is_compacted(cx, topic).await {
+        return Ok(Placement::Anywhere(
+            "the topic is compacted, where records of before a partition was added remain",
+        ));
+    }
     let shards: Vec<Shard> =
-        topic.partitions.iter().step_by(step).map(|p| Shard::new(topic.name.clone(), p.partition)).collect();
+        topic.partitions.iter().map(|p| Shard::new(topic.name.clone(), p.partition)).collect();
     let bounds = cx.broker.catalog().bounds(&shards).await?;
-    let known: Vec<(Shard, Bounds)> =
-        shards.into_iter().zip(bounds).filter_map(|(shard, bounds)| Some((shard, bounds.ok()?))).collect();
-    let oldest =
-        known.iter().map(|(shard, b)| piece(shard, b.start, b.start.saturating_add(EACH).min(b.last_stable)));
-    let newest = known
-        .iter()
-        .map(|(shard, b)| piece(shard, b.last_stable.saturating_sub(EACH).max(b.start), b.last_stable));
-    let mut seen = 0;
-    for sample in [oldest.collect::<Vec<_>>(), newest.collect()] {
+    let mut known: Vec<(Shard, Bounds)> = Vec::with_capacity(shards.len());
+    for (shard, bounds) in shards.into_iter().zip(bounds) {
+        match bounds {
+            Ok(bounds) => known.push((shard, bounds)),
+            Err(_) => return Ok(Placement::Anywhere("a partition cannot be looked at")),
+        }
+    }
+    let middle = |b: &Bounds| b.start.midpoint(b.last_stable);
+    let newest = |b: &Bounds| b.last_stable.saturating_sub(EACH).max(b.start);
+    let samples = [|b: &Bounds| b.start, middle, newest].map(|begin: fn(&Bounds) -> i64| {
+        let sample = known.iter().map(|(shard, b)| Piece {
+            shard: shard.clone(),
+            from: begin(b),
+            to: Some(begin(b).saturating_add(EACH).min(b.last_stable)),
+        });
+        sample.collect::<Vec<_>>()
+    });
+    let mut fitting: Vec<(Partitioner, usize)> = Partitioner::ALL.map(|partitioner| (partitioner, 0)).into();
+    for sample in samples {
         let plan = plan(sample.iter(), isolation);
         let mut batches = cx.broker.reader().open(plan, cancel.clone()).await?;
         while let Some(batch) = batches.next().await? {
             for record in &batch.records {
-                match explained(record, count) {
-                    Some(true) => seen += 1,
-                    Some(false) => return Ok(None),
-                    None => {}
-                }
+                let Some(seen) = record.key.as_ref() else { continue };
+                fitting.retain_mut(|(partitioner, explained)| match partitioner.partition(seen, count) {
+                    Some(partition) if partition == record.at.partition => {
+                        *explained += 1;
+                        true
+                    }
+                    Some(_) => false,
+                    None => true,
+                });
             }
         }
     }
-    Ok(murmur2::partition(key, count).filter(|_| seen >= ENOUGH))
+    Ok(match fitting.iter().find(|(_, explained)| *explained >= ENOUGH) {
+        Some((partitioner, _)) => match partitioner.partition(key, count) {
+            Some(partition) => Placement::One(partition, *partitioner),
+            None => Placement::Anywhere("an empty key is placed at random"),
+        },
+        None if fitting.is_empty() => {
+            Placement::Anywhere("a sample shows keys where no known client puts them")
+        }
+        None => Placement::Anywhere("there are too few keys to tell how they are placed"),
+    })
 }
 
-fn piece(shard: &Shard, from: i64, to: i64) -> Piece {
-    Piece { shard: shard.clone(), from, to: Some(to) }
-}
-
-/// Whether the record's key explains its partition; `None` without a key.
-fn explained(record: &Record, partitions: i32) -> Option<bool> {
-    Some(murmur2::partition(record.key.as_ref()?, partitions) == Some(record.at.partition))
+/// Whether old records may lie among new ones. A configuration that cannot be read counts as no: then the log is as
+/// its ends show.
+async fn is_compacted(cx: &Cx, topic: &TopicInfo) -> bool {
+    let configs = cx.broker.catalog().configs(std::slice::from_ref(&topic.name)).await.unwrap_or_default();
+    let policy = configs.into_iter().flatten().next().and_then(|c| c.get("cleanup.policy")?.value.clone());
+    policy.is_some_and(|policy| policy.contains("compact"))
 }

@@ -1,16 +1,17 @@
 //! `tail`: the records of topics, as they lie or as they come.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::document::{TailAnswer, TailRequest};
-use super::placement;
+use super::document::{TailAnswer, TailRequest, Wanted};
+use super::placement::{self, Placement};
 use super::range::{self, Pieces};
-use crate::broker::{Batch, BrokerError, ErrorKind, Notice, Shard, TopicInfo};
+use crate::broker::{Batch, BrokerError, ErrorKind, Notice, ReadPlan, Shard, Sieve, Sifted, TopicInfo};
 use crate::context::{Cx, Progress, Sink};
-use crate::event::Record;
+use crate::event::{Record, RecordBytes};
 use crate::filter::{Matcher, Selection};
 use crate::text::Fault;
 
@@ -26,13 +27,23 @@ pub async fn tail(
     cancel: &CancellationToken,
 ) -> Result<TailAnswer, Fault> {
     let selection = &request.selection;
-    let matcher = Matcher::compile(selection, &cx.profile.dead_letters)?;
+    let matcher = Arc::new(Matcher::compile(selection, &cx.profile.dead_letters)?);
     let isolation = range::isolation(selection);
     let topics = range::topics(cx, &request.topics).await?;
     let (shards, notes) = shards(cx, &topics, selection, cancel).await?;
     let pieces = range::resolve(cx, shards, selection, request.follow, cancel).await?;
-    let plan = range::plan(pieces.ranges.iter(), isolation);
-    let mut reading = Reading::new(&matcher, selection.limit, pieces, notes);
+    let count = request.wanted == Wanted::Count;
+    let sieve = (count || !matcher.is_all()).then(|| {
+        // A count with a limit is taken behind the reading thread, which does not know when to stop.
+        let counts = count && selection.limit.is_none();
+        Arc::new(Glance { matcher: Arc::clone(&matcher), counts }) as Arc<dyn Sieve>
+    });
+    let plan = ReadPlan {
+        sieve,
+        headers: request.wanted == Wanted::Whole || selection.filter.is_some(),
+        ..range::plan(pieces.ranges.iter(), isolation)
+    };
+    let mut reading = Reading::new(&matcher, request, pieces, notes);
     reading.answer.isolation = isolation.as_str();
     if !plan.spans.is_empty() && selection.limit != Some(0) {
         let mut batches = cx.broker.reader().open(plan, cancel.clone()).await?;
@@ -79,21 +90,43 @@ async fn shards(
     };
     let isolation = range::isolation(selection);
     for topic in topics.iter().filter(|topic| topic.partitions.len() > 1) {
-        if let Some(partition) = placement::partition_of(cx, topic, key, isolation, cancel).await? {
-            shards.retain(|shard| shard.topic != topic.name || shard.partition == partition);
-            notes.push(format!(
-                "only {}[{partition}] is read: a sample shows that keys lie where the Java client puts them (--all-partitions reads all)",
-                topic.name
-            ));
-        }
+        notes.push(match placement::of(cx, topic, key, isolation, cancel).await? {
+            Placement::One(partition, partitioner) => {
+                shards.retain(|shard| shard.topic != topic.name || shard.partition == partition);
+                format!(
+                    "only {}[{partition}] is read: a sample shows that keys lie where {} hash puts them (--all-partitions reads all)",
+                    topic.name,
+                    partitioner.as_str()
+                )
+            }
+            Placement::Anywhere(why) => format!("all partitions of {} are read: {why}", topic.name),
+        });
     }
     Ok((shards, notes))
+}
+
+/// The cheap tests, on the reading thread and before a record is copied.
+struct Glance {
+    matcher: Arc<Matcher>,
+    counts: bool,
+}
+
+impl Sieve for Glance {
+    fn sift(&self, record: &dyn RecordBytes) -> Sifted {
+        match self.matcher.glance(record) {
+            Some(false) => Sifted::Leave,
+            Some(true) if self.counts => Sifted::Count,
+            Some(true) | None => Sifted::Keep,
+        }
+    }
 }
 
 /// A read under way.
 struct Reading<'a> {
     matcher: &'a Matcher,
     limit: Option<u64>,
+    /// Whether the records themselves are not wanted.
+    count: bool,
     answer: TailAnswer,
     /// The place of each partition in `answer.ranges`.
     places: HashMap<Shard, usize>,
@@ -103,7 +136,7 @@ struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    fn new(matcher: &'a Matcher, limit: Option<u64>, pieces: Pieces, notes: Vec<String>) -> Self {
+    fn new(matcher: &'a Matcher, request: &TailRequest, pieces: Pieces, notes: Vec<String>) -> Self {
         let mut answer = TailAnswer { complete: true, notes, ..TailAnswer::default() };
         answer.notes.extend(pieces.notes);
         let mut places = HashMap::new();
@@ -118,7 +151,8 @@ impl<'a> Reading<'a> {
         topics.dedup();
         let what = format!("reading {}", topics.join(", "));
         let progress = Progress { what, total: ends, ..Progress::default() };
-        let mut reading = Self { matcher, limit, answer, places, progress, ends };
+        let (limit, count) = (request.selection.limit, request.wanted == Wanted::Count);
+        let mut reading = Self { matcher, limit, count, answer, places, progress, ends };
         for (shard, error) in pieces.failed {
             reading.failed(&shard, &error.why);
         }
@@ -129,11 +163,11 @@ impl<'a> Reading<'a> {
     fn take(&mut self, batch: Batch, sink: &dyn Sink) -> bool {
         let mut records = batch.records;
         self.progress.waiting = None;
-        self.answer.read += records.len() as u64;
-        self.answer.bytes += records.iter().map(|record| record.size() as u64).sum::<u64>();
-        if !self.matcher.is_all() {
-            records.retain(|record| self.matcher.matches(record));
-        }
+        self.answer.read += records.len() as u64 + batch.left.records;
+        self.answer.bytes +=
+            records.iter().map(|record| record.payload() as u64).sum::<u64>() + batch.left.bytes;
+        self.answer.matched += batch.left.counted;
+        self.matcher.retain(&mut records);
         let room = self.limit.map(|limit| limit - self.answer.matched.min(limit));
         let last = room.and_then(|room| usize::try_from(room).ok());
         let cut = last.is_some_and(|last| records.len() > last);
@@ -153,7 +187,7 @@ impl<'a> Reading<'a> {
         for notice in batch.notices {
             self.notice(notice);
         }
-        if !records.is_empty() {
+        if !records.is_empty() && !self.count {
             sink.records(records);
         }
         if self.ends.is_some() {
@@ -231,7 +265,7 @@ impl<'a> Reading<'a> {
         self.answer.filter_errors = self.matcher.errors();
         if let Some(first) = self.matcher.first_error() {
             self.answer.notes.push(format!(
-                "the condition failed on {} records, first on {first}",
+                "the condition failed on {} records, for example on {first}",
                 self.answer.filter_errors
             ));
         }

@@ -4,14 +4,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
 
-use super::document::{GetAnswer, GetRequest, TailAnswer, TailRequest};
+use super::document::{GetAnswer, GetRequest, TailAnswer, TailRequest, Wanted};
 use super::{get, tail};
 use crate::broker::memory::MemoryBroker;
 use crate::broker::{Commit, Name, NewTopic, SessionKind, Shard, Write};
 use crate::config::profile::Profile;
 use crate::context::{Cx, Operator, Progress, Sink};
+use crate::event::placement::Partitioner;
 use crate::event::{Headers, Position, Record, murmur2};
 use crate::filter::{Edge, Selection};
 use crate::text::{Fault, SystemClock, Timestamp};
@@ -98,7 +100,7 @@ impl Place {
         selection: Selection,
     ) -> Result<(Vec<Record>, TailAnswer), Fault> {
         let topics: Vec<Name> = topics.iter().map(|t| Name::from(*t)).collect();
-        let request = TailRequest { topics, selection, follow: false };
+        let request = TailRequest { topics, selection, follow: false, wanted: Wanted::Whole };
         let taken = Taken::default();
         let answer = tail(&self.cx, &request, &taken, &CancellationToken::new()).await?;
         Ok((taken.0.into_inner().unwrap(), answer))
@@ -264,8 +266,12 @@ async fn several_topics_are_read_and_an_unknown_one_names_the_nearest() {
 async fn a_followed_topic_gives_what_comes_until_it_is_cancelled() {
     let place = Place::new("orders", 1, &[]).await;
     place.write("orders", End::Plain, &[(Some(0), "", "old")]).await;
-    let request =
-        TailRequest { topics: vec!["orders".into()], selection: Selection::default(), follow: true };
+    let request = TailRequest {
+        topics: vec!["orders".into()],
+        selection: Selection::default(),
+        follow: true,
+        wanted: Wanted::Whole,
+    };
     let (cancel, taken) = (CancellationToken::new(), Taken::default());
     let write = async {
         place.write("orders", End::Plain, &[(Some(0), "", "new")]).await;
@@ -309,4 +315,102 @@ async fn a_record_that_was_compacted_away_is_told_as_such() {
     place.memory.compact(&"state".into());
     assert_eq!(place.get("state", 0).await.0, "compacted");
     assert_eq!(place.get("state", 1).await.0, "found");
+}
+
+/// How the keys of a random topic are placed.
+#[derive(Clone, Copy, Debug)]
+enum Placing {
+    Hashed(Partitioner),
+    /// Hashed by the number of partitions that there were first.
+    Grown(Partitioner),
+    Anywhere,
+}
+
+fn placing() -> impl Strategy<Value = Placing> {
+    use Partitioner::{Crc32, Murmur2};
+    proptest::sample::select(vec![
+        Placing::Hashed(Murmur2),
+        Placing::Hashed(Crc32),
+        Placing::Grown(Murmur2),
+        Placing::Grown(Crc32),
+        Placing::Anywhere,
+    ])
+}
+
+fn ending() -> impl Strategy<Value = End> {
+    prop_oneof![3 => Just(End::Plain), 2 => Just(End::Commit), 1 => Just(End::Abort)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_search_finds_what_reading_everything_finds(
+        placing in placing(),
+        partitions in 1_i32..7,
+        compacted in any::<bool>(),
+        writes in proptest::collection::vec((ending(), proptest::collection::vec((0_u8..9, any::<u16>()), 1..40)), 1..6),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let config = [("cleanup.policy", "compact"), ("segment.bytes", "14")];
+            let place = Place::new("t", partitions, if compacted { &config } else { &[] }).await;
+            let last = writes.len();
+            for (turn, (end, records)) in writes.iter().enumerate() {
+                let records: Vec<_> = records.iter().map(|(key, n)| {
+                    // A compacted topic takes no null keys.
+                            let name = if *key == 0 && !compacted { String::new() } else { format!("k{key}") };
+                    let count = if turn * 2 < last { (partitions / 2).max(1) } else { partitions };
+                    let partition = match placing {
+                        _ if name.is_empty() => None,
+                        Placing::Hashed(by) => by.partition(name.as_bytes(), partitions),
+                        Placing::Grown(by) => by.partition(name.as_bytes(), count),
+                        Placing::Anywhere => None,
+                    };
+                    let at = partition.unwrap_or(i32::from(*n) % partitions);
+                    (Some(at), name, format!("{{\"n\":{n},\"t\":\"{key}-{}\"}}", n % 10))
+                }).collect();
+                let records: Vec<_> = records.iter().map(|(p, k, v)| (*p, k.as_str(), v.as_str())).collect();
+                place.write("t", *end, &records).await;
+            }
+            let (all, answer) = place.try_tail(&["t"], Selection::default()).await.unwrap();
+            assert!(answer.complete);
+            let same = |selection: Selection, meant: &dyn Fn(&Record) -> bool| {
+                let mut expected: Vec<_> = all.iter().filter(|r| meant(r)).map(|r| r.at.clone()).collect();
+                expected.sort();
+                let place = &place;
+                async move {
+                    let (found, answer) = place.try_tail(&["t"], selection.clone()).await.unwrap();
+                    let mut found: Vec<_> = found.into_iter().map(|record| record.at).collect();
+                    found.sort();
+                    assert_eq!(found, expected, "{selection:?}: {answer:?}");
+                    assert_eq!((answer.matched, answer.complete), (expected.len() as u64, true));
+                    let request = TailRequest {
+                        topics: vec!["t".into()],
+                        selection,
+                        follow: false,
+                        wanted: Wanted::Count,
+                    };
+                    let taken = Taken::default();
+                    let counted = tail(&place.cx, &request, &taken, &CancellationToken::new()).await.unwrap();
+                    assert_eq!((counted.matched, counted.read), (answer.matched, answer.read));
+                    assert!(taken.0.lock().unwrap().is_empty());
+                }
+            };
+            for key in 0..9 {
+                let key = format!("k{key}");
+                let by_key = Selection { key: Some(key.clone().into()), ..Selection::default() };
+                same(by_key, &|r| r.key.as_deref() == Some(key.as_bytes())).await;
+            }
+            let contains = Selection { contains: Some("-7".into()), ..Selection::default() };
+            same(contains, &|r| text(r.value.as_ref()).contains("-7")).await;
+            let number = |r: &Record| {
+                serde_json::from_slice::<serde_json::Value>(r.value.as_ref().unwrap()).unwrap()["n"].as_u64().unwrap()
+            };
+            let quick = Selection { filter: Some(".value.n < 30000 and .key != null".into()), ..Selection::default() };
+            same(quick, &|r| number(r) < 30000 && r.key.is_some()).await;
+            let slow = Selection { filter: Some(".value.n % 3 == 0".into()), ..Selection::default() };
+            same(slow, &|r| number(r) % 3 == 0).await;
+        });
+    }
 }

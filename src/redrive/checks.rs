@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use super::cluster::Target;
-use super::document::Refusal;
+use super::document::{Refusal, Superseded};
 use super::found::Found;
 use super::plan::PlanHeader;
 use crate::broker::{Name, Notice, ReadPlan, Shard, Span, Until};
@@ -19,11 +19,6 @@ use crate::text::{Fault, Timestamp, units};
 
 /// A record is redriven so often at most.
 const LOOP_LIMIT: u32 = 3;
-/// How long is looked for newer events on a compacted target.
-const CHECK_BUDGET: Duration = Duration::from_secs(30);
-/// How many records are looked at on another target, where the answer is only told.
-const GLANCE: i64 = 50_000;
-
 /// Letters that rules refuse, and the rules.
 #[derive(Default)]
 pub(super) struct Refused {
@@ -121,141 +116,163 @@ struct Wanted {
     newest: Option<(i64, Option<Timestamp>)>,
 }
 
-/// Looks for newer events of the letters' keys on their target. On a compacted target they refuse, and so does a look
-/// that could not be finished; else they are told.
-pub(super) async fn newer(
-    cx: &Cx,
-    target: &Target,
-    found: &[Found],
-    letters: &[usize],
-    refused: &mut Refused,
-    sink: &dyn Sink,
-    cancel: &CancellationToken,
-) -> Result<Vec<String>, Fault> {
-    let name = &target.planned.topic;
-    let compacted = target.compacted == Some(true);
-    let mut keys: HashMap<Bytes, Wanted> = HashMap::new();
-    for &i in letters {
-        if let Some(key) = &found[i].key {
-            let wanted =
-                keys.entry(key.clone()).or_insert_with(|| Wanted { letters: Vec::new(), newest: None });
-            wanted.letters.push(i);
-        }
+/// The search for newer events of the letters' keys on their targets, within one budget of time.
+pub(super) struct Search<'a> {
+    cx: &'a Cx,
+    until: Duration,
+    pub superseded: Superseded,
+    /// What to think about.
+    pub told: Vec<String>,
+}
+
+impl<'a> Search<'a> {
+    pub fn new(cx: &'a Cx, budget_ms: u64) -> Self {
+        let until = cx.clock.monotonic() + Duration::from_millis(budget_ms);
+        let superseded = Superseded { complete: true, ..Superseded::default() };
+        Self { cx, until, superseded, told: Vec::new() }
     }
-    if keys.is_empty() {
-        return Ok(Vec::new());
-    }
-    let look = look(cx, target, found, letters, &mut keys, compacted, sink, cancel).await?;
-    let Look::Done { complete } = look else {
-        return Ok(vec![format!(
-            "newer events of the same keys on {name} were not looked for: too many records"
-        )]);
-    };
-    let mut superseded = Vec::new();
-    for wanted in keys.values() {
-        let Some((offset, time)) = wanted.newest else { continue };
-        for &i in &wanted.letters {
-            let letter = &found[i];
-            let from_here = letter.origin.as_ref() == Some(name);
-            let is_newer = match (from_here, letter.origin_offset) {
-                // Keys keep their partition, so offsets tell the order.
-                (true, Some(origin)) => offset > origin,
-                _ => time.zip(letter.origin_time.or(letter.time)).is_none_or(|(t, own)| t > own),
-            };
-            if is_newer {
-                superseded.push(i);
+
+    /// Looks at one target. On a compacted one newer events refuse, and so does a look that could not be finished;
+    /// else they are told.
+    pub async fn newer(
+        &mut self,
+        target: &Target,
+        found: &[Found],
+        letters: &[usize],
+        refused: &mut Refused,
+        sink: &dyn Sink,
+        cancel: &CancellationToken,
+    ) -> Result<(), Fault> {
+        let name = &target.planned.topic;
+        let compacted = target.compacted == Some(true);
+        let mut keys: HashMap<Bytes, Wanted> = HashMap::new();
+        for &i in letters {
+            if let Some(key) = &found[i].key {
+                let wanted =
+                    keys.entry(key.clone()).or_insert_with(|| Wanted { letters: Vec::new(), newest: None });
+                wanted.letters.push(i);
             }
         }
-    }
-    if !compacted {
-        return Ok(match superseded.len() {
-            0 => Vec::new(),
-            n => vec![format!("{} letters have newer events of their key on {name}", units::count(n as u64))],
-        });
-    }
-    for i in superseded {
-        let why = format!("{name} is compacted and has newer values of their keys, which they would replace");
-        refused.add(i, "compacted_order", why);
-    }
-    if !complete {
-        for &i in letters {
-            let why = format!("{name} is compacted, and could not be searched for newer values in time");
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let complete = self.look(target, found, letters, &mut keys, sink, cancel).await?;
+        self.superseded.complete &= complete;
+        let mut superseded = Vec::new();
+        for wanted in keys.values() {
+            let Some((offset, time)) = wanted.newest else { continue };
+            for &i in &wanted.letters {
+                let letter = &found[i];
+                let from_here = letter.origin.as_ref() == Some(name);
+                let is_newer = match (from_here, letter.origin_offset) {
+                    // Keys keep their partition, so offsets tell the order.
+                    (true, Some(origin)) => offset > origin,
+                    _ => time.zip(letter.origin_time.or(letter.time)).is_none_or(|(t, own)| t > own),
+                };
+                if is_newer {
+                    superseded.push(i);
+                }
+            }
+        }
+        let count = superseded.len() as u64;
+        self.superseded.count += count;
+        if !compacted {
+            if count > 0 {
+                let letters = units::count(count);
+                self.told.push(format!("{letters} letters have newer events of their key on {name}"));
+            }
+            if !complete {
+                self.told.push(format!("{name} could not be searched for newer events in time"));
+            }
+            return Ok(());
+        }
+        for i in superseded {
+            let why =
+                format!("{name} is compacted and has newer values of their keys, which they would replace");
             refused.add(i, "compacted_order", why);
         }
-    }
-    Ok(Vec::new())
-}
-
-enum Look {
-    TooMany,
-    Done { complete: bool },
-}
-
-#[expect(clippy::too_many_arguments, reason = "one caller, which has all of them")]
-async fn look(
-    cx: &Cx,
-    target: &Target,
-    found: &[Found],
-    letters: &[usize],
-    keys: &mut HashMap<Bytes, Wanted>,
-    compacted: bool,
-    sink: &dyn Sink,
-    cancel: &CancellationToken,
-) -> Result<Look, Fault> {
-    let name = &target.planned.topic;
-    // Only what lies behind the earliest of the letters' own records can be newer.
-    let mut from: HashMap<i32, i64> = HashMap::new();
-    let mut anywhere = false;
-    for &i in letters {
-        match (found[i].origin.as_ref() == Some(name), found[i].origin_partition, found[i].origin_offset) {
-            (true, Some(partition), Some(offset)) => {
-                let first = from.entry(partition).or_insert(i64::MAX);
-                *first = (*first).min(offset + 1);
-            }
-            _ => anywhere = true,
-        }
-    }
-    let shards: Vec<Shard> =
-        (0..target.planned.partitions).map(|p| Shard::new(Name::clone(name), p)).collect();
-    let mut spans = Vec::new();
-    let mut total = 0;
-    for (shard, bounds) in shards.iter().zip(cx.broker.catalog().bounds(&shards).await?) {
-        let bounds = bounds?;
-        let first = if anywhere { Some(bounds.start) } else { from.get(&shard.partition).copied() };
-        let Some(first) = first else { continue };
-        let first = first.max(bounds.start);
-        if first < bounds.last_stable {
-            total += bounds.last_stable - first;
-            spans.push(Span { shard: shard.clone(), from: first, until: Until::Offset(bounds.last_stable) });
-        }
-    }
-    if !compacted && total > GLANCE {
-        return Ok(Look::TooMany);
-    }
-    if spans.is_empty() {
-        return Ok(Look::Done { complete: true });
-    }
-    let began = cx.clock.monotonic();
-    let mut progress = Progress {
-        what: format!("looking for newer events on {name}"),
-        total: Some(total.unsigned_abs()),
-        ..Progress::default()
-    };
-    let mut batches = cx.broker.reader().open(ReadPlan::new(spans), cancel.clone()).await?;
-    while let Some(batch) = batches.next().await? {
-        progress.done += batch.records.len() as u64;
-        sink.progress(progress.clone());
-        for record in &batch.records {
-            if let Some(wanted) = record.key.as_ref().and_then(|k| keys.get_mut(k)) {
-                wanted.newest = Some((record.at.offset, record.timestamp())).max(wanted.newest);
+        if !complete {
+            for &i in letters {
+                let why = format!("{name} is compacted, and could not be searched for newer values in time");
+                refused.add(i, "compacted_order", why);
             }
         }
-        let failed = batch.notices.iter().any(|n| matches!(n, Notice::Failed(..) | Notice::Truncated { .. }));
-        if failed || cx.clock.monotonic().saturating_sub(began) > CHECK_BUDGET {
-            return Ok(Look::Done { complete: false });
-        }
+        Ok(())
     }
-    Ok(Look::Done { complete: true })
+
+    /// Finds the newest event of each key; gives whether all was looked at.
+    async fn look(
+        &mut self,
+        target: &Target,
+        found: &[Found],
+        letters: &[usize],
+        keys: &mut HashMap<Bytes, Wanted>,
+        sink: &dyn Sink,
+        cancel: &CancellationToken,
+    ) -> Result<bool, Fault> {
+        let name = &target.planned.topic;
+        // Only what lies behind the earliest of the letters' own records can be newer.
+        let mut from: HashMap<i32, i64> = HashMap::new();
+        let mut anywhere = false;
+        for &i in letters {
+            match (found[i].origin.as_ref() == Some(name), found[i].origin_partition, found[i].origin_offset)
+            {
+                (true, Some(partition), Some(offset)) => {
+                    let first = from.entry(partition).or_insert(i64::MAX);
+                    *first = (*first).min(offset.saturating_add(1));
+                }
+                _ => anywhere = true,
+            }
+        }
+        let shards: Vec<Shard> =
+            (0..target.planned.partitions).map(|p| Shard::new(Name::clone(name), p)).collect();
+        let mut spans = Vec::new();
+        let mut total = 0;
+        for (shard, bounds) in shards.iter().zip(self.cx.broker.catalog().bounds(&shards).await?) {
+            let bounds = bounds?;
+            let first = if anywhere { Some(bounds.start) } else { from.get(&shard.partition).copied() };
+            let Some(first) = first else { continue };
+            let first = first.max(bounds.start);
+            if first < bounds.last_stable {
+                total += (bounds.last_stable - first).unsigned_abs();
+                let until = Until::Offset(bounds.last_stable);
+                spans.push(Span { shard: shard.clone(), from: first, until });
+            }
+        }
+        self.superseded.of += total;
+        if spans.is_empty() {
+            return Ok(true);
+        }
+        let mut progress = Progress {
+            what: format!("looking for newer events on {name}"),
+            total: Some(total),
+            ..Progress::default()
+        };
+        let mut at: HashMap<i32, i64> = spans.iter().map(|s| (s.shard.partition, s.from)).collect();
+        let mut batches = self.cx.broker.reader().open(ReadPlan::new(spans), cancel.clone()).await?;
+        while let Some(batch) = batches.next().await? {
+            for (shard, position) in &batch.positions {
+                // Offsets, not records: gaps and markers are looked at, too.
+                if let Some(before) = at.insert(shard.partition, *position) {
+                    let on = position.saturating_sub(before).max(0).unsigned_abs();
+                    progress.done += on;
+                    self.superseded.checked += on;
+                }
+            }
+            sink.progress(progress.clone());
+            for record in &batch.records {
+                if let Some(wanted) = record.key.as_ref().and_then(|k| keys.get_mut(k)) {
+                    wanted.newest = Some((record.at.offset, record.timestamp())).max(wanted.newest);
+                }
+            }
+            let failed =
+                batch.notices.iter().any(|n| matches!(n, Notice::Failed(..) | Notice::Truncated { .. }));
+            if failed || self.cx.clock.monotonic() > self.until {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
 }
 
 /// Groups with commits on the targets.

@@ -6,7 +6,7 @@ use super::plan::PlannedTopic;
 use crate::broker::{ErrorKind, Name, TopicConfig, TopicInfo};
 use crate::context::Cx;
 use crate::ledger::{AUDIT_TOPIC, LEDGER_TOPIC};
-use crate::text::Fault;
+use crate::text::{Fault, Timestamp, units};
 
 /// A topic that records are written to.
 pub(super) struct Target {
@@ -15,6 +15,42 @@ pub(super) struct Target {
     pub max_bytes: Option<usize>,
     /// Whether it keeps only the latest value of a key; `None` where it cannot be seen.
     pub compacted: Option<bool>,
+    /// How much older, and how much younger than now a timestamp may be, in milliseconds.
+    pub timestamps: (Option<i64>, Option<i64>),
+    /// Whether the broker replaces timestamps by its own.
+    pub stamps: bool,
+    pub retention_ms: Option<i64>,
+}
+
+impl Target {
+    /// Why it would not take a record with this timestamp.
+    pub fn refuses(&self, at: Timestamp, now: Timestamp) -> Option<String> {
+        let age = now.since(at);
+        let (before, after) = self.timestamps;
+        let (limit, what) = match (before, after) {
+            _ if self.stamps => return None,
+            (Some(before), _) if age > before => (before, "older"),
+            (_, Some(after)) if age.saturating_neg() > after => (after, "younger"),
+            _ => return None,
+        };
+        let topic = &self.planned.topic;
+        Some(format!(
+            "their timestamps are {what} than now by more than {}, and {topic} takes none of these",
+            units::age(limit)
+        ))
+    }
+
+    /// What to think about when timestamps are kept, the oldest of which is this.
+    pub fn doubts(&self, oldest: Option<Timestamp>, now: Timestamp) -> Vec<String> {
+        let topic = &self.planned.topic;
+        let mut out = Vec::new();
+        if self.stamps {
+            out.push(format!("{topic} takes the broker's time: timestamps are not kept there"));
+        } else if oldest.zip(self.retention_ms).is_some_and(|(at, ms)| now.since(at) > ms) {
+            out.push(format!("{topic} may delete records at once: some timestamps are past its retention"));
+        }
+        out
+    }
 }
 
 /// The topics with these names; one that is missing is left out. None is ever made by asking.
@@ -44,11 +80,19 @@ pub(super) async fn targets(cx: &Cx, names: &[Name]) -> Result<BTreeMap<Name, Ta
             Err(e) => return Err(e.into()),
         };
         let config = config.unwrap_or_default();
+        let number = |name: &str| text(&config, name).and_then(|v| v.parse::<i64>().ok());
         let planned = PlannedTopic { topic: info.name.clone(), topic_id, partitions: partitions(&info) };
         let target = Target {
             planned,
             max_bytes: text(&config, "max.message.bytes").and_then(|v| v.parse().ok()),
             compacted: text(&config, "cleanup.policy").map(|v| v.contains("compact")),
+            timestamps: (
+                // The older name, from before Kafka 3.6, limits both ways.
+                number("message.timestamp.before.max.ms").or(number("message.timestamp.difference.max.ms")),
+                number("message.timestamp.after.max.ms").or(number("message.timestamp.difference.max.ms")),
+            ),
+            stamps: text(&config, "message.timestamp.type") == Some("LogAppendTime"),
+            retention_ms: number("retention.ms").filter(|ms| *ms >= 0),
         };
         out.insert(info.name, target);
     }
@@ -60,6 +104,8 @@ pub(super) async fn targets(cx: &Cx, names: &[Name]) -> Result<BTreeMap<Name, Ta
 pub(super) struct Health {
     /// Why the rule `ledger_weak` refuses.
     pub weak: Option<String>,
+    /// Why nothing can be written to them now.
+    pub unwritable: Option<String>,
     pub warnings: Vec<String>,
     /// Which of the two topics are not there yet.
     pub missing: Vec<&'static str>,
@@ -94,6 +140,13 @@ fn judge(name: &str, info: &TopicInfo, config: &TopicConfig, nodes: usize, healt
         health.weak = Some(format!("{name} has one replica on a cluster of {nodes} nodes"));
     } else if factor < nodes.min(3) {
         health.warnings.push(format!("{name} has {factor} replicas on a cluster of {nodes} nodes"));
+    }
+    let in_sync = info.partitions.iter().map(|p| p.isr.len()).min().unwrap_or(0);
+    let needed = text(config, "min.insync.replicas").and_then(|v| v.parse().ok()).unwrap_or(1);
+    if in_sync < needed {
+        let why =
+            format!("{name} has {in_sync} replicas in sync and needs {needed}: no row can be written now");
+        health.unwritable = Some(why);
     }
     let is = |setting: &str, wanted: &str| text(config, setting).is_none_or(|v| v == wanted);
     if name == LEDGER_TOPIC {

@@ -17,6 +17,8 @@ pub enum Into {
     /// Each to the topic where it failed first.
     #[default]
     Origin,
+    /// Each to the retry topic of the group that failed.
+    Retry,
     /// To this topic.
     Topic(String),
 }
@@ -32,6 +34,10 @@ pub struct PlanRequest {
     pub into: Into,
     /// How it is carried out.
     pub options: Options,
+    /// Compare all letters with their origin records, not a sample.
+    pub compare_all: bool,
+    /// How long newer events of the letters' keys are looked for, in milliseconds.
+    pub check_budget_ms: u64,
     /// Where to save the plan.
     pub save: Option<PathBuf>,
 }
@@ -56,6 +62,36 @@ pub struct Tally {
     pub count: u64,
 }
 
+/// How letters differ from the records that they come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Differ {
+    /// Letters compared.
+    pub checked: u64,
+    /// Letters that name their origin.
+    pub of: u64,
+    /// Whether all of these were compared.
+    pub complete: bool,
+    /// With another key.
+    pub key: u64,
+    /// With another value.
+    pub value: u64,
+    /// With other headers, those of the failure aside.
+    pub headers: u64,
+}
+
+/// Newer events of the letters' keys on their targets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Superseded {
+    /// Letters whose key has a newer event.
+    pub count: u64,
+    /// Records of the targets that were looked at.
+    pub checked: u64,
+    /// Records that may be newer.
+    pub of: u64,
+    /// Whether all of these were looked at.
+    pub complete: bool,
+}
+
 /// What the operator is told before a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Preflight {
@@ -73,6 +109,10 @@ pub struct Preflight {
     pub beyond_last_stable: u64,
     /// Letters without their record's bytes.
     pub pointers: u64,
+    /// How letters differ from the records that they come from.
+    pub differ_from_origin: Differ,
+    /// Newer events of the same keys on the targets.
+    pub superseded: Superseded,
     /// By failure.
     pub by_failure: Vec<Tally>,
     /// By target topic.

@@ -11,7 +11,8 @@ use super::document::{RunAnswer, RunRequest};
 use super::fence::{Fence, Halt, Other};
 use super::gate::Pace;
 use super::item::{Act, Item, hold_key};
-use super::outgoing::{Recipe, Stamp, batch_size};
+use super::origin;
+use super::outgoing::{Recipe, Stamp, batch_size, key};
 use super::plan::{Plan, PlannedLetter, damaged};
 use super::run::{Held, list_parked};
 use super::transaction::Ended;
@@ -220,10 +221,10 @@ impl<'a> Engine<'a> {
         read: Vec<(PlannedLetter, Option<crate::event::Record>)>,
     ) -> Result<Vec<Item>, Halt> {
         let mut items = Vec::with_capacity(read.len());
+        let mut letters = Vec::with_capacity(read.len());
         for (planned, record) in read {
-            let parked = self.state(&planned) == Disposition::Parked;
             let Some(record) = record else {
-                self.answer.expired += u64::from(!parked);
+                self.answer.expired += u64::from(self.state(&planned) != Disposition::Parked);
                 continue;
             };
             if record.digest() != planned.sha256 {
@@ -233,8 +234,10 @@ impl<'a> Engine<'a> {
                 );
                 return Err(damaged(why).into());
             }
-            let letter = formats::decode(&record, &self.cx.profile.dead_letters);
-            if parked {
+            letters.push((planned, formats::decode(&record, &self.cx.profile.dead_letters)));
+        }
+        for (planned, letter) in self.with_origins(letters).await? {
+            if self.state(&planned) == Disposition::Parked {
                 self.held.extend(hold_key(&letter, &planned));
                 continue;
             }
@@ -252,6 +255,35 @@ impl<'a> Engine<'a> {
             items.push(item);
         }
         Ok(items)
+    }
+
+    /// Takes the origin's bytes where the plan says so. A letter whose origin is gone is expired: nothing of it, and no
+    /// null in its place, is sent.
+    async fn with_origins(
+        &mut self,
+        mut letters: Vec<(PlannedLetter, Letter)>,
+    ) -> Result<Vec<(PlannedLetter, Letter)>, Halt> {
+        let options = &self.plan.header.options;
+        let takes = |letter: &Letter| origin::takes(options, letter.pointer, key(letter).is_some());
+        let wanted: Vec<_> = letters
+            .iter()
+            .filter(|(_, l)| takes(l).is_some())
+            .filter_map(|(_, l)| origin::place(l))
+            .collect();
+        if !letters.iter().any(|(_, letter)| takes(letter).is_some()) {
+            return Ok(letters);
+        }
+        let origins = origin::fetch(self.cx, wanted, self.sink, &self.fence.cancel).await?;
+        let mut gone = 0;
+        letters.retain_mut(|(_, letter)| {
+            let Some(take) = takes(letter) else { return true };
+            let origin = origin::place(letter).and_then(|place| origins.get(&place));
+            let taken = origin.is_some_and(|origin| origin::apply(letter, origin, take));
+            gone += u64::from(!taken);
+            taken
+        });
+        self.answer.expired += gone;
+        Ok(letters)
     }
 
     async fn is_duplicate(&mut self, letter: &Letter, planned: &PlannedLetter) -> Result<bool, Fault> {

@@ -223,6 +223,7 @@ mod tests {
                     into: Into::Origin,
                     topics: vec![topic("a\"b", 3), topic("orders", 6)],
                 },
+                origins: vec![topic("orders", 6)],
                 options: Options {
                     rate: Some(7),
                     canary: Some(3),

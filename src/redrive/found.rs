@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::origin::Place;
 use super::outgoing::{Recipe, Stamp, counted, key, sent_size, value};
 use super::twins::Identity;
 use crate::broker::Name;
 use crate::dlq::Letter;
 use crate::event::Digest;
-use crate::letters::document::LetterRow;
 use crate::text::Timestamp;
 
 /// What a plan needs of one letter.
@@ -26,6 +26,9 @@ pub(super) struct Found {
     pub origin_time: Option<Timestamp>,
     /// The latest hop: what a redrive that failed again names.
     pub latest: Option<(Name, i32, i64)>,
+    pub format: Option<Arc<str>>,
+    /// The group that failed.
+    pub group: Option<Name>,
     pub failure: Arc<str>,
     pub title: Arc<str>,
     pub key: Option<Bytes>,
@@ -54,8 +57,7 @@ impl Names {
 }
 
 impl Found {
-    pub fn new(row: &LetterRow, names: &mut Names, recipe: &mut Recipe<'_>, stamp: Stamp<'_>) -> Self {
-        let letter: &Letter = &row.letter;
+    pub fn of(letter: &Letter, names: &mut Names, recipe: &mut Recipe<'_>, stamp: Stamp<'_>) -> Self {
         let root = &letter.root;
         let hop = letter.previous.as_ref().unwrap_or(root);
         let latest = match (&hop.topic, hop.partition, hop.offset) {
@@ -73,6 +75,8 @@ impl Found {
             origin_offset: root.offset,
             origin_time: root.timestamp,
             latest,
+            format: letter.format.clone(),
+            group: hop.group.as_ref().or(root.group.as_ref()).map(|g| names.share(g)),
             failure: names.share(&letter.failure.id),
             title: names.share(&letter.failure.title()),
             // A slice would keep its whole batch in memory.
@@ -83,5 +87,10 @@ impl Found {
             size: sent_size(&write),
             identity: Identity::of(letter),
         }
+    }
+
+    /// Where its record was first, if the letter says so whole.
+    pub fn place(&self) -> Option<Place> {
+        Some((Name::clone(self.origin.as_ref()?), self.origin_partition?, self.origin_offset?))
     }
 }

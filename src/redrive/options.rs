@@ -16,6 +16,12 @@ pub struct Options {
     pub canary_then: CanaryThen,
     /// A run stops when more than this share of its last records failed again, in percent; 100 never stops.
     pub stop_above: u32,
+    /// To which partitions; `None` for what the records themselves tell.
+    pub place: Option<Place>,
+    /// Whose bytes are sent.
+    pub bytes: Which,
+    /// Letters without a key take that of their origin: the comparison showed that their framework drops keys.
+    pub fill_keys: bool,
     /// Headers to strip in addition to those of the format.
     pub strip_headers: Vec<String>,
     /// Headers to add.
@@ -34,6 +40,9 @@ impl Default for Options {
             canary_wait_ms: 60_000,
             canary_then: CanaryThen::default(),
             stop_above: 20,
+            place: None,
+            bytes: Which::default(),
+            fill_keys: false,
             strip_headers: Vec::new(),
             add_headers: Vec::new(),
             keep_timestamps: false,
@@ -69,6 +78,47 @@ impl CanaryThen {
             Self::Continue => "continue",
             Self::Stop => "stop",
             Self::Ask => "ask",
+        }
+    }
+}
+
+/// To which partitions records go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// The partition where each was, where it still exists.
+    Original,
+    /// Where the Java client puts the key now.
+    Rehash,
+}
+
+impl Place {
+    /// The word of the option.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Original => "original",
+            Self::Rehash => "rehash",
+        }
+    }
+}
+
+/// Whose bytes are sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Which {
+    /// The letter's; the origin's where the letter has none.
+    #[default]
+    Letter,
+    /// The origin record's.
+    Origin,
+}
+
+impl Which {
+    /// The word of the option.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Letter => "letter",
+            Self::Origin => "origin",
         }
     }
 }

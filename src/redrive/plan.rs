@@ -50,6 +50,9 @@ pub struct PlanHeader {
     pub source: PlannedTopic,
     /// Where to.
     pub target: PlannedTarget,
+    /// The topics whose records are taken in the place of letters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub origins: Vec<PlannedTopic>,
     /// How it is carried out.
     #[serde(flatten)]
     pub options: Options,

@@ -4,26 +4,31 @@
 //! be forced. Duplicates are in the plan, because a run marks them; it does not send them. Limits: the letters of
 //! a plan are in memory while it is made, at some hundred bytes each.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::checks::{self, Refused};
+use super::checks::{self, Refused, Search};
 use super::cluster::{self, Target};
+use super::compare;
 use super::document::{Into, PlanAnswer, PlanRequest, Preflight, Tally};
 use super::found::{Found, Names};
+use super::options::{Place, Which};
+use super::origin;
 use super::outgoing::{ADDED, Recipe, Stamp};
 use super::placement::{self, Rule};
 use super::plan::{Plan, PlanCounts, PlanHeader, PlannedLetter, PlannedTarget, SCHEMA};
+use super::retry::retry_topic;
+use super::rights;
 use super::rules::check_forced;
 use super::twins::{Twins, is_same};
 use crate::broker::{Guarantee, Name, Shard};
 use crate::context::{Cx, Sink};
 use crate::dlq::formats::strip_rules;
 use crate::dlq::names::is_internal_name;
-use crate::ledger::Disposition;
+use crate::ledger::{AUDIT_TOPIC, Disposition, LEDGER_TOPIC};
 use crate::letters::Index;
 use crate::letters::document::LettersRequest;
 use crate::text::{Fault, units};
@@ -39,6 +44,7 @@ pub async fn plan(
     let mut planner = Planner::new(index, request).await?;
     planner.collect(sink, cancel).await?;
     planner.aim().await?;
+    planner.take_origins(sink, cancel).await?;
     planner.skip_duplicates().await?;
     planner.check(sink, cancel).await?;
     let answer = planner.answer().await?;
@@ -54,6 +60,8 @@ struct Planner<'a> {
     request: &'a PlanRequest,
     header: PlanHeader,
     found: Vec<Found>,
+    /// The topic that each of them goes to, by index.
+    aims: Vec<Option<Name>>,
     /// Formats met.
     formats: HashSet<Option<Arc<str>>>,
     targets: BTreeMap<Name, Target>,
@@ -88,6 +96,7 @@ impl<'a> Planner<'a> {
             cluster_id: cluster.id,
             source: source.planned,
             target: PlannedTarget { into: request.into.clone(), topics: Vec::new() },
+            origins: Vec::new(),
             options: request.options.clone(),
             operator: cx.operator.name.clone(),
             created_ms: cx.clock.now().as_millis(),
@@ -99,6 +108,7 @@ impl<'a> Planner<'a> {
             request,
             header,
             found: Vec::new(),
+            aims: Vec::new(),
             formats: HashSet::new(),
             targets: BTreeMap::new(),
             duplicates: HashSet::new(),
@@ -138,7 +148,7 @@ impl<'a> Planner<'a> {
                         if !formats.contains(&row.letter.format) {
                             formats.insert(row.letter.format.clone());
                         }
-                        found.push(Found::new(&row, &mut names, &mut recipe, stamp));
+                        found.push(Found::of(&row.letter, &mut names, &mut recipe, stamp));
                     }
                     Some(_) => closed += 1,
                 }
@@ -174,33 +184,38 @@ impl<'a> Planner<'a> {
     }
 
     /// The topic that a letter goes to, by name.
-    fn aimed<'f>(&'f self, found: &'f Found) -> Option<&'f str> {
-        match &self.request.into {
-            Into::Topic(name) => Some(name),
-            Into::Origin => found.origin.as_deref(),
-        }
+    fn aimed(&self, letter: usize) -> Option<&Name> {
+        self.aims.get(letter)?.as_ref()
     }
 
     /// Finds the targets.
     async fn aim(&mut self) -> Result<(), Fault> {
         let source = Name::clone(&self.header.source.topic);
+        self.aims = match &self.request.into {
+            Into::Topic(name) => vec![Some(Name::from(&**name)); self.found.len()],
+            Into::Origin => self.found.iter().map(|f| f.origin.clone()).collect(),
+            Into::Retry => self.retry_topics().await?,
+        };
         let mut wanted: HashSet<Name> = HashSet::new();
         for i in 0..self.found.len() {
-            let Some(name) = self.aimed(&self.found[i]) else {
-                let why = "they do not say where they failed";
-                self.refused.add(i, "origin_unknown", why.to_owned());
+            let Some(name) = self.aimed(i).cloned() else {
+                let (rule, why) = match (&self.request.into, &self.found[i].origin) {
+                    (Into::Retry, Some(origin)) => {
+                        let group = self.found[i].group.as_deref().unwrap_or("the group that failed");
+                        ("target_missing", format!("there is no retry topic of {origin} and {group}"))
+                    }
+                    _ => ("origin_unknown", "they do not say where they failed".to_owned()),
+                };
+                self.refused.add(i, rule, why);
                 continue;
             };
             // Headers are anybody's to write: none may lead into the ledger, or round in a circle.
-            if is_internal_name(name) || *name == *source {
+            if is_internal_name(&name) || name == source {
                 let why = format!("they name {name} as the topic where they failed");
                 self.refused.add(i, "origin_unknown", why);
                 continue;
             }
-            if !wanted.contains(name) {
-                let name = Name::from(name);
-                wanted.insert(name);
-            }
+            wanted.insert(name);
         }
         if let Into::Topic(name) = &self.request.into {
             wanted.insert(Name::from(&**name));
@@ -209,8 +224,8 @@ impl<'a> Planner<'a> {
         wanted.sort();
         self.targets = cluster::targets(self.cx, &wanted).await?;
         for i in 0..self.found.len() {
-            let missing = self.aimed(&self.found[i]).filter(|n| !self.targets.contains_key(*n));
-            let missing = missing.filter(|n| !is_internal_name(n)).map(str::to_owned);
+            let missing = self.aimed(i).filter(|n| !self.targets.contains_key(*n));
+            let missing = missing.filter(|n| !is_internal_name(n)).cloned();
             if let Some(name) = missing {
                 self.refused.add(i, "target_missing", format!("there is no topic {name}, and none is made"));
             }
@@ -219,9 +234,64 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
+    /// The retry topic of each letter, where there is one.
+    async fn retry_topics(&self) -> Result<Vec<Option<Name>>, Fault> {
+        let topics = self.cx.broker.catalog().topics(None).await?;
+        let mut known: HashMap<(Name, Option<Name>), Option<Name>> = HashMap::new();
+        let mut aim = |found: &Found| {
+            let origin = found.origin.as_ref()?;
+            let names = topics.iter().map(|t| &t.name);
+            let find = || retry_topic(names, origin, found.group.as_deref());
+            known.entry((Name::clone(origin), found.group.clone())).or_insert_with(find).clone()
+        };
+        Ok(self.found.iter().map(&mut aim).collect())
+    }
+
     /// The target of a letter.
-    fn target(&self, found: &Found) -> Option<&Target> {
-        self.targets.get(self.aimed(found)?)
+    fn target(&self, letter: usize) -> Option<&Target> {
+        self.targets.get(self.aimed(letter)?)
+    }
+
+    /// Compares letters with the records that they come from, and takes those where letters lack what is sent.
+    async fn take_origins(&mut self, sink: &dyn Sink, cancel: &CancellationToken) -> Result<(), Fault> {
+        let compared =
+            compare::compare(self.cx, &self.header, &self.found, self.request.compare_all, sink, cancel)
+                .await?;
+        self.preflight.differ_from_origin = compared.differ;
+        self.header.options.fill_keys = compared.drops_keys;
+        let options = &self.header.options;
+        let wanted: Vec<usize> = (0..self.found.len())
+            .filter(|i| {
+                let found = &self.found[*i];
+                origin::takes(options, found.pointer, found.key.is_some()).is_some()
+            })
+            .collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        if compared.drops_keys {
+            self.warn(
+                "letters without a key take the key of their origin record: their framework drops keys",
+            );
+        }
+        let topics: BTreeSet<Name> = wanted.iter().filter_map(|i| self.found[*i].origin.clone()).collect();
+        let names: Vec<Name> = topics.into_iter().collect();
+        let there = cluster::targets(self.cx, &names).await?;
+        self.header.origins = there.into_values().map(|t| t.planned).collect();
+        self.preflight.pointers = wanted.iter().filter(|i| self.found[**i].pointer).count() as u64;
+        let gone = compare::take(self.cx, &self.header, &mut self.found, &wanted, sink, cancel).await?;
+        for i in gone {
+            let found = &self.found[i];
+            let why = match (found.pointer, found.key.is_some()) {
+                (true, _) => "they only point to their record, and it is gone from its topic",
+                (false, false) if self.request.options.bytes == Which::Letter => {
+                    "their framework drops keys, and the record that has the key is gone from its topic"
+                }
+                _ => "the origin's bytes are wanted, and the record is gone from its topic",
+            };
+            self.refused.add(i, "pointer", why.to_owned());
+        }
+        Ok(())
     }
 
     /// Finds letters that are the same failed record as another one.
@@ -233,7 +303,7 @@ impl<'a> Planner<'a> {
             let source = self.header.source.topic_id.as_deref().unwrap_or_default();
             let mut twins = Twins::new(ledger);
             for (i, found) in self.found.iter().enumerate() {
-                let (Some(identity), Some(target)) = (&found.identity, self.target(found)) else { continue };
+                let (Some(identity), Some(target)) = (&found.identity, self.target(i)) else { continue };
                 let own = (source, found.partition, found.offset);
                 if !twins.is_first(identity, &target.planned.topic) {
                     self.duplicates.insert(i);
@@ -265,17 +335,18 @@ impl<'a> Planner<'a> {
             .collect();
         for &i in &open {
             let found = &self.found[i];
-            let max = self.target(found).and_then(|t| t.max_bytes);
-            if found.pointer {
-                let why = "they only point to their record, and carry none of it";
-                self.refused.add(i, "pointer", why.to_owned());
-                self.preflight.pointers += 1;
-            } else if let Some(max) = max.filter(|max| found.size > *max) {
+            let target = self.target(i);
+            let max = target.and_then(|t| t.max_bytes);
+            let at = found.origin_time.or(found.time).filter(|_| self.header.options.keep_timestamps);
+            let timestamp = target.zip(at).and_then(|(t, at)| t.refuses(at, self.cx.clock.now()));
+            if let Some(max) = max.filter(|max| found.size > *max) {
                 let why = format!(
                     "a record would be larger than the {} that its target takes",
                     units::bytes(max as u64)
                 );
                 self.refused.add(i, "too_large", why);
+            } else if let Some(why) = timestamp {
+                self.refused.add(i, "timestamp", why);
             } else if found.tombstone {
                 let why = "their value is null: on a compacted topic that deletes the key";
                 self.refused.add(i, "tombstone", why.to_owned());
@@ -284,20 +355,35 @@ impl<'a> Planner<'a> {
         let again =
             checks::loops(self.index, &self.header, &self.found, &open, &mut self.refused, sink, cancel);
         self.again.extend(again.await?);
-        let targets: Vec<&Target> = self.targets.values().collect();
-        for target in targets {
+        let mut search = Search::new(self.cx, self.request.check_budget_ms);
+        for target in self.targets.values() {
             let to: Vec<usize> = open
                 .iter()
                 .copied()
-                .filter(|i| {
-                    !self.refused.is_out(*i) && self.aimed(&self.found[*i]) == Some(&*target.planned.topic)
-                })
+                .filter(|i| !self.refused.is_out(*i) && self.aimed(*i) == Some(&target.planned.topic))
                 .collect();
-            let told =
-                checks::newer(self.cx, target, &self.found, &to, &mut self.refused, sink, cancel).await?;
+            search.newer(target, &self.found, &to, &mut self.refused, sink, cancel).await?;
+        }
+        if self.header.options.keep_timestamps {
+            let now = self.cx.clock.now();
+            let oldest = self.found.iter().filter_map(|f| f.origin_time.or(f.time)).min();
+            let told = self.targets.values().flat_map(|t| t.doubts(oldest, now));
             self.preflight.warnings.extend(told);
         }
+        self.preflight.superseded = search.superseded;
+        self.preflight.warnings.extend(search.told);
+        let mut read: Vec<Name> = self.header.origins.iter().map(|t| Name::clone(&t.topic)).collect();
+        read.push(Name::clone(&self.header.source.topic));
+        let mut write: Vec<Name> = self.targets.keys().cloned().collect();
+        write.extend([LEDGER_TOPIC, AUDIT_TOPIC].map(Name::from));
+        let source = self.header.source.topic_id.as_deref();
+        for why in rights::missing(self.cx, source, &read, &write).await? {
+            self.refused.all("acl", why, self.found.len() as u64);
+        }
         let health = cluster::health(self.cx).await?;
+        if let Some(why) = health.unwritable {
+            self.refused.all("ledger_weak", why, self.found.len() as u64);
+        }
         if let Some(why) = health.weak {
             if self.forces("ledger_weak") {
                 self.preflight.warnings.push(format!("forced: {why}"));
@@ -317,14 +403,18 @@ impl<'a> Planner<'a> {
     fn place(&mut self, going: &[usize]) -> HashMap<usize, i32> {
         let mut places = HashMap::with_capacity(going.len());
         for (name, target) in &self.targets {
-            let to: Vec<usize> =
-                going.iter().copied().filter(|i| self.aimed(&self.found[*i]) == Some(&**name)).collect();
+            let to: Vec<usize> = going.iter().copied().filter(|i| self.aimed(*i) == Some(name)).collect();
             let partitions = target.planned.partitions;
             let original = |f: &Found| f.origin_partition.filter(|_| f.origin.as_ref() == Some(name));
             let seen = to.iter().map(|i| &self.found[*i]);
             let seen = seen.filter_map(|f| Some((f.key.as_deref()?, original(f)?)));
             let from_elsewhere = to.iter().all(|i| original(&self.found[*i]).is_none());
-            let rule = if from_elsewhere { Rule::Murmur2 } else { placement::rule(partitions, seen) };
+            let rule = match self.header.options.place {
+                Some(Place::Original) => Rule::Original,
+                Some(Place::Rehash) => Rule::Murmur2,
+                None if from_elsewhere => Rule::Murmur2,
+                None => placement::rule(partitions, seen),
+            };
             if let Rule::Grown { from } = rule {
                 self.preflight.warnings.push(format!(
                     "{name} had {from} partitions when these records were written first, now it has \
@@ -377,7 +467,7 @@ impl<'a> Planner<'a> {
         let mut sent = 0;
         for i in &going {
             let found = &self.found[*i];
-            let (Some(name), Some(place)) = (self.aimed(found), places.get(i)) else { continue };
+            let (Some(name), Some(place)) = (self.aimed(*i), places.get(i)) else { continue };
             let Some(number) = numbers.get(name) else { continue };
             letters.push(PlannedLetter {
                 partition: found.partition,

@@ -135,7 +135,8 @@ async fn preliminary(cx: &Cx, plan: &Plan) -> Result<(Arc<str>, usize), Fault> {
     if !cx.broker.capabilities().transactions.usable() {
         return Err(no_transactions("has no transactions"));
     }
-    let mut names: Vec<Name> = header.target.topics.iter().map(|t| Name::clone(&t.topic)).collect();
+    let mut names: Vec<Name> =
+        header.target.topics.iter().chain(&header.origins).map(|t| Name::clone(&t.topic)).collect();
     names.push(Name::clone(&header.source.topic));
     let there = cluster::targets(cx, &names).await?;
     let changed = |topic: &str, why: String| {
@@ -150,6 +151,12 @@ async fn preliminary(cx: &Cx, plan: &Plan) -> Result<(Arc<str>, usize), Fault> {
             return Err(changed(&header.source.topic, why.to_owned()));
         }
         None => return Err(cx.unknown_topic(&header.source.topic).await),
+    }
+    for origin in &header.origins {
+        if there.get(&origin.topic).is_none_or(|now| now.planned.topic_id != origin.topic_id) {
+            let why = "its records are taken in the place of letters, and it was deleted or made again since";
+            return Err(changed(&origin.topic, why.to_owned()));
+        }
     }
     for target in &header.target.topics {
         let Some(now) = there.get(&target.topic) else {

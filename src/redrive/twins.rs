@@ -152,7 +152,8 @@ async fn one(cx: &Cx, shard: &Shard, offset: i64) -> Result<Option<Record>, Brok
         return Ok(None);
     }
     let span = Span { shard: shard.clone(), from: offset, until: Until::Offset(offset + 1) };
-    let plan = ReadPlan { spans: vec![span], isolation: Isolation::ReadUncommitted, budget: 4 << 20 };
+    let plan =
+        ReadPlan { isolation: Isolation::ReadUncommitted, budget: 4 << 20, ..ReadPlan::new(vec![span]) };
     let mut batches = cx.broker.reader().open(plan, tokio_util::sync::CancellationToken::new()).await?;
     while let Some(batch) = batches.next().await? {
         if let Some(record) = batch.records.into_iter().find(|r| r.at.offset == offset) {

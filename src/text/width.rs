@@ -39,6 +39,21 @@ pub fn cut(text: &str, cells: usize) -> Cow<'_, str> {
     Cow::Borrowed(text)
 }
 
+/// The beginning of `text` that takes at most `cells` cells, without a mark.
+pub fn fitting(text: &str, cells: usize) -> &str {
+    if text.len() <= cells {
+        return text;
+    }
+    let mut used = 0;
+    for (at, cluster) in text.grapheme_indices(true) {
+        used += UnicodeWidthStr::width(cluster);
+        if used > cells {
+            return &text[..at];
+        }
+    }
+    text
+}
+
 /// The part of `text` that begins `skip` cells from its left, in at most `cells` cells, without a mark: the
 /// window of a text that is scrolled sideways. A cluster that is cut by the left edge becomes spaces.
 pub fn window(text: &str, skip: usize, cells: usize) -> String {

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use super::command::{Command, Id};
 use super::dead_letters;
 use super::keymap::{Chord, Code, Meaning};
+use super::listing::Listing;
 use super::message::Effect;
 use super::moves;
-use super::overlays::{FilterPrompt, Help, Notices, Overlay, Palette};
+use super::overlays::prompt::Purpose;
+use super::overlays::{FilterPrompt, Help, Notices, Overlay, Palette, Prompt};
 use super::places;
-use super::screens::{Dlqs, Groups, Overview, Screen, Topics};
+use super::screens::subject::Subject;
+use super::screens::{Compare, Dlqs, Groups, Overview, Screen, Topics};
 use super::state::State;
 use super::theme::Sign;
 use crate::text::{TimeFormat, TimeStyle};
@@ -85,6 +88,30 @@ pub fn command(state: &mut State, id: Id, effects: &mut Vec<Effect>) {
             with_list(state, |list| list.sort.reverse = !list.sort.reverse);
             refresh(state);
         }
+        Id::Left => sideways(state, -1),
+        Id::Right => sideways(state, 1),
+        Id::FullScreen => state.full = !state.full,
+        Id::Wrap => {
+            if let Some(pager) = state.view_mut().pager_mut() {
+                pager.toggle_wrap();
+            }
+        }
+        Id::MarkRange => {
+            with_list(state, super::widgets::List::toggle_range);
+            let ranging = state.view().list().is_some_and(super::widgets::List::is_ranging);
+            state.tell(Sign::Ok, if ranging { "moving marks; v ends it" } else { "moving no longer marks" });
+        }
+        Id::Faults => {
+            with_list(state, |list| list.faults = !list.faults);
+            refresh(state);
+        }
+        Id::SaveList => save(state),
+        Id::Page => {
+            if let Some(subject) = subject(state) {
+                effects.push(Effect::Page(subject.lines().join("\n")));
+            }
+        }
+        Id::Compare => compare(state),
         Id::Filter => state.overlays.push(Overlay::Filter(FilterPrompt::new(state))),
         Id::Help => state.overlays.push(Overlay::Help(Help::new(state))),
         Id::GoNotices => state.overlays.push(Overlay::Notices(Notices::default())),
@@ -106,6 +133,63 @@ pub fn command(state: &mut State, id: Id, effects: &mut Vec<Effect>) {
                 dead_letters::command(state, id, effects);
             }
         }
+    }
+}
+
+/// Columns or cells that a key moves sideways.
+fn sideways(state: &mut State, by: isize) {
+    const CELLS: isize = 8;
+    let (columns, shown) = (columns(state), state.hits.headings());
+    let view = state.view_mut();
+    if let Some(pager) = view.pager_mut() {
+        pager.sideways(by * CELLS);
+    } else if let Some(list) = view.list_mut() {
+        // A column that has no room is passed: leaving it out would show nothing new.
+        let next = shown.into_iter().filter(|column| *column > list.left).min().filter(|_| by > 0);
+        list.left = next.unwrap_or(list.left.saturating_add_signed(by)).min(columns.saturating_sub(2));
+    }
+}
+
+/// The record under the cursor, or the one that is inspected.
+pub fn subject(state: &State) -> Option<Subject> {
+    if let Screen::Inspector(inspector) = state.screen() {
+        return inspector.subject().cloned();
+    }
+    let view = state.view();
+    view.source(state)?.subject(view.list()?.row()?)
+}
+
+fn compare(state: &mut State) {
+    let view = state.view();
+    let (Some(list), Some(source)) = (view.list(), view.source(state)) else { return };
+    let marked = list.order.iter().filter(|(_, key)| list.marks.contains(key));
+    let mut subjects = marked.filter_map(|(row, _)| source.subject(*row));
+    if let (Some(left), Some(right)) = (subjects.next(), subjects.next()) {
+        drop(subjects);
+        let screen = Compare::new(&left, &right, state.size.0);
+        drop(source);
+        push(state, Screen::Compare(Box::new(screen)));
+    } else {
+        drop(subjects);
+        drop(source);
+        state.tell(Sign::Warn, "one of the two marked records is not listed any more");
+    }
+}
+
+/// Asks for the file that what is shown is saved in.
+fn save(state: &mut State) {
+    let name = state.view().crumb();
+    let safe = |c: char| if c.is_alphanumeric() || "._-".contains(c) { c } else { '-' };
+    let name: String = name.chars().map(safe).collect();
+    let prompt = Prompt::new("save as (.csv for CSV)", &format!("{name}.jsonl"), Purpose::Save);
+    state.overlays.push(Overlay::Prompt(prompt));
+}
+
+/// Saves what is shown of the list.
+pub fn saved(state: &State, path: &str, effects: &mut Vec<Effect>) {
+    let view = state.view();
+    if let (Some(list), Some(source)) = (view.list(), view.source(state)) {
+        effects.push(Effect::SaveList(Listing::of(list, &*source), path.into()));
     }
 }
 

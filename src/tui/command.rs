@@ -34,6 +34,8 @@ pub enum Scope {
     Records,
     /// One record.
     Inspector,
+    /// Two records.
+    Compare,
     /// A redrive plan.
     Plan,
     /// A run under way or over.
@@ -62,6 +64,7 @@ impl Scope {
         Self::Letters,
         Self::Records,
         Self::Inspector,
+        Self::Compare,
         Self::Plan,
         Self::Run,
         Self::Runs,
@@ -85,6 +88,7 @@ impl Scope {
             Self::Letters => "letters",
             Self::Records => "records",
             Self::Inspector => "one record",
+            Self::Compare => "two records",
             Self::Plan => "redrive plan",
             Self::Run => "redrive run",
             Self::Runs => "runs",
@@ -97,7 +101,7 @@ impl Scope {
     pub fn kind(self) -> Option<Self> {
         match self {
             Self::Global | Self::List | Self::Pager | Self::Welcome | Self::Run => None,
-            Self::Inspector => Some(Self::Pager),
+            Self::Inspector | Self::Compare => Some(Self::Pager),
             _ => Some(Self::List),
         }
     }

@@ -13,13 +13,14 @@ use super::screens::run::Job;
 use super::screens::{Failures, Inspector, Letters, PlanForm, Records, Run, Runs, Screen};
 use super::state::State;
 use super::theme::Sign;
-use super::widgets::pager::Direction;
+use super::widgets::pager::{Direction, Found};
 use crate::ask::{Answer, Request};
 use crate::filter::Selection;
 use crate::ledger::Disposition;
 use crate::letters::document::{FailuresRequest, LettersRequest};
 use crate::redrive::control::Control;
 use crate::redrive::document::{PlanRequest, RunRequest};
+use crate::text::units::count;
 use crate::text::{Fault, Timestamp};
 
 /// Does a command, where it is one of these.
@@ -57,6 +58,8 @@ pub fn command(state: &mut State, id: Id, effects: &mut Vec<Effect>) {
                 state.tell(Sign::Ok, text);
             }
         }
+        Id::ShowHeaders => with_records(state, Records::toggle_headers),
+        Id::Deltas => with_records(state, Records::toggle_deltas),
         Id::Query => {
             if let Screen::Records(records) = state.screen() {
                 let prompt = Prompt::new(
@@ -68,11 +71,15 @@ pub fn command(state: &mut State, id: Id, effects: &mut Vec<Effect>) {
             }
         }
         Id::Search => {
-            if let Screen::Inspector(inspector) = state.screen() {
-                let now = inspector.searched().unwrap_or_default().to_owned();
-                state.overlays.push(Overlay::Prompt(Prompt::new("search", &now, Purpose::Search)));
-            }
+            let now = match state.screen_mut() {
+                Screen::Inspector(inspector) => inspector.searched().map(str::to_owned),
+                screen => screen.view_mut().pager_mut().and_then(|pager| pager.searched().map(str::to_owned)),
+            };
+            let prompt = Prompt::new("search", &now.unwrap_or_default(), Purpose::Search);
+            state.overlays.push(Overlay::Prompt(prompt));
         }
+        Id::NextDifference => turn(state, 1),
+        Id::PreviousDifference => turn(state, -1),
         Id::SearchNext => find(state, Direction::Forward),
         Id::SearchPrevious => find(state, Direction::Backward),
         Id::NextSection => with_inspector(state, |inspector| inspector.turn(1)),
@@ -221,6 +228,12 @@ pub fn plan_for(topic: &Arc<str>) -> Screen {
     Screen::Plan(PlanForm::new(plan::request(topic, None, None)))
 }
 
+fn with_records(state: &mut State, change: impl FnOnce(&mut Records)) {
+    if let Screen::Records(records) = state.screen_mut() {
+        change(records);
+    }
+}
+
 fn with_inspector(state: &mut State, change: impl FnOnce(&mut Inspector)) {
     if let Screen::Inspector(inspector) = state.screen_mut() {
         change(inspector);
@@ -234,10 +247,24 @@ fn with_plan(state: &mut State, change: impl FnOnce(&mut PlanForm)) {
 }
 
 fn find(state: &mut State, direction: Direction) {
-    if let Screen::Inspector(inspector) = state.screen_mut()
-        && let Some(text) = inspector.find(direction)
-    {
+    let told = match state.screen_mut() {
+        Screen::Inspector(inspector) => inspector.find(direction),
+        screen => screen.view_mut().pager_mut().and_then(|pager| match pager.find(direction) {
+            Found::At(_) => None,
+            Found::NotUntil(line) => Some(format!("not up to line {}; n goes on", count(line as u64))),
+            Found::Nowhere => Some("no further place; / searches".to_owned()),
+        }),
+    };
+    if let Some(text) = told {
         state.tell(Sign::Warn, text);
+    }
+}
+
+fn turn(state: &mut State, by: isize) {
+    if let Screen::Compare(compare) = state.screen_mut()
+        && !compare.turn(by)
+    {
+        state.tell(Sign::Warn, "there is no further difference");
     }
 }
 
@@ -277,11 +304,25 @@ fn ask_for(state: &mut State, field: Field) {
 /// Takes what was typed in a prompt.
 pub fn typed(state: &mut State, purpose: Purpose, text: &str, effects: &mut Vec<Effect>) -> Stays {
     let now = state.now;
+    if purpose == Purpose::Save {
+        if !text.trim().is_empty() {
+            super::act::saved(state, text.trim(), effects);
+        }
+        return Stays::No;
+    }
     let told = match (purpose, state.screen_mut()) {
         (Purpose::Query, Screen::Records(records)) => records.set_query(text, now),
         (Purpose::Search, Screen::Inspector(inspector)) => {
             if let Some(told) = inspector.search(text) {
                 state.tell(Sign::Warn, told);
+            }
+            Ok(None)
+        }
+        (Purpose::Search, screen) => {
+            if let Some(pager) = screen.view_mut().pager_mut() {
+                pager.search(Some(text.to_owned()));
+                pager.scroll_to(0);
+                find(state, Direction::Forward);
             }
             Ok(None)
         }

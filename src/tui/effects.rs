@@ -25,6 +25,8 @@ const CLIPBOARD: usize = 75_000;
 pub enum Next {
     /// Going on, with a message where the effect has an answer at once.
     GoOn(Option<Message>),
+    /// Giving the terminal to the operator's pager, with this text.
+    Page(String),
     /// The end.
     End,
 }
@@ -76,6 +78,16 @@ impl Effects {
                 });
                 None
             }
+            Effect::SaveList(listing, path) => {
+                let mailbox = Arc::clone(&self.mailbox);
+                self.tasks.spawn_blocking(move || {
+                    let rows = crate::text::units::count(listing.rows() as u64);
+                    let said = listing.save(&path);
+                    mailbox.say(said.map(|()| format!("saved {rows} rows in {}", path.display())));
+                });
+                None
+            }
+            Effect::Page(text) => return Ok(Next::Page(text)),
             Effect::Decide(topic, decision) => {
                 self.decide(topic, decision);
                 None

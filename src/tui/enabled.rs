@@ -16,10 +16,22 @@ pub fn listed(state: &State) -> Result<(), String> {
     state.view().list().map(drop).ok_or_else(|| "this is no list".to_owned())
 }
 
-/// Dead letters can be redriven: there is one, and the broker can be written to.
+/// There is a dead letter to plan for; a plan writes nothing, so that a read-only profile allows it.
 pub fn plan(state: &State) -> Result<(), String> {
-    row(state)?;
-    state.read_only()
+    row(state)
+}
+
+/// There is a record under the cursor, or on the screen.
+pub fn subject(state: &State) -> Result<(), String> {
+    super::act::subject(state).map(drop).ok_or_else(|| "there is no record here".to_owned())
+}
+
+/// Two records are marked.
+pub fn two(state: &State) -> Result<(), String> {
+    match state.view().list() {
+        Some(list) if list.marks.len() == 2 => Ok(()),
+        _ => Err("mark the two records that are to be compared".to_owned()),
+    }
 }
 
 /// The plan that is shown can be run.

@@ -31,6 +31,15 @@ impl Hits {
         self.spots.push((Rect { x, y, width, height }, spot));
     }
 
+    /// The columns whose headings are seen.
+    pub fn headings(&self) -> Vec<usize> {
+        let column = |(_, spot): &(Rect, Spot)| match spot {
+            Spot::Heading(column) => Some(*column),
+            _ => None,
+        };
+        self.spots.iter().filter_map(column).collect()
+    }
+
     /// What lies at a cell; what was drawn last is on top.
     pub fn at(&self, x: u16, y: u16) -> Option<Spot> {
         let at = Position { x, y };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::hits::Hits;
 use super::keymap::Chord;
+use super::listing::Listing;
 use crate::ask::{Answer, Event, ExtraCommand, Request};
 use crate::config::keep::Decision;
 use crate::observe::snapshot::Snapshot;
@@ -72,6 +73,10 @@ pub enum Effect {
     Copy(String),
     /// Save a plan.
     Save(Arc<Plan>, PathBuf),
+    /// Save what is shown of a list.
+    SaveList(Listing, PathBuf),
+    /// Show a text in the operator's pager.
+    Page(String),
     /// Keep in the profile whether a topic is one of dead letters.
     Decide(Arc<str>, Decision),
     /// Draw everything anew.

@@ -12,6 +12,8 @@ mod enabled;
 pub mod hits;
 mod id;
 pub mod keymap;
+mod lend;
+pub mod listing;
 mod mailbox;
 pub mod message;
 pub mod moves;
@@ -164,6 +166,14 @@ async fn follow(
                     Ok(Next::GoOn(None)) => {}
                     Ok(Next::GoOn(Some(message))) => {
                         update::update(state, message);
+                    }
+                    Ok(Next::Page(text)) => {
+                        // Meanwhile the pager alone reads keys, and ctrl-c is meant for it.
+                        drop(input);
+                        let said = terminal.lend(|| lend::page(&text)).map_err(|e| broken(&e))?;
+                        signals.forget();
+                        input = EventStream::new();
+                        update::update(state, Message::Said(said));
                     }
                     Ok(Next::End) => return Ok(()),
                     Err(e) => return Err(broken(&e)),

@@ -1,8 +1,8 @@
 //! The table of all commands: keys, palette, help, footer, README and tests read it and nothing else.
 
 use super::command::Scope::{
-    Dlqs, Failures, Group, Groups, Inspector, Letters, List, Offsets, Overview, Pager, Plan, Records, Run,
-    Runs, Topic, Topics,
+    Compare, Dlqs, Failures, Group, Groups, Inspector, Letters, List, Offsets, Overview, Pager, Plan,
+    Records, Run, Runs, Topic, Topics,
 };
 use super::command::{Command, Id, Risk};
 use super::enabled;
@@ -97,12 +97,34 @@ pub const REGISTRY: &[Command] = &[
         .on(&[List, Pager])
         .keys(&["ctrl-f", "pgdn"]),
     c(Id::PageUp, "move.page-up", "page up", "Moves a page up.").on(&[List, Pager]).keys(&["ctrl-b", "pgup"]),
+    c(
+        Id::Left,
+        "move.left",
+        "left",
+        "Moves sideways: to columns on the left, or to the start of long lines.",
+    )
+    .on(&[List, Pager])
+    .keys(&["h", "left"]),
+    c(Id::Right, "move.right", "right", "Moves sideways: to columns on the right, or along long lines.")
+        .on(&[List, Pager])
+        .keys(&["l", "right"]),
+    c(Id::FullScreen, "view.full", "full screen", "Shows the list or the text alone, or everything again.")
+        .keys(&["zz"]),
     c(Id::Filter, "list.filter", "filter", "Filters as you type: text, /expression, !not, -f fuzzy.")
         .on(&[List])
         .keys(&["/"])
         .footer(7)
         .when(enabled::listed),
     c(Id::Mark, "list.mark", "mark", "Marks the row.").on(&[List]).keys(&["space"]).when(enabled::listed),
+    c(
+        Id::MarkRange,
+        "list.mark-range",
+        "mark range",
+        "Marks all rows that the cursor passes, until pressed again.",
+    )
+    .on(&[List])
+    .keys(&["v"])
+    .when(enabled::listed),
     c(Id::MarkAll, "list.mark-all", "mark all", "Marks all rows that pass the filter.")
         .on(&[List])
         .keys(&["*"])
@@ -111,6 +133,19 @@ pub const REGISTRY: &[Command] = &[
         .on(&[List])
         .keys(&["ctrl-\\"])
         .when(enabled::listed),
+    c(Id::Faults, "list.faults", "only faults", "Shows only rows with which something is wrong, or all.")
+        .on(&[Topics, Topic, Groups, Group, Dlqs, Failures, Letters, Runs])
+        .keys(&["zf"]),
+    c(
+        Id::SaveList,
+        "list.save",
+        "save",
+        "Saves the marked rows, or all that are shown, as JSON lines or CSV.",
+    )
+    .on(&[List])
+    .keys(&["ctrl-s"])
+    .risk(Risk::Local)
+    .when(enabled::listed),
     c(Id::Sort, "list.sort", "order by", "Orders by the next column.")
         .on(&[List])
         .keys(&["o"])
@@ -254,6 +289,21 @@ pub const REGISTRY: &[Command] = &[
         .keys(&["f", "F"])
         .footer(90)
         .cli("tail TOPIC --follow"),
+    c(Id::ShowHeaders, "records.headers", "headers", "Shows headers in a column, or hides them.")
+        .on(&[Records])
+        .keys(&["zh"]),
+    c(Id::Deltas, "records.deltas", "deltas", "Shows the time since the record before, or when it was.")
+        .on(&[Records])
+        .keys(&["zd"]),
+    c(Id::Page, "record.page", "pager", "Opens the whole record in $PAGER.")
+        .on(&[Letters, Records, Inspector])
+        .keys(&["e"])
+        .cli("get TOPIC 0 0")
+        .when(enabled::subject),
+    c(Id::Compare, "record.compare", "compare", "Shows what differs between the two marked records.")
+        .on(&[Letters, Records])
+        .keys(&["="])
+        .when(enabled::two),
     c(Id::Query, "records.query", "query", "Changes what is read: key=, from=, jq condition.")
         .on(&[Records])
         .keys(&["s"])
@@ -261,11 +311,26 @@ pub const REGISTRY: &[Command] = &[
         .cli("tail TOPIC --key K --from=-100"),
     c(Id::PagerPageDown, "pager.page-down", "page", "Moves a page down.").on(&[Pager]).keys(&["space"]),
     c(Id::PagerPageUp, "pager.page-up", "page back", "Moves a page up.").on(&[Pager]).keys(&["b"]),
+    c(
+        Id::Wrap,
+        "pager.wrap",
+        "wrap",
+        "Wraps long lines, or cuts them at the edge; h and l move along them then.",
+    )
+    .on(&[Pager])
+    .keys(&["zw"]),
     c(Id::Search, "pager.search", "search", "Searches in the text.").on(&[Pager]).keys(&["/"]).footer(60),
     c(Id::SearchNext, "pager.next", "next", "Goes to the next place found.").on(&[Pager]).keys(&["n"]),
     c(Id::SearchPrevious, "pager.previous", "previous", "Goes to the place found before.")
         .on(&[Pager])
         .keys(&["N"]),
+    c(Id::NextDifference, "compare.next", "next", "Goes to the next difference.")
+        .on(&[Compare])
+        .keys(&["]"])
+        .footer(90),
+    c(Id::PreviousDifference, "compare.previous", "previous", "Goes to the difference before.")
+        .on(&[Compare])
+        .keys(&["["]),
     c(Id::NextSection, "inspector.section", "section", "Goes to the next section.")
         .on(&[Inspector])
         .keys(&["tab"])

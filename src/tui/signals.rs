@@ -15,6 +15,7 @@ pub enum Signal {
 
 #[cfg(unix)]
 mod here {
+    use futures_util::FutureExt as _;
     use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 
     use super::{Signal, io};
@@ -38,6 +39,13 @@ mod here {
                 stop: signal(SignalKind::from_raw(libc::SIGTSTP))?,
                 go_on: signal(SignalKind::from_raw(libc::SIGCONT))?,
             })
+        }
+
+        /// Forgets what the keys of another program sent to this one too.
+        pub fn forget(&mut self) {
+            for signal in [&mut self.interrupt, &mut self.stop, &mut self.go_on] {
+                while signal.recv().now_or_never().is_some() {}
+            }
         }
 
         /// The next one.
@@ -65,6 +73,9 @@ mod here {
         pub fn new() -> io::Result<Self> {
             Ok(Self)
         }
+
+        /// Nothing is kept, so there is nothing to forget.
+        pub fn forget(&mut self) {}
 
         /// The next one.
         pub async fn next(&mut self) -> Signal {

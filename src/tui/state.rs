@@ -84,6 +84,10 @@ pub struct State {
     pub focused: bool,
     /// Whether the mouse is taken.
     pub mouse: bool,
+    /// Whether the list or the text has the screen for itself.
+    pub full: bool,
+    /// When the terminal got the focus.
+    pub focused_at: Option<Timestamp>,
     /// Where is what, as it was drawn last.
     pub hits: Hits,
     /// Frames drawn.
@@ -118,6 +122,8 @@ impl State {
             size: (80, 24),
             focused: true,
             mouse: false,
+            full: false,
+            focused_at: None,
             hits: Hits::default(),
             frames: 0,
             interrupted: None,

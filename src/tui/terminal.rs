@@ -99,6 +99,14 @@ impl Terminal {
         self.resume()
     }
 
+    /// Gives the terminal to another program, and takes it again afterwards.
+    pub fn lend<T>(&mut self, program: impl FnOnce() -> T) -> io::Result<T> {
+        give_back();
+        let said = program();
+        self.resume()?;
+        Ok(said)
+    }
+
     /// Takes the terminal again after it was given back.
     pub fn resume(&mut self) -> io::Result<()> {
         enter(self.mouse)?;

@@ -20,6 +20,9 @@ use crate::text::Fault;
 /// So many keys wait for the content of a screen at most.
 const AHEAD: usize = 16;
 
+/// A click so soon after the terminal got the focus, in milliseconds, is what gave it.
+const FOCUSING: i64 = 300;
+
 /// Lines that one turn of the wheel moves.
 const WHEEL: isize = 3;
 
@@ -35,7 +38,10 @@ pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
             state.size = (columns, lines);
             state.screens.iter_mut().for_each(|screen| screen.view_mut().resized(columns));
         }
-        Message::Focus(focused) => state.focused = focused,
+        Message::Focus(focused) => {
+            state.focused = focused;
+            state.focused_at = focused.then_some(state.now);
+        }
         Message::Snapshot(picture) => snapshot(state, picture),
         Message::Told(id, event) => told(state, id, event),
         Message::Dropped(id, records) => {
@@ -121,6 +127,10 @@ fn catch_up(state: &mut State, effects: &mut Vec<Effect>) {
 }
 
 fn click(state: &mut State, mouse: Mouse, x: u16, y: u16, effects: &mut Vec<Effect>) {
+    if mouse == Mouse::Click && state.focused_at.take().is_some_and(|at| state.now.since(at) < FOCUSING) {
+        // It was meant for the window.
+        return;
+    }
     let spot = state.hits.at(x, y);
     if let Some(overlay) = state.overlays.last_mut() {
         match (mouse, spot, overlay) {

@@ -13,6 +13,9 @@ use crate::observe::snapshot::Freshness;
 use crate::text::units;
 use crate::text::width::width;
 
+/// From so many columns on, a list has a preview beside it.
+pub const WIDE: u16 = 160;
+
 /// The smallest terminal that a screen fits into: columns and lines.
 pub const LEAST: (u16, u16) = (60, 16);
 
@@ -25,18 +28,39 @@ pub fn view(state: &State, buffer: &mut Buffer, hits: &mut Hits) {
         Pen::new(buffer, state.theme, area).put(0, 0, &text, Role::Text);
         return;
     }
-    header(state, &mut Pen::new(buffer, state.theme, Rect { height: 1, ..area }), hits);
-    let body = Rect { y: area.y + 1, height: area.height - 3, ..area };
-    state.view().draw(state, &mut Pen::new(buffer, state.theme, body), hits);
-    let notice_line = Rect { y: area.bottom() - 2, height: 1, ..area };
+    // The notice line stays in any case: prompts and errors are on it.
+    let frame = u16::from(!state.full);
+    let body = Rect { y: area.y + frame, height: area.height - 1 - 2 * frame, ..area };
+    if !state.full {
+        header(state, &mut Pen::new(buffer, state.theme, Rect { height: 1, ..area }), hits);
+    }
+    screen(state, &mut Pen::new(buffer, state.theme, body), hits);
+    let notice_line = Rect { y: body.bottom(), height: 1, ..area };
     notice(state, &mut Pen::new(buffer, state.theme, notice_line));
     let footer_line = Rect { y: area.bottom() - 1, height: 1, ..area };
-    footer(state, &mut Pen::new(buffer, state.theme, footer_line));
-    let over = Rect { height: area.height - 2, ..body };
+    if !state.full {
+        footer(state, &mut Pen::new(buffer, state.theme, footer_line));
+    }
+    let over = Rect { height: body.height + frame, ..body };
     for overlay in &state.overlays {
         overlay.draw(state, buffer, over, hits);
     }
     overlays::draw_which_key(state, buffer, body);
+}
+
+/// The screen; on a wide terminal, what the row under the cursor is about stands beside it.
+fn screen(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
+    let (wide, height) = (pen.width(), pen.height());
+    let left = wide / 20 * 11;
+    let beside =
+        wide >= WIDE && !state.full && state.view().preview(state, &mut pen.part(left + 2, 0, wide, height));
+    if !beside {
+        return state.view().draw(state, pen, hits);
+    }
+    for y in 0..height {
+        pen.put(left, y, "│", Role::Dim);
+    }
+    state.view().draw(state, &mut pen.part(0, 0, left, height), hits);
 }
 
 fn header(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
@@ -154,6 +178,9 @@ fn notice(state: &State, pen: &mut Pen<'_>) {
                 units::count(list.order.len() as u64),
                 units::count(list.total as u64)
             ));
+        }
+        if list.faults {
+            parts.push("only faults (zf)".to_owned());
         }
         if !list.marks.is_empty() {
             parts.push(format!("{} marked", units::count(list.marks.len() as u64)));

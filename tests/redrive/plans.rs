@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use redrive::ledger::Disposition;
 use redrive::redrive::document::{Into, PlanAnswer};
+use redrive::redrive::options::{Place, Which};
 
 use crate::world::{Dead, SOURCE, TARGET, World};
 
@@ -155,4 +156,118 @@ async fn groups_that_read_the_target_are_named() {
     assert_eq!(plan.preflight.groups_that_will_see_them, ["mailer".into()]);
     assert!(plan.preflight.warnings.iter().any(|w| w.contains("read_uncommitted")));
     assert_eq!(plan.guarantee, "exactly_once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn letters_go_into_the_retry_topic_of_their_group() {
+    let world = World::empty().await;
+    let letter = |group| Dead { group: Some(group), ..Dead::new(0, "a", (0, 1)) };
+    world.bury(&[letter("email"), letter("billing"), Dead::new(0, "b", (0, 2))]).await;
+    let mut request = World::request();
+    request.into = Into::Retry;
+    let refused = world.plan_with(request.clone()).await.unwrap();
+    assert_eq!(refused.preflight.refusals[0].rule, "target_missing");
+    world.create("orders-email-retry", 1, &[]).await;
+    world.create("orders-retry-0", 1, &[]).await;
+    let plan = world.plan_with(request).await.unwrap();
+    let to: Vec<(&str, u64)> = plan.preflight.by_origin.iter().map(|t| (&*t.name, t.count)).collect();
+    assert_eq!(to, [("orders-retry-0", 2), ("orders-email-retry", 1)]);
+    assert_eq!(world.run(&plan.plan).await.unwrap().redriven, 3);
+    assert_eq!(world.read("orders-email-retry").await.len(), 1);
+}
+
+/// Three records on the target, and letters of them: one as it was, one written anew, one that lost its key.
+async fn altered() -> World {
+    let world = World::empty().await;
+    for value in ["{\"a\": 1}", "{\"a\": 2}", "{\"a\": 3}"] {
+        world
+            .produce(redrive::broker::Write {
+                topic: TARGET.into(),
+                partition: Some(0),
+                key: Some("k".into()),
+                value: Some(value.into()),
+                headers: redrive::event::Headers::default(),
+                timestamp: None,
+            })
+            .await;
+    }
+    let letter =
+        |offset, value: &'static str| Dead { value: Some(value.into()), ..Dead::new(0, "k", (0, offset)) };
+    let keyless = Dead { key: None, ..letter(2, "{\"a\": 3}") };
+    world.bury(&[letter(0, "{\"a\": 1}"), letter(1, "{\"a\":2}"), keyless]).await;
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn letters_are_compared_with_their_origins_and_a_dropped_key_is_taken_from_there() {
+    let world = altered().await;
+    let plan = world.plan().await;
+    let differ = plan.preflight.differ_from_origin;
+    assert_eq!((differ.checked, differ.of, differ.complete), (3, 3, true));
+    // Spring's trace header is on the letters alone.
+    assert_eq!((differ.key, differ.value, differ.headers), (1, 1, 3));
+    assert!(plan.plan.header.options.fill_keys);
+    assert_eq!(world.run(&plan.plan).await.unwrap().redriven, 3);
+    let sent = world.read(TARGET).await.split_off(3);
+    assert!(sent.iter().all(|r| r.key.as_deref() == Some(b"k")));
+    assert_eq!(sent[1].value.as_deref(), Some(&b"{\"a\":2}"[..]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_origins_bytes_are_sent_or_refused_when_they_are_gone() {
+    let world = altered().await;
+    let mut request = World::request();
+    request.options.bytes = Which::Origin;
+    let plan = world.plan_with(request.clone()).await.unwrap();
+    assert_eq!(plan.preflight.selected, 3);
+    let broker = world.broker();
+    let trim = async |before| {
+        let before = [(redrive::broker::Shard::new(TARGET, 0), before)];
+        broker.writer().unwrap().delete_before(&before).await.unwrap();
+    };
+    trim(1).await;
+    let fewer = world.plan_with(request).await.unwrap();
+    assert_eq!((fewer.preflight.selected, fewer.preflight.refusals[0].rule), (2, "pointer"));
+    // The first plan, of which one origin is gone since: nothing is sent in its place.
+    let run = world.run(&plan.plan).await.unwrap();
+    assert_eq!((run.redriven, run.expired), (2, 1));
+    let sent = world.read(TARGET).await.split_off(2);
+    assert_eq!(sent[0].value.as_deref(), Some(&b"{\"a\": 2}"[..]));
+    assert!(sent[0].headers.iter().all(|(name, _)| name.starts_with(b"redrive-")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_origin_topic_that_was_made_again_is_not_taken_from() {
+    let world = altered().await;
+    world.create("elsewhere", 1, &[]).await;
+    let mut request = World::request();
+    request.options.bytes = Which::Origin;
+    request.into = Into::Topic("elsewhere".to_owned());
+    let plan = world.plan_with(request).await.unwrap();
+    world.delete(TARGET).await;
+    world.create(TARGET, 3, &[]).await;
+    assert_eq!(world.run(&plan.plan).await.unwrap_err().code, "target_changed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn timestamps_that_the_target_refuses_and_partitions_by_word() {
+    let world = World::empty().await;
+    world.create("strict", 3, &[("message.timestamp.before.max.ms", "1000")]).await;
+    world.bury(&[Dead::new(0, "a", (1, 1)), Dead::new(0, "a", (2, 2))]).await;
+    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    let mut request = World::request();
+    request.into = Into::Topic("strict".to_owned());
+    request.options.keep_timestamps = true;
+    let plan = world.plan_with(request.clone()).await.unwrap();
+    assert_eq!((plan.preflight.refusals[0].rule, plan.preflight.refusals[0].count), ("timestamp", 2));
+    let mut request = World::request();
+    request.options.place = Some(Place::Original);
+    let plan = world.plan_with(request.clone()).await.unwrap();
+    let places = |plan: &redrive::redrive::plan::Plan| -> Vec<i32> {
+        plan.letters.iter().map(|l| l.target_partition).collect()
+    };
+    assert_eq!(places(&plan.plan), [1, 2]);
+    request.options.place = Some(Place::Rehash);
+    let hashed = redrive::event::murmur2::partition(b"a", 3).unwrap();
+    assert_eq!(places(&world.plan_with(request).await.unwrap().plan), [hashed, hashed]);
 }

@@ -6,9 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use redrive::ask::{Answer, Desk, Event, Request};
 use redrive::broker::memory::MemoryBroker;
-use redrive::broker::{
-    Broker, Commit, Isolation, Name, NewTopic, ReadPlan, SessionKind, Shard, Span, Until, Write,
-};
+use redrive::broker::{Broker, Commit, Name, NewTopic, ReadPlan, SessionKind, Shard, Span, Until, Write};
 use redrive::config::profile::Profile;
 use redrive::context::{Cx, Operator, Silent};
 use redrive::event::{Headers, Record};
@@ -171,6 +169,8 @@ impl World {
             only: None,
             into: Into::Origin,
             options: Options::default(),
+            compare_all: false,
+            check_budget_ms: 30_000,
             save: None,
         }
     }
@@ -244,7 +244,7 @@ impl World {
             from: 0,
             until: Until::End,
         });
-        let plan = ReadPlan { spans: spans.collect(), isolation: Isolation::ReadCommitted, budget: 8 << 20 };
+        let plan = ReadPlan::new(spans.collect());
         let mut batches = broker.reader().open(plan, CancellationToken::new()).await.unwrap();
         let mut out = Vec::new();
         while let Some(batch) = batches.next().await.unwrap() {

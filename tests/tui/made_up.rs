@@ -435,6 +435,7 @@ pub fn plan(records: u64) -> PlanAnswer {
         cluster_id: "demo".into(),
         source: topic("payments-dlt"),
         target: PlannedTarget { into: Into::Origin, topics: vec![topic("payments")] },
+        origins: Vec::new(),
         options: Options { rate: Some(200), ..Options::default() },
         operator: "oncall@desk".to_owned(),
         created_ms: NOW.0,

@@ -10,3 +10,4 @@ mod made_up;
 mod offsets;
 mod registry;
 mod screens;
+mod toggles;

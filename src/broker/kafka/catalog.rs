@@ -13,8 +13,8 @@ use super::client::DEADLINE;
 use super::request::{Ask, Part, Refusal, Told, TopicSheet};
 use super::{Ports, errors};
 use crate::broker::{
-    Bounds, BrokerError, Catalog, Cluster, ConfigEntry, Each, ErrorKind, Fut, Isolation, Name, PartitionInfo,
-    Shard, TopicConfig, TopicId, TopicInfo,
+    Allowed, Bounds, BrokerError, Catalog, Cluster, ConfigEntry, Each, ErrorKind, Fut, Isolation, Name,
+    PartitionInfo, Shard, TopicConfig, TopicId, TopicInfo,
 };
 use crate::text::Timestamp;
 
@@ -289,6 +289,28 @@ impl Catalog for Ports {
                 }
             };
             Ok(topics.iter().map(id).collect())
+        })
+    }
+
+    fn allowed<'a>(&'a self, topics: &'a [Name]) -> Fut<'a, Each<Option<Allowed>>> {
+        Box::pin(async move {
+            let what = "read rights";
+            let names = c_names(topics);
+            if names.is_empty() {
+                return Ok(Vec::new());
+            }
+            let Told::Topics(sheets) = self.link.ask_one(what, Ask::Allowed(names)).await? else {
+                return Err(odd(what));
+            };
+            let of = |name: &Name| {
+                let sheet = sheets.iter().find(|sheet| *sheet.name == **name);
+                let sheet = sheet.ok_or_else(|| absent(name, what))?;
+                match &sheet.refusal {
+                    Some(refusal) => Err(missing(name, what.to_owned(), refusal)),
+                    None => Ok(sheet.allowed.map(|(read, write)| Allowed { read, write })),
+                }
+            };
+            Ok(topics.iter().map(of).collect())
         })
     }
 

@@ -13,12 +13,17 @@ use crate::event::{Headers, Position, Record};
 const CHUNK: usize = 64 << 10;
 
 /// Copies records.
-#[derive(Default)]
 pub(super) struct Copier {
     chunk: BytesMut,
+    /// Whether headers are copied.
+    headers: bool,
 }
 
 impl Copier {
+    pub(super) fn new(headers: bool) -> Self {
+        Self { chunk: BytesMut::new(), headers }
+    }
+
     fn bytes(&mut self, bytes: &[u8]) -> Bytes {
         if bytes.is_empty() {
             return Bytes::new();
@@ -36,10 +41,12 @@ impl Copier {
     /// The record that `message` holds.
     pub(super) fn record(&mut self, topic: &Name, message: Look<'_>) -> Record {
         let mut headers = Headers::default();
-        message.headers(|name, value| {
-            let name = self.bytes(name);
-            headers.0.push((name, value.map(|value| self.bytes(value))));
-        });
+        if self.headers {
+            message.headers(|name, value| {
+                let name = self.bytes(name);
+                headers.0.push((name, value.map(|value| self.bytes(value))));
+            });
+        }
         Record {
             at: Position::new(topic.clone(), message.partition(), message.offset()),
             time: message.time(),

@@ -69,7 +69,7 @@ async fn blocking<T: Send + 'static>(
 
 fn take(consumer: &BaseConsumer<Context>, what: &str, wait: Duration) -> Result<Vec<Record>, BrokerError> {
     let mut records: Vec<Record> = Vec::new();
-    let mut copier = Copier::default();
+    let mut copier = Copier::new(true);
     let mut bytes = 0;
     let mut topic: Name = "".into();
     let mut wait = wait;

@@ -18,7 +18,7 @@ use super::ffi::{Inbox, Look};
 use super::pipe::Pipe;
 use super::reader::{Reading, Remedy, WAIT, assign, remedy};
 use super::request::{Ask, Refusal, Told, TopicSheet};
-use crate::broker::{Batch, Bounds, BrokerError, Isolation, Name, ReadPlan, Shard, Until};
+use crate::broker::{Batch, Bounds, BrokerError, Isolation, Name, ReadPlan, Shard, Sieve, Sifted, Until};
 
 /// Bytes and records of one batch.
 const BATCH_BYTES: usize = 1 << 20;
@@ -43,9 +43,12 @@ pub(super) struct ReadLoop {
     /// The place of the last record: the next one is mostly of the same partition.
     last: usize,
     copier: Copier,
+    sieve: Option<Arc<dyn Sieve>>,
     batch: Batch,
     bytes: usize,
     chunk: usize,
+    /// Records that the next batch will have room for at once.
+    room: usize,
     /// Mean size of a record, for how many are taken at once.
     mean: usize,
     /// Readings that moved since the last batch.
@@ -76,10 +79,12 @@ impl ReadLoop {
             readings,
             places,
             last: 0,
-            copier: Copier::default(),
+            copier: Copier::new(plan.headers),
+            sieve: plan.sieve.clone(),
             batch: Batch::default(),
             bytes: 0,
             chunk: (plan.budget / 4).clamp(1, BATCH_BYTES),
+            room: 0,
             mean: 4_096,
             moved: Vec::new(),
             checked,
@@ -105,6 +110,7 @@ impl ReadLoop {
             let most = (self.chunk / self.mean).clamp(1, BATCH_RECORDS);
             let messages = inbox.take(most, WAIT);
             let drained = messages.len() < most;
+            self.room = messages.len();
             let mut refused = self.check();
             let mut finished = Vec::new();
             for message in &messages {
@@ -155,11 +161,19 @@ impl ReadLoop {
                 reading.position = end;
             }
         } else {
-            let record = self.copier.record(&reading.shard.topic, message);
-            let size = record.size();
+            let size = message.payload();
             self.mean = (self.mean * 15 + size + 64) / 16;
-            self.bytes += size;
-            self.batch.records.push(record);
+            match self.sieve.as_ref().map_or(Sifted::Keep, |sieve| sieve.sift(&message)) {
+                Sifted::Keep => {
+                    if self.batch.records.capacity() == 0 {
+                        self.batch.records.reserve(self.room);
+                    }
+                    let record = self.copier.record(&reading.shard.topic, message);
+                    self.bytes += record.size();
+                    self.batch.records.push(record);
+                }
+                how => self.batch.left.add(size, how),
+            }
             reading.position = offset + 1;
             reading.caught_up = false;
         }

@@ -59,6 +59,8 @@ impl Refusal {
 pub(super) enum Ask {
     Cluster,
     Topics(Vec<CString>),
+    /// The same, and what the user may do with them.
+    Allowed(Vec<CString>),
     Configs(Vec<CString>),
     /// The offset of each partition is what is asked for: a time, or -1 for the end, -2 for the beginning.
     Offsets(TopicPartitionList, rd_kafka_IsolationLevel_t),
@@ -115,6 +117,8 @@ pub(super) struct TopicSheet {
     pub(super) internal: bool,
     pub(super) refusal: Option<Refusal>,
     pub(super) partitions: Vec<PartitionSheet>,
+    /// Whether the user may read and write it; `None` where that was not asked.
+    pub(super) allowed: Option<(bool, bool)>,
 }
 
 /// What is known of a partition.

@@ -14,7 +14,8 @@ use super::fault::Op;
 use super::log::Room;
 use super::state::{State, check_name};
 use crate::broker::{
-    Batch, Batches, BrokerError, ErrorKind, Fut, Isolation, Notice, ReadPlan, Reader, Shard, Span, Until,
+    Batch, Batches, BrokerError, ErrorKind, Fut, Isolation, Notice, ReadPlan, Reader, Shard, Sieve, Sifted,
+    Span, Until,
 };
 
 /// Most bytes and records of one batch: enough to be efficient, little enough to hold the lock shortly.
@@ -39,6 +40,7 @@ struct MemoryBatches {
     cancel: CancellationToken,
     isolation: Isolation,
     budget: usize,
+    sieve: Option<Arc<dyn Sieve>>,
     readings: Vec<Reading>,
     /// Where the next batch begins, so that no partition starves.
     turn: usize,
@@ -66,6 +68,7 @@ impl Reader for Link {
                 cancel,
                 isolation: plan.isolation,
                 budget: plan.budget,
+                sieve: plan.sieve,
                 readings: plan.spans.into_iter().map(reading).collect(),
                 turn: 0,
             }) as Box<dyn Batches>)
@@ -89,7 +92,10 @@ impl Batches for MemoryBatches {
                     let state = shared.look();
                     (self.gather(&state), state.open_transactions > 0)
                 };
-                if let Some(batch) = batch {
+                if let Some(mut batch) = batch {
+                    if let Some(sieve) = &self.sieve {
+                        sift(&mut batch, &**sieve);
+                    }
                     return Ok(Some(batch));
                 }
                 if self.readings.iter().all(|r| r.done) {
@@ -106,6 +112,17 @@ impl Batches for MemoryBatches {
             }
         })
     }
+}
+
+fn sift(batch: &mut Batch, sieve: &dyn Sieve) {
+    let left = &mut batch.left;
+    batch.records.retain(|record| match sieve.sift(record) {
+        Sifted::Keep => true,
+        how => {
+            left.add(record.payload(), how);
+            false
+        }
+    });
 }
 
 impl MemoryBatches {

@@ -144,6 +144,7 @@ fn plan(records: u64) -> PlanAnswer {
         cluster_id: "c".into(),
         source: topic("payments-dlt"),
         target: PlannedTarget { into: Into::Origin, topics: vec![topic("payments")] },
+        origins: Vec::new(),
         options: crate::redrive::options::Options::default(),
         operator: "oncall".into(),
         created_ms: NOW.0,

@@ -15,6 +15,8 @@ pub enum Purpose {
     Query,
     /// What is searched in a long text.
     Search,
+    /// The file that what is shown is saved in.
+    Save,
     /// A part of a redrive plan.
     Plan(Field),
     /// A part of moving a group's offsets.

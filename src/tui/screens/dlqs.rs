@@ -103,6 +103,10 @@ impl Source for Rows<'_> {
         }
     }
 
+    fn fault(&self, row: usize) -> Option<bool> {
+        self.rows.get(row).map(|dlq| dlq.pending != Some(0) || dlq.error.is_some())
+    }
+
     fn text(&self, row: usize) -> String {
         self.rows.get(row).map(|dlq| dlq.topic.to_string()).unwrap_or_default()
     }
@@ -151,6 +155,13 @@ impl View for Dlqs {
 
     fn list_mut(&mut self) -> Option<&mut List> {
         Some(&mut self.list)
+    }
+
+    fn preview(&self, state: &State, pen: &mut Pen<'_>) -> bool {
+        let dlq = self.list.row().and_then(|row| state.picture.dead_letters.get(row));
+        let Some(dlq) = dlq.filter(|_| !self.described) else { return false };
+        describe(state, dlq, pen);
+        true
     }
 
     fn source<'s>(&'s self, state: &'s State) -> Option<Box<dyn Source + 's>> {

@@ -11,12 +11,13 @@ use crate::dlq::groups::FailureRow;
 use crate::letters::document::{FailuresAnswer, FailuresRequest};
 use crate::observe::snapshot::Snapshot;
 use crate::text::units::{self, count, or_dash};
-use crate::text::{Fault, Timestamp, width};
+use crate::text::{Fault, Safe, Timestamp, width};
 use crate::tui::command::Scope;
 use crate::tui::hits::Hits;
 use crate::tui::message::RequestId;
 use crate::tui::state::State;
 use crate::tui::theme::{Role, Sign};
+use crate::tui::widgets::line::wrap;
 use crate::tui::widgets::list::{Cell, Column, List, Source};
 use crate::tui::widgets::{Pen, spark, table};
 
@@ -116,6 +117,10 @@ impl Source for Rows<'_> {
         }
     }
 
+    fn fault(&self, row: usize) -> Option<bool> {
+        self.rows.get(row).map(|failure| failure.pending != Some(0))
+    }
+
     fn text(&self, row: usize) -> String {
         let Some(row) = self.rows.get(row) else { return String::new() };
         let parts = [&row.error_class, &row.root_cause_class, &row.frame, &row.message, &row.group];
@@ -189,6 +194,33 @@ impl View for Failures {
 
     fn list_mut(&mut self) -> Option<&mut List> {
         Some(&mut self.list)
+    }
+
+    fn preview(&self, state: &State, pen: &mut Pen<'_>) -> bool {
+        let Some(row) = self.current() else { return false };
+        let known = |text: &Option<Arc<str>>| text.as_deref().unwrap_or(units::DASH).to_owned();
+        let time = |at: Option<Timestamp>| or_dash(at, |at| state.times.full(at));
+        let facts = [
+            ("root cause", known(&row.root_cause_class)),
+            ("thrown", known(&row.error_class)),
+            ("at", known(&row.frame)),
+            ("group", known(&row.group)),
+            ("origin", known(&row.origin_topic)),
+            ("letters", format!("{}, of which {} pending", count(row.count), or_dash(row.pending, count))),
+            ("first", time(row.first_timestamp)),
+            ("last", time(row.last_timestamp)),
+            ("failure", row.id.to_string()),
+        ];
+        for (y, (name, text)) in (0..).zip(&facts) {
+            pen.put(1, y, name, Role::Key);
+            pen.put(12, y, text, Role::Text);
+        }
+        let cells = usize::from(pen.width().saturating_sub(2));
+        let message = Safe::new(row.message.as_deref().unwrap_or_default());
+        for (y, line) in (10..).zip(wrap(message.as_str(), cells, 8)) {
+            pen.put(1, y, &line, Role::Dim);
+        }
+        true
     }
 
     fn source<'s>(&'s self, state: &'s State) -> Option<Box<dyn Source + 's>> {

@@ -15,7 +15,7 @@ use super::topic::tabs;
 use super::{View, empty, figure, order, words};
 use crate::ask::Interest;
 use crate::event::Position;
-use crate::observe::snapshot::{GroupPartitionRow, GroupRow, MemberRow, Snapshot};
+use crate::observe::snapshot::{GroupPartitionRow, GroupRow, MemberRow, Snapshot, Status};
 use crate::text::units;
 
 /// Which of the two is seen.
@@ -84,6 +84,10 @@ impl Source for Partitions<'_> {
             7 => words(part.client_id.as_deref()),
             _ => words(part.host.as_deref()),
         }
+    }
+
+    fn fault(&self, row: usize) -> Option<bool> {
+        self.0.get(row).map(|part| part.status > Status::Ok || part.lost > 0)
     }
 
     fn text(&self, row: usize) -> String {

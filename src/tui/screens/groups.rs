@@ -104,6 +104,10 @@ impl Source for Rows<'_> {
         }
     }
 
+    fn fault(&self, row: usize) -> Option<bool> {
+        self.0.get(row).map(|group| group.status > Status::Ok || group.unknown_reason.is_some())
+    }
+
     fn text(&self, row: usize) -> String {
         let Some(group) = self.0.get(row) else { return String::new() };
         format!("{} {}", group.group, status(group.status).text)
@@ -171,6 +175,14 @@ impl View for Groups {
 
     fn list_mut(&mut self) -> Option<&mut List> {
         Some(&mut self.list)
+    }
+
+    fn preview(&self, state: &State, pen: &mut Pen<'_>) -> bool {
+        let Some(name) = self.selected() else { return false };
+        let mut group = super::Group::new(name, super::group::Pane::Partitions);
+        group.refresh(&state.picture);
+        group.draw(state, pen, &mut Hits::default());
+        true
     }
 
     fn source<'s>(&'s self, _: &'s State) -> Option<Box<dyn Source + 's>> {

@@ -152,6 +152,7 @@ impl Inspector {
         if let Some(pagers) = &mut self.pagers {
             pagers.key.resize(cells.saturating_sub(4));
             pagers.value.resize(cells.saturating_sub(4));
+            pagers.headers.resize(cells.saturating_sub(4));
         }
         self.failure_again();
     }
@@ -266,8 +267,14 @@ impl Inspector {
         let (key, value) = subject.payload();
         let cells = self.cells.saturating_sub(4);
         let page = |bytes: Option<Bytes>| Pager::payload(bytes.unwrap_or_default(), cells);
-        let headers = Pager::lines(failure::headers(subject.record()));
-        self.pagers = Some(Pagers { key: page(key), value: page(value), headers, failure: None });
+        let headers = Pager::lines(failure::headers(subject.record()), cells);
+        let before = self.pagers.take().map(|pagers| (pagers.value.wrap(), pagers.headers.wrap()));
+        let mut pagers = Pagers { key: page(key), value: page(value), headers, failure: None };
+        if let Some((value, headers)) = before {
+            pagers.value.set_wrap(value);
+            pagers.headers.set_wrap(headers);
+        }
+        self.pagers = Some(pagers);
         self.failure_again();
         let search = self.search.clone();
         if let Some(pagers) = &mut self.pagers {
@@ -282,9 +289,9 @@ impl Inspector {
             }
             _ => None,
         };
-        let search = self.search.clone();
+        let (search, cells) = (self.search.clone(), self.cells.saturating_sub(4));
         if let Some(pagers) = &mut self.pagers {
-            pagers.failure = lines.map(Pager::lines);
+            pagers.failure = lines.map(|lines| Pager::lines(lines, cells));
             if let Some(failure) = &mut pagers.failure {
                 failure.search(search);
             }
@@ -374,13 +381,8 @@ impl Screen for Inspector {
         format!("{} {} of {}", self.among.of, count(self.among.at as u64 + 1), count(all))
     }
 
-    fn scroll(&mut self, by: isize, page: usize) {
-        let Some(pager) = self.pager() else { return };
-        match by {
-            isize::MIN => pager.scroll_to(0),
-            isize::MAX => pager.scroll_to_end(u16::try_from(page).unwrap_or(u16::MAX)),
-            by => pager.scroll(by),
-        }
+    fn pager_mut(&mut self) -> Option<&mut Pager> {
+        self.pager()
     }
 
     fn resized(&mut self, columns: u16) {
@@ -465,12 +467,19 @@ impl Screen for Inspector {
             }
             Page::Origin => {
                 if let Subject::Letter(row) = subject {
-                    let lines = Pager::lines(failure::origins(row, &look));
+                    let lines = Pager::lines(failure::origins(row, &look), 0);
                     section(&mut body, &[Span::dim("origin")], &lines, hits);
                 }
             }
         }
     }
+}
+
+/// Draws a record or letter beside its list, as its first page shows it.
+pub(super) fn peek(subject: &Subject, state: &State, pen: &mut Pen<'_>) {
+    let list = vec![subject.clone()];
+    let inspector = Inspector::new(Among { of: "", list, at: 0 }, pen.width());
+    inspector.draw(state, pen, &mut Hits::default());
 }
 
 /// The event inside the record, where a convention is recognised.

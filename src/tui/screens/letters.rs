@@ -140,6 +140,11 @@ impl Source for Rows<'_> {
         }
     }
 
+    fn fault(&self, row: usize) -> Option<bool> {
+        let open = |state| matches!(state, Disposition::Pending | Disposition::Parked);
+        self.rows.get(row).map(|row| row.state.is_none_or(open))
+    }
+
     fn subject(&self, row: usize) -> Option<Subject> {
         self.rows.get(row).cloned().map(Subject::Letter)
     }
@@ -207,6 +212,12 @@ impl View for Letters {
 
     fn list_mut(&mut self) -> Option<&mut List> {
         Some(&mut self.list)
+    }
+
+    fn preview(&self, state: &State, pen: &mut Pen<'_>) -> bool {
+        let Some(row) = self.current() else { return false };
+        super::inspector::peek(&Subject::Letter(row.clone()), state, pen);
+        true
     }
 
     fn source<'s>(&'s self, state: &'s State) -> Option<Box<dyn Source + 's>> {

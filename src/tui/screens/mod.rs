@@ -1,6 +1,7 @@
 //! The screens: each has a state, what it asks for, and a drawing.
 
 mod asking;
+mod compare;
 mod dlqs;
 mod failure;
 mod failures;
@@ -24,6 +25,7 @@ mod welcome;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+pub use compare::Compare;
 pub use dlqs::Dlqs;
 pub use failures::{Failures, title as failure_title};
 pub use group::Group;
@@ -46,6 +48,7 @@ use super::message::RequestId;
 use super::state::State;
 use super::theme::Role;
 use super::widgets::list::{Cell, Source};
+use super::widgets::pager::Pager;
 use super::widgets::{List, Pen};
 use crate::ask::{Answer, Event, Interest, Request};
 use crate::observe::snapshot::{Freshness, Snapshot};
@@ -84,8 +87,19 @@ pub trait View {
     fn preview(&self, _state: &State, _pen: &mut Pen<'_>) -> bool {
         false
     }
+    /// The long text that keys move in.
+    fn pager_mut(&mut self) -> Option<&mut Pager> {
+        None
+    }
     /// Moves by so many lines where it has no list; `isize::MIN` and `isize::MAX` are the first and the last.
-    fn scroll(&mut self, _by: isize, _page: usize) {}
+    fn scroll(&mut self, by: isize, page: usize) {
+        let Some(pager) = self.pager_mut() else { return };
+        match by {
+            isize::MIN => pager.scroll_to(0),
+            isize::MAX => pager.scroll_to_end(u16::try_from(page).unwrap_or(u16::MAX)),
+            by => pager.scroll(by),
+        }
+    }
     /// Fits what was laid out into so many columns.
     fn resized(&mut self, _columns: u16) {}
     /// Orders its list anew after a new picture, another filter or another order.
@@ -129,6 +143,7 @@ pub enum Screen {
     Letters(Letters),
     Records(Records),
     Inspector(Box<Inspector>),
+    Compare(Box<Compare>),
     Plan(PlanForm),
     Run(Run),
     Runs(Runs),
@@ -150,6 +165,7 @@ impl Screen {
             Self::Letters(screen) => screen,
             Self::Records(screen) => screen,
             Self::Inspector(screen) => &**screen,
+            Self::Compare(screen) => &**screen,
             Self::Plan(screen) => screen,
             Self::Run(screen) => screen,
             Self::Runs(screen) => screen,
@@ -171,6 +187,7 @@ impl Screen {
             Self::Letters(screen) => screen,
             Self::Records(screen) => screen,
             Self::Inspector(screen) => &mut **screen,
+            Self::Compare(screen) => &mut **screen,
             Self::Plan(screen) => screen,
             Self::Run(screen) => screen,
             Self::Runs(screen) => screen,

@@ -48,6 +48,8 @@ pub fn request(topic: &Arc<str>, failure: Option<Arc<str>>, only: Option<Vec<(i3
         into: Into::Origin,
         // A first look at what becomes of few, and then the operator's word.
         options: Options { canary: Some(CANARY), canary_then: CanaryThen::Ask, ..Options::default() },
+        compare_all: false,
+        check_budget_ms: 30_000,
         save: None,
     }
 }
@@ -170,6 +172,10 @@ impl PlanForm {
         };
         let into = match (&request.into, &self.answer) {
             (Into::Topic(topic), _) => topic.clone(),
+            (Into::Retry, Some(plan)) if !plan.targets.is_empty() => {
+                format!("retry topic of each: {}", plan.targets.join(", "))
+            }
+            (Into::Retry, _) => "retry topic of each".to_owned(),
             (Into::Origin, Some(plan)) if !plan.targets.is_empty() => {
                 format!("origin of each: {}", plan.targets.join(", "))
             }

@@ -55,9 +55,10 @@ pub fn question(request: &PlanRequest, field: Field) -> Option<(&'static str, St
         Field::Into => {
             let now = match &request.into {
                 Into::Origin => "origin",
+                Into::Retry => "retry",
                 Into::Topic(topic) => topic,
             };
-            ("into: a topic, or origin", now.to_owned())
+            ("into: a topic, origin or retry", now.to_owned())
         }
         Field::Rate => {
             let now = request.options.rate.map_or_else(String::new, |rate| rate.to_string());
@@ -89,6 +90,7 @@ pub fn change(request: &mut PlanRequest, field: Field, text: &str) -> Result<(),
     let words = || text.split([' ', ',']).filter(|w| !w.is_empty()).map(str::to_owned).collect();
     match field {
         Field::Into if text.is_empty() || text == "origin" => request.into = Into::Origin,
+        Field::Into if text == "retry" => request.into = Into::Retry,
         Field::Into => request.into = Into::Topic(text.strip_prefix("topic:").unwrap_or(text).to_owned()),
         Field::Rate if text.is_empty() => request.options.rate = None,
         Field::Rate => match text.parse::<u32>() {
@@ -120,8 +122,10 @@ pub fn command(request: &PlanRequest) -> String {
         let places: Vec<_> = only.iter().map(|(partition, offset)| format!("{partition}:{offset}")).collect();
         option("--only", &places.join(","));
     }
-    if let Into::Topic(topic) = &request.into {
-        option("--into", &format!("topic:{topic}"));
+    match &request.into {
+        Into::Origin => {}
+        Into::Retry => option("--into", "retry"),
+        Into::Topic(topic) => option("--into", &format!("topic:{topic}")),
     }
     if let Some(rate) = request.options.rate {
         option("--rate", &rate.to_string());

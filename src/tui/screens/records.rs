@@ -19,7 +19,7 @@ use crate::ask::{Answer, Event, Request};
 use crate::event::{Record, envelope};
 use crate::filter::{Edge, Selection};
 use crate::observe::snapshot::Snapshot;
-use crate::records::document::{TailAnswer, TailRequest};
+use crate::records::document::{TailAnswer, TailRequest, Wanted};
 use crate::text::units::{self, DASH, count};
 use crate::text::{Fault, Safe, Timestamp};
 use crate::tui::command::Scope;
@@ -72,13 +72,13 @@ impl Records {
     /// The latest records of a topic.
     pub fn latest(topic: &str) -> Self {
         let selection = Selection { from: Some(Edge::Last(LATEST)), ..Selection::default() };
-        Self::new(TailRequest { topics: vec![topic.into()], selection, follow: false })
+        Self::new(TailRequest { topics: vec![topic.into()], selection, follow: false, wanted: Wanted::Whole })
     }
 
     /// New records of a topic as they come.
     pub fn following(topic: &str) -> Self {
         let selection = Selection { from: Some(Edge::Last(10)), ..Selection::default() };
-        Self::new(TailRequest { topics: vec![topic.into()], selection, follow: true })
+        Self::new(TailRequest { topics: vec![topic.into()], selection, follow: true, wanted: Wanted::Whole })
     }
 
     /// The records that fit a request.
@@ -431,6 +431,12 @@ impl View for Records {
 
     fn list_mut(&mut self) -> Option<&mut List> {
         Some(&mut self.list)
+    }
+
+    fn preview(&self, state: &State, pen: &mut Pen<'_>) -> bool {
+        let Some(record) = self.current() else { return false };
+        super::inspector::peek(&Subject::Record(Arc::clone(record)), state, pen);
+        true
     }
 
     fn source<'s>(&'s self, state: &'s State) -> Option<Box<dyn Source + 's>> {

@@ -100,6 +100,16 @@ impl Source for Rows<'_> {
         }
     }
 
+    fn fault(&self, row: usize) -> Option<bool> {
+        let wrong = |row: &RunRow| {
+            row.state == "abandoned"
+                || row.run.stopped.is_some()
+                || !row.run.parked.is_empty()
+                || row.run.held > 0
+        };
+        self.rows.get(row).map(wrong)
+    }
+
     fn text(&self, row: usize) -> String {
         let Some(RunRow { run, state }) = self.rows.get(row) else { return String::new() };
         format!("{} {} {} {state}", run.topic, run.operator, run.run)
@@ -144,6 +154,12 @@ impl View for Runs {
 
     fn list_mut(&mut self) -> Option<&mut List> {
         Some(&mut self.list)
+    }
+
+    fn preview(&self, state: &State, pen: &mut Pen<'_>) -> bool {
+        let Some(row) = self.current() else { return false };
+        super::Run::past(row.clone()).draw(state, pen, &mut Hits::default());
+        true
     }
 
     fn source<'s>(&'s self, state: &'s State) -> Option<Box<dyn Source + 's>> {

@@ -5,9 +5,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::look::position;
+use crate::event::view::{self, View};
 use crate::event::{Record, codec};
 use crate::letters::document::LetterRow;
+use crate::text::{Safe, width};
 use crate::tui::command::Id;
+
+/// Bytes of one text that stay in one line.
+const LINE: usize = 4096;
 
 /// What is looked at.
 #[derive(Clone, Debug)]
@@ -40,6 +46,48 @@ impl Subject {
             }
         }
         (key, value)
+    }
+}
+
+impl Subject {
+    /// It as plain lines, without anything that drives a terminal: where and when, key, headers, the value laid out,
+    /// and a letter's stack trace.
+    pub fn lines(&self) -> Vec<String> {
+        let record = self.record();
+        let (key, value) = self.payload();
+        let mut out = vec![position(&record.at)];
+        out.extend(record.time.map(|time| format!("time      {}", time.at)));
+        out.extend(laid_out("key", key));
+        let header = |(name, value): (&Bytes, Option<&Bytes>)| {
+            let value = value.map_or_else(|| "null".to_owned(), |value| Safe::from_bytes(value).to_string());
+            format!("header    {}: {value}", Safe::from_bytes(name))
+        };
+        out.extend(record.headers.iter().map(header));
+        out.extend(laid_out("value", value));
+        if let Self::Letter(row) = self {
+            let letter = &row.letter;
+            let class = letter.root_cause_class.as_deref().or(letter.error_class.as_deref());
+            let message = letter.message.as_deref();
+            let told = [class, message].into_iter().flatten().collect::<Vec<_>>().join(": ");
+            out.push(format!("failure   {}", Safe::new(&told)));
+            let trace = letter.stack_trace.as_deref().unwrap_or_default();
+            out.extend(trace.lines().map(|line| Safe::new(line).to_string()));
+        }
+        out
+    }
+}
+
+/// A payload: in the line of its name where it takes one line, else below it.
+fn laid_out(name: &str, bytes: Option<Bytes>) -> Vec<String> {
+    let name = width::left(name, 10);
+    let Some(bytes) = bytes else { return vec![format!("{name}null")] };
+    let mut view = View::new(bytes.clone(), View::fitting(&bytes), LINE);
+    view.count(usize::MAX, usize::MAX);
+    let lines: Vec<String> = view.lines(0..view.known()).iter().map(view::Line::text).collect();
+    match lines.as_slice() {
+        [] => vec![format!("{name}empty")],
+        [one] => vec![format!("{name}{one}")],
+        _ => std::iter::once(name).chain(lines).collect(),
     }
 }
 

@@ -46,6 +46,11 @@ const PARTITION_COLUMNS: [Column; 9] = [
     Column::text("IN SYNC", 9, 24, 3),
 ];
 
+/// Whether nobody leads a partition, or a replica of it is behind.
+pub(super) fn is_faulty(row: &PartitionRow) -> bool {
+    row.leader.is_none() || row.isr.len() < row.replicas.len()
+}
+
 impl Source for Partitions<'_> {
     fn columns(&self) -> &'static [Column] {
         &PARTITION_COLUMNS
@@ -82,6 +87,10 @@ impl Source for Partitions<'_> {
             }
             _ => nodes(&part.isr).into(),
         }
+    }
+
+    fn fault(&self, row: usize) -> Option<bool> {
+        self.0.get(row).map(is_faulty)
     }
 
     fn text(&self, row: usize) -> String {

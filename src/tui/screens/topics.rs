@@ -81,6 +81,12 @@ impl Source for Rows<'_> {
         }
     }
 
+    fn fault(&self, row: usize) -> Option<bool> {
+        let wrong =
+            |topic: &TopicRow| topic.error.is_some() || topic.detail.iter().any(super::topic::is_faulty);
+        self.0.get(row).map(wrong)
+    }
+
     fn text(&self, row: usize) -> String {
         self.0.get(row).map(|topic| topic.name.to_string()).unwrap_or_default()
     }
@@ -138,6 +144,14 @@ impl View for Topics {
 
     fn list_mut(&mut self) -> Option<&mut List> {
         Some(&mut self.list)
+    }
+
+    fn preview(&self, state: &State, pen: &mut Pen<'_>) -> bool {
+        let Some(name) = self.selected() else { return false };
+        let mut topic = super::Topic::new(name);
+        topic.refresh(&state.picture);
+        topic.draw(state, pen, &mut Hits::default());
+        true
     }
 
     fn source<'s>(&'s self, state: &'s State) -> Option<Box<dyn Source + 's>> {

@@ -58,6 +58,29 @@ pub fn draw(pen: &mut Pen<'_>, x: u16, y: u16, spans: &[Span]) -> u16 {
     at
 }
 
+/// A line broken into lines of at most `cells` cells, wherever they end.
+pub fn fold(spans: &[Span], cells: usize) -> Vec<Line> {
+    let (mut out, mut line, mut room) = (Vec::new(), Line::new(), cells);
+    for span in spans {
+        let mut rest = span.text.as_str();
+        while !rest.is_empty() {
+            let part = width::fitting(rest, room);
+            if part.is_empty() && room < cells {
+                out.push(std::mem::take(&mut line));
+                room = cells;
+                continue;
+            }
+            // What is wider than a whole line would never fit.
+            let part = if part.is_empty() { rest } else { part };
+            line.push(Span::new(part, span.role));
+            room = room.saturating_sub(width::width(part));
+            rest = rest.get(part.len()..).unwrap_or_default();
+        }
+    }
+    out.push(line);
+    out
+}
+
 /// `text` broken at spaces into lines of at most `cells` cells, at most `most` of them; the rest is on the last.
 pub fn wrap(text: &str, cells: usize, most: usize) -> Vec<String> {
     let mut lines = Vec::new();
@@ -95,6 +118,15 @@ mod tests {
         assert_eq!(drawn(8, &[Span::text("orders"), Span::text(" topic")]), "orders …");
         assert_eq!(drawn(6, &[Span::text("orders"), Span::text("!")]), "order…");
         assert_eq!(drawn(7, &[Span::text("orders"), Span::text("!")]), "orders!");
+    }
+
+    #[test]
+    fn a_line_is_folded_at_the_edge_with_the_roles_of_its_parts() {
+        let folded = fold(&[Span::dim("name: "), Span::text("abcdefgh日本")], 8);
+        let text = |line: &Line| line.iter().map(|s| s.text.as_str()).collect::<String>();
+        assert_eq!(folded.iter().map(text).collect::<Vec<_>>(), ["name: ab", "cdefgh日", "本"]);
+        assert_eq!(folded[1][0].role, Role::Text);
+        assert_eq!(fold(&[], 8).len(), 1, "an empty line stays one");
     }
 
     #[test]

@@ -238,11 +238,6 @@ impl List {
         self.marks.extend(between.map(|(_, key)| Arc::clone(key)));
     }
 
-    /// Leaves out so many more columns behind the first one; of `columns`, the last one stays.
-    pub fn sideways(&mut self, by: isize, columns: usize) {
-        self.left = self.left.saturating_add_signed(by).min(columns.saturating_sub(2));
-    }
-
     /// Puts the cursor on the row with this key, now or as soon as it is there.
     pub fn find(&mut self, key: Arc<str>) {
         if let Some(at) = self.order.iter().position(|(_, k)| *k == key) {

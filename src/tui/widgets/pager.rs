@@ -6,7 +6,7 @@
 use bytes::Bytes;
 
 use super::Pen;
-use super::line::{Line, Span};
+use super::line::{self, Line, Span};
 use crate::event::view::{self, Kind, Layout, View};
 use crate::text::width;
 use crate::tui::theme::Role;
@@ -34,7 +34,11 @@ pub enum Wrap {
 #[derive(Clone, Debug)]
 enum Text {
     Payload(Box<View>),
-    Lines(Vec<Line>),
+    /// Lines as they are, and as they are wrapped where they are.
+    Lines {
+        whole: Vec<Line>,
+        wrapped: Option<Vec<Line>>,
+    },
 }
 
 /// A text and the window onto it.
@@ -80,7 +84,7 @@ impl Pager {
     pub fn laid_out(bytes: Bytes, layout: Layout, cells: u16) -> Self {
         let cells = usize::from(cells);
         let mut pager = Self {
-            text: Text::Lines(Vec::new()),
+            text: Text::Lines { whole: Vec::new(), wrapped: None },
             payload: bytes,
             wrap: Wrap::On,
             cells,
@@ -92,13 +96,13 @@ impl Pager {
         pager
     }
 
-    /// Pages lines that are there already.
-    pub fn lines(lines: Vec<Line>) -> Self {
+    /// Pages lines that are there already; they are cut at the edge until they are to be wrapped into `cells` cells.
+    pub fn lines(lines: Vec<Line>, cells: u16) -> Self {
         Self {
-            text: Text::Lines(lines),
+            text: Text::Lines { whole: lines, wrapped: None },
             payload: Bytes::new(),
             wrap: Wrap::Off,
-            cells: 0,
+            cells: usize::from(cells),
             top: 0,
             left: 0,
             search: None,
@@ -109,7 +113,7 @@ impl Pager {
     pub fn layout(&self) -> Option<Layout> {
         match &self.text {
             Text::Payload(view) => Some(view.layout()),
-            Text::Lines(_) => None,
+            Text::Lines { .. } => None,
         }
     }
 
@@ -120,27 +124,41 @@ impl Pager {
         }
     }
 
-    /// Wraps long lines of a payload, or does not.
-    pub fn set_wrap(&mut self, wrap: Wrap) {
-        if let Some(layout) = self.layout() {
-            self.wrap = wrap;
-            self.lay_out(layout);
-        }
-    }
-
     /// Whether long lines are wrapped.
     pub fn wrap(&self) -> Wrap {
         self.wrap
     }
 
-    /// Fits a payload into another width.
+    /// Wraps long lines, or does not.
+    pub fn set_wrap(&mut self, wrap: Wrap) {
+        if self.wrap != wrap {
+            self.wrap = wrap;
+            self.lay_out_again();
+        }
+    }
+
+    fn lay_out_again(&mut self) {
+        if let Some(layout) = self.layout() {
+            self.lay_out(layout);
+        } else if let Text::Lines { whole, wrapped } = &mut self.text {
+            let cells = self.cells.max(16);
+            let fold = |line: &Line| line::fold(line, cells);
+            *wrapped = (self.wrap == Wrap::On).then(|| whole.iter().flat_map(fold).collect());
+            (self.top, self.left) = (0, 0);
+        }
+    }
+
+    /// Wraps long lines, or cuts them.
+    pub fn toggle_wrap(&mut self) {
+        self.set_wrap(if self.wrap == Wrap::On { Wrap::Off } else { Wrap::On });
+    }
+
+    /// Fits it into another width.
     pub fn resize(&mut self, cells: u16) {
-        if self.cells != usize::from(cells)
-            && let Some(layout) = self.layout()
-        {
+        if self.cells != usize::from(cells) {
             let top = self.top;
             self.cells = usize::from(cells);
-            self.lay_out(layout);
+            self.lay_out_again();
             self.scroll_to(top);
         }
     }
@@ -162,7 +180,7 @@ impl Pager {
     pub fn count(&mut self) -> bool {
         match &mut self.text {
             Text::Payload(view) => view.count(usize::MAX, BUDGET),
-            Text::Lines(_) => true,
+            Text::Lines { .. } => true,
         }
     }
 
@@ -170,7 +188,7 @@ impl Pager {
     pub fn known(&self) -> usize {
         match &self.text {
             Text::Payload(view) => view.known(),
-            Text::Lines(lines) => lines.len(),
+            Text::Lines { whole, wrapped } => wrapped.as_ref().unwrap_or(whole).len(),
         }
     }
 
@@ -277,7 +295,8 @@ impl Pager {
     pub fn window(&self, from: usize, count: usize) -> Vec<Line> {
         match &self.text {
             Text::Payload(view) => view.lines(from..from.saturating_add(count)).iter().map(spans).collect(),
-            Text::Lines(lines) => {
+            Text::Lines { whole, wrapped } => {
+                let lines = wrapped.as_ref().unwrap_or(whole);
                 let to = from.saturating_add(count).min(lines.len());
                 lines.get(from..to).unwrap_or_default().to_vec()
             }

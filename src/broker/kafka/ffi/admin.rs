@@ -135,7 +135,7 @@ fn operation(ask: &Ask) -> rd::rd_kafka_admin_op_t {
     use rd::rd_kafka_admin_op_t as op;
     match ask {
         Ask::Cluster => op::RD_KAFKA_ADMIN_OP_DESCRIBECLUSTER,
-        Ask::Topics(_) => op::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
+        Ask::Topics(_) | Ask::Allowed(_) => op::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
         Ask::Configs(_) => op::RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS,
         Ask::Offsets(..) => op::RD_KAFKA_ADMIN_OP_LISTOFFSETS,
         Ask::Groups => op::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPS,
@@ -181,7 +181,13 @@ unsafe fn submit(
     unsafe {
         match ask {
             Ask::Cluster => rd::rd_kafka_DescribeCluster(rk, o, queue),
-            Ask::Topics(names) => {
+            Ask::Topics(names) | Ask::Allowed(names) => {
+                if matches!(ask, Ask::Allowed(_))
+                    && let Some(refused) =
+                        take_refusal(rd::rd_kafka_AdminOptions_set_include_authorized_operations(o, 1))
+                {
+                    return Err(refused);
+                }
                 let mut names = pointers(names);
                 let collection = rd::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len());
                 let collection =
@@ -396,8 +402,29 @@ unsafe fn topic_sheet(topic: *const rd::rd_kafka_TopicDescription_t) -> TopicShe
                     isr: node_ids(*p, rd::rd_kafka_TopicPartitionInfo_isr),
                 })
                 .collect(),
+            allowed: operations(topic),
         }
     }
+}
+
+/// Whether reading and writing are among the operations of the topic; `None` where they were not asked for.
+///
+/// # Safety
+/// The topic is valid until this returns.
+unsafe fn operations(topic: *const rd::rd_kafka_TopicDescription_t) -> Option<(bool, bool)> {
+    use rd::rd_kafka_AclOperation_t as op;
+    let mut count = 0;
+    // SAFETY: by the caller's word; the operations belong to the topic, and there are `count` of them.
+    let operations = unsafe {
+        let first = rd::rd_kafka_TopicDescription_authorized_operations(topic, &mut count);
+        if first.is_null() {
+            return None;
+        }
+        std::slice::from_raw_parts(first, count)
+    };
+    let has =
+        |wanted: op| operations.contains(&wanted) || operations.contains(&op::RD_KAFKA_ACL_OPERATION_ALL);
+    Some((has(op::RD_KAFKA_ACL_OPERATION_READ), has(op::RD_KAFKA_ACL_OPERATION_WRITE)))
 }
 
 /// # Safety

@@ -15,7 +15,7 @@ use rdkafka::producer::BaseProducer;
 use super::super::client::Context;
 use super::super::request::Refusal;
 use super::{Native as _, Owned, take_refusal, text};
-use crate::event::{Headers, RecordTime, TimeKind};
+use crate::event::{Headers, RecordBytes, RecordTime, TimeKind};
 use crate::text::Timestamp;
 
 /// The queue in which a consumer's records wait.
@@ -139,8 +139,13 @@ impl<'m> Look<'m> {
         Some(RecordTime { kind, at: Timestamp(at) })
     }
 
+    /// Bytes of key and value.
+    pub(in super::super) fn payload(self) -> usize {
+        self.0.key_len + self.0.len
+    }
+
     /// Gives each header's name and value to `each`, in order. A name ends at its first zero byte.
-    pub(in super::super) fn headers(self, mut each: impl FnMut(&[u8], Option<&[u8]>)) {
+    pub(in super::super) fn headers(self, mut each: impl FnMut(&'m [u8], Option<&'m [u8]>)) {
         let mut headers = null_mut();
         // SAFETY: the message is valid; the headers belong to it.
         if unsafe { rd::rd_kafka_message_headers(self.0, &raw mut headers) }
@@ -160,6 +165,24 @@ impl<'m> Look<'m> {
             // SAFETY: the name is a string that lives as long as the message.
             each(unsafe { CStr::from_ptr(name) }.to_bytes(), Self::bytes(value, length));
         }
+    }
+}
+
+impl RecordBytes for Look<'_> {
+    fn place(&self) -> (&str, i32, i64) {
+        (self.topic(), self.partition(), self.offset())
+    }
+
+    fn key(&self) -> Option<&[u8]> {
+        Look::key(*self)
+    }
+
+    fn value(&self) -> Option<&[u8]> {
+        Look::value(*self)
+    }
+
+    fn each_header<'s>(&'s self, each: &mut dyn FnMut(&'s [u8], Option<&'s [u8]>)) {
+        self.headers(each);
     }
 }
 

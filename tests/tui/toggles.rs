@@ -1,0 +1,111 @@
+//! What changes how a list or a text is shown, what is saved of it, and what is compared.
+
+use redrive::ask::Event;
+use redrive::tui::message::{Effect, Message, Mouse};
+
+use crate::bench::{Bench, NOW, console};
+use crate::made_up::{at_letters, incident, records};
+
+fn at_records(bench: Bench) -> Bench {
+    let mut bench = bench.seeing(incident()).keys("gt enter");
+    let (id, _) = *bench.asked.last().map(|(id, request)| (*id, request)).as_ref().unwrap();
+    bench.send(Message::Told(id, Event::Records(records(5))));
+    bench
+}
+
+fn marked(bench: &Bench) -> usize {
+    bench.state.view().list().unwrap().marks.len()
+}
+
+#[test]
+fn the_whole_screen_is_for_the_list_until_pressed_again() {
+    let bench = console().seeing(incident()).keys("gt").expect("? help").expect("▸ topics");
+    let bench = bench.keys("z z").expect_no("? help").expect_no("▸ topics").expect("RECORDS/S");
+    bench.press("list.filter").typed("pay").expect("/pay").keys("esc z z").expect("? help");
+}
+
+#[test]
+fn only_rows_with_something_wrong_are_listed_where_that_is_wanted() {
+    let bench = console().seeing(incident()).keys("gc").expect("analytics").keys("z f");
+    let bench = bench.expect_no("analytics").expect("warehouse").expect("only faults");
+    bench.keys("z f").expect("analytics").expect_no("only faults");
+}
+
+#[test]
+fn a_range_of_rows_is_marked_by_moving() {
+    let bench = console().seeing(incident()).keys("gt v j j");
+    assert_eq!(marked(&bench), 3);
+    let bench = bench.keys("k v j j");
+    assert_eq!(marked(&bench), 2, "what was left again is not marked, nor what comes after the end");
+}
+
+#[test]
+fn columns_on_the_right_come_into_view_sideways() {
+    let bench = console().seeing(incident()).keys("gt").expect("RECORDS/S").expect_no("RETENTION");
+    let bench =
+        bench.keys("l").expect_no("RECORDS/S").keys("l l l l l l").expect("TOPIC").expect("RETENTION");
+    bench.keys("h h h h h h h h h h").expect("RECORDS/S");
+}
+
+#[test]
+fn headers_and_the_time_between_records_are_shown_where_wanted() {
+    let bench = at_records(console().sized(120, 40)).expect_no("HEADERS").keys("z h").expect("HEADERS");
+    bench.keys("z h z d").expect_no("HEADERS").expect("+1.000 s");
+}
+
+#[test]
+fn what_is_shown_is_saved_under_the_name_that_is_typed() {
+    let bench = console().seeing(incident()).keys("gt ctrl-s").expect("topics.jsonl").keys("enter");
+    let saved = |bench: &Bench| {
+        bench.effects.iter().rev().find_map(|effect| match effect {
+            Effect::SaveList(listing, path) => Some((listing.rows(), path.display().to_string())),
+            _ => None,
+        })
+    };
+    let all = bench.state.view().list().unwrap().order.len();
+    assert_eq!(saved(&bench), Some((all, "topics.jsonl".to_owned())));
+    let bench = bench.keys("space ctrl-s enter");
+    assert_eq!(saved(&bench).map(|(rows, _)| rows), Some(1), "only what is marked");
+}
+
+#[test]
+fn two_marked_records_are_compared_and_the_pager_gets_a_safe_text() {
+    let bench = at_records(console()).keys("=").expect("mark the two records");
+    let bench = bench.keys("gg space space =").expect("▸ compare").expect("- orders").expect("difference");
+    let bench = bench.keys("q e");
+    let text = bench.effects.iter().find_map(|effect| match effect {
+        Effect::Page(text) => Some(text.clone()),
+        _ => None,
+    });
+    let text = text.unwrap();
+    assert!(text.contains("orders[") && text.contains("key "), "{text}");
+    assert!(!text.contains('\x1b'));
+}
+
+#[test]
+fn wide_terminals_show_beside_the_list_what_its_row_is_about() {
+    let bench = at_letters(console().sized(200, 60).seeing(incident()));
+    let bench = bench.expect("FAILURE").expect("your code first");
+    bench.keys("z z").expect_no("your code first");
+    console().sized(200, 60).seeing(incident()).keys("gt").expect("IN SYNC");
+}
+
+#[test]
+fn the_click_that_gives_the_focus_does_nothing_else() {
+    let mut bench = console().seeing(incident()).keys("gt").drawn();
+    bench.send(Message::Focus(false));
+    bench.send(Message::Clock(NOW.plus_millis(5_000)));
+    bench.send(Message::Focus(true));
+    bench.send(Message::Mouse(Mouse::Click, 5, 4));
+    assert_eq!(bench.state.view().list().unwrap().cursor, 0);
+    bench.send(Message::Mouse(Mouse::Click, 5, 4));
+    assert_eq!(bench.state.view().list().unwrap().cursor, 2);
+}
+
+#[test]
+fn long_lines_are_wrapped_or_moved_along() {
+    let bench = at_letters(console().seeing(incident())).keys("enter tab tab");
+    let wrapped = bench.expect("VALUE").keys("z w");
+    let bench = wrapped.keys("l").expect_no("\"event_id\"").keys("h").expect("\"event_id\"");
+    bench.keys("l z w").expect("\"event_id\"");
+}
