@@ -19,6 +19,9 @@ use crate::text::units;
 pub(super) enum Command {
     /// All consumer groups
     List {
+        /// Each group with its partitions (json, jsonl)
+        #[arg(long)]
+        partitions: bool,
         #[command(flatten)]
         options: Options,
     },
@@ -93,7 +96,16 @@ impl Condition {
 struct ListDocument<'a> {
     cluster: &'a ClusterRow,
     window_seconds: Option<f64>,
-    groups: &'a [GroupRow],
+    groups: Vec<ListRow<'a>>,
+}
+
+/// A group of the list, with its partitions where they were asked for.
+#[derive(Serialize)]
+struct ListRow<'a> {
+    #[serde(flatten)]
+    row: &'a GroupRow,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partitions: Option<&'a [GroupPartitionRow]>,
 }
 
 #[derive(Serialize)]
@@ -107,9 +119,9 @@ struct ShowDocument<'a> {
 }
 
 pub(super) async fn run(session: &Session<'_>, command: Command) -> Ended {
-    let (options, group) = match command {
-        Command::List { options } => (options, None),
-        Command::Show { group, options } => (options, Some(group)),
+    let (options, group, partitions) = match command {
+        Command::List { partitions, options } => (options, None, partitions),
+        Command::Show { group, options } => (options, Some(group), true),
         Command::Reset(args) => return offsets::reset(session, args).await,
         Command::DeleteOffsets(args) => return offsets::delete_offsets(session, args).await,
         Command::Delete(args) => return offsets::delete(session, args).await,
@@ -126,7 +138,7 @@ pub(super) async fn run(session: &Session<'_>, command: Command) -> Ended {
         .pictures(&sampling, wanted, |picture, turn| {
             let rows: Vec<&GroupRow> = match &group {
                 None => {
-                    list(session, picture, turn)?;
+                    list(session, picture, partitions, turn)?;
                     picture.groups.iter().collect()
                 }
                 Some(name) => vec![show(session, picture, name)?],
@@ -143,15 +155,17 @@ pub(super) async fn run(session: &Session<'_>, command: Command) -> Ended {
         .await
 }
 
-fn list(session: &Session<'_>, picture: &Snapshot, turn: Turn) -> Result<(), Stop> {
-    let document = ListDocument {
-        cluster: &picture.cluster,
-        window_seconds: picture.window_seconds,
-        groups: &picture.groups,
-    };
+fn list(session: &Session<'_>, picture: &Snapshot, partitions: bool, turn: Turn) -> Result<(), Stop> {
+    let rows = picture.groups.iter();
+    let groups: Vec<ListRow<'_>> =
+        rows.map(|row| ListRow { row, partitions: partitions.then_some(&*row.detail) }).collect();
     match (session.output.format(), turn) {
-        (Format::Jsonl, Turn::Once) => session.output.lines(picture.groups.iter()),
-        (Format::Json | Format::Jsonl, _) => session.print_document(&document),
+        (Format::Jsonl, Turn::Once) => session.output.lines(&groups),
+        (Format::Json | Format::Jsonl, _) => session.print_document(&ListDocument {
+            cluster: &picture.cluster,
+            window_seconds: picture.window_seconds,
+            groups,
+        }),
         _ => list_table(session, &picture.groups),
     }?;
     if picture.groups.is_empty() && picture.groups_error.is_none() {

@@ -4,6 +4,7 @@
 
 mod groups;
 mod oauth;
+mod observe;
 mod reading;
 mod redrive;
 mod security;
