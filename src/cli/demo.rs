@@ -131,6 +131,7 @@ fn open(cx: &Cx, options: shop::Options) -> Result<Shop, Fault> {
 async fn serve(session: &Session<'_>, cx: Cx, shop: Arc<Shop>, headless: bool) -> Ended {
     let broker = Arc::clone(&cx.broker);
     let ended = if headless {
+        let _log = session.log(None)?;
         watch(session, &shop).await
     } else {
         let extra: Arc<dyn Extra> = Arc::new(Palette(Arc::clone(&shop)));

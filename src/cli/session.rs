@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
+use tracing_appender::non_blocking::WorkerGuard;
 
 use super::exit::{Done, Ended, Stop};
 use super::output::{Format, Output};
@@ -60,8 +61,7 @@ impl<'a> Session<'a> {
             Some(command) => {
                 // Who serves until it is stopped has done its work when it is.
                 let serves = matches!(&command, Command::Metrics(args) if args.serves());
-                let log = self.global.log_file.clone().or_else(|| self.variable("REDRIVE_LOG_FILE"));
-                let _log = log.map(|path| logs::start(&path, self.global.verbose)).transpose()?;
+                let _log = self.log(None)?;
                 match self.until_interrupted(Box::pin(self.obey_on_a_cluster(command))).await {
                     Ok(Done::Interrupted) if serves => Ok(Done::All),
                     ended => ended,
@@ -110,13 +110,17 @@ impl<'a> Session<'a> {
         configuration: &Configuration,
         extra: Option<Arc<dyn Extra>>,
     ) -> Ended {
-        let log =
-            self.global.log_file.clone().or_else(|| self.variable("REDRIVE_LOG_FILE")).or_else(log_file);
-        let _log = log.map(|path| logs::start(&path, self.global.verbose)).transpose()?;
+        let _log = self.log(log_file())?;
         let options =
             tui::Options { console: configuration.console(), no_colour: !self.output.colours(), extra };
         tui::run(start, options).await?;
         Ok(Done::All)
+    }
+
+    /// Opens the log where one is wanted, else at `place`; it ends when the guard is dropped.
+    pub(super) fn log(&self, place: Option<PathBuf>) -> Result<Option<WorkerGuard>, Fault> {
+        let wanted = self.global.log_file.clone().or_else(|| self.variable("REDRIVE_LOG_FILE"));
+        wanted.or(place).map(|path| logs::start(&path, self.global.verbose)).transpose()
     }
 
     /// Refuses where there is no terminal for the console.

@@ -3,6 +3,11 @@
 use super::screens::Screen;
 use super::state::State;
 
+/// There is a cluster to look at.
+pub fn cluster(state: &State) -> Result<(), String> {
+    state.seat.as_ref().map(drop).ok_or_else(|| "no cluster is configured".to_owned())
+}
+
 /// There is a row under the cursor.
 pub fn row(state: &State) -> Result<(), String> {
     match state.view().list() {

@@ -32,20 +32,28 @@ pub const REGISTRY: &[Command] = &[
     c(Id::Last, "last", "last view", "Goes to the view that was left last.").keys(&["-"]),
     c(Id::GoOverview, "overview", "overview", "Shows the five dashboards and what needs attention.")
         .keys(&["go"])
-        .cli("overview"),
-    c(Id::GoTopics, "topics", "topics", "Lists the topics.").keys(&["gt"]).cli("topics list").footer(5),
+        .cli("overview")
+        .when(enabled::cluster),
+    c(Id::GoTopics, "topics", "topics", "Lists the topics.")
+        .keys(&["gt"])
+        .cli("topics list")
+        .footer(5)
+        .when(enabled::cluster),
     c(Id::GoGroups, "groups", "groups", "Lists the consumer groups.")
         .keys(&["gc"])
         .cli("groups list")
-        .footer(5),
+        .footer(5)
+        .when(enabled::cluster),
     c(Id::GoDlqs, "dlqs", "dead letters", "Lists the dead-letter topics.")
         .keys(&["gd"])
         .also(&["dead-letters"])
         .cli("dlq list")
-        .footer(6),
+        .footer(6)
+        .when(enabled::cluster),
     c(Id::GoRuns, "runs", "runs", "Lists what was redriven, by whom, and what became of it.")
         .keys(&["gr"])
-        .cli("runs list"),
+        .cli("runs list")
+        .when(enabled::cluster),
     c(Id::GoNotices, "notices", "notices", "Lists what was told lately.").keys(&["gn"]).also(&["messages"]),
     c(Id::Dashboard(1), "dashboard.throughput", "throughput", "Goes to dashboard 1, throughput.")
         .keys(&["1"]),

@@ -262,7 +262,7 @@ impl View for Group {
         ];
         let facts: Vec<String> = facts.into_iter().filter(|fact| !fact.is_empty()).collect();
         pen.put(x, 0, &format!(" · {}", facts.join(" · ")), Role::Text);
-        tabs(pen, 1, &["PARTITIONS", "MEMBERS"], usize::from(self.pane == Pane::Members));
+        tabs(state, pen, &["PARTITIONS", "MEMBERS"], usize::from(self.pane == Pane::Members));
         let mut pen = pen.below(3);
         match self.pane {
             Pane::Partitions if self.partitions.order.is_empty() => {

@@ -71,7 +71,7 @@ impl Subject {
             let told = [class, message].into_iter().flatten().collect::<Vec<_>>().join(": ");
             out.push(format!("failure   {}", Safe::new(&told)));
             let trace = letter.stack_trace.as_deref().unwrap_or_default();
-            out.extend(trace.lines().map(|line| Safe::new(line).to_string()));
+            out.extend(trace.lines().map(|line| Safe::new(&line.replace('\t', "    ")).to_string()));
         }
         out
     }

@@ -260,7 +260,7 @@ impl View for Topic {
         if let Some(error) = &row.error {
             pen.put(1, 1, &format!("{} {error}", Sign::Fail.glyph()), Role::Fail);
         } else {
-            tabs(pen, 1, &["PARTITIONS", "CONFIGURATION"], usize::from(self.pane == Pane::Config));
+            tabs(state, pen, &["PARTITIONS", "CONFIGURATION"], usize::from(self.pane == Pane::Config));
         }
         let mut pen = pen.below(3);
         match self.pane {
@@ -286,9 +286,13 @@ impl View for Topic {
     }
 }
 
-/// Draws the names of panes; the one that is seen is underlined by its role.
-pub(super) fn tabs(pen: &mut Pen<'_>, y: u16, names: &[&str], seen: usize) {
-    let mut x = 1;
+/// Draws the names of panes in the second line; the one that is seen is underlined by its role. Beside a list there
+/// is nothing to choose.
+pub(super) fn tabs(state: &State, pen: &mut Pen<'_>, names: &[&str], seen: usize) {
+    if !matches!(state.view().scope(), Scope::Topic | Scope::Group) {
+        return;
+    }
+    let (mut x, y) = (1, 1);
     for (i, name) in names.iter().enumerate() {
         let role = if i == seen { Role::Title } else { Role::Dim };
         let end = pen.put(x, y, &format!(" {name} "), role);

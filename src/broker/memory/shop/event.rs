@@ -27,6 +27,9 @@ const CUSTOMERS: [&str; 8] = [
     "Jürgen Groß",
 ];
 const ARTICLES: [&str; 6] = ["lamp", "chair", "tea 🍵", "notebook", "blanket", "mug"];
+/// So many events back, the order is looked for that an event follows from.
+const STORY: u64 = 20;
+
 /// How likely each cause is among failing events, of 100.
 const WEIGHTS: [(Cause, u64); 5] = [
     (Cause::PaymentTimeout, 45),
@@ -49,8 +52,17 @@ pub(super) struct Event {
     pub correlation: String,
 }
 
-/// Event number `n` of a seed; `failing` of ten thousand carry a cause.
-pub(super) fn event(seed: u64, n: u64, failing: u64, now: Timestamp) -> Event {
+/// What an event is about before its content is made up.
+struct Draft {
+    topic: &'static str,
+    cause: Option<Cause>,
+    /// In its id; the first half of an order's is in the correlation id of all that follows from it.
+    hex: String,
+    /// Makes up the rest.
+    random: Random,
+}
+
+fn draft(seed: u64, n: u64, failing: u64) -> Draft {
     let mut random = Random::new(seed, n);
     let cause = random.happens(failing).then(|| {
         let mut point = random.below(100);
@@ -72,8 +84,19 @@ pub(super) fn event(seed: u64, n: u64, failing: u64, now: Timestamp) -> Event {
         },
     };
     let hex = random.hex();
-    let (event_id, correlation) = (format!("evt_{hex}"), format!("req_{}", &hex[..8]));
-    let order = format!("ord-{}", 5000 + n % 100_000);
+    Draft { topic, cause, hex, random }
+}
+
+/// Event number `n` of a seed; `failing` of ten thousand carry a cause.
+pub(super) fn event(seed: u64, n: u64, failing: u64, now: Timestamp) -> Event {
+    let Draft { topic, cause, hex, mut random } = draft(seed, n, failing);
+    let event_id = format!("evt_{hex}");
+    // Payments and movements of stock follow from the order before them, and tell which one that was.
+    let before = || (n.saturating_sub(STORY)..n).rev().map(|m| (m, draft(seed, m, failing)));
+    let order = (topic != "orders").then(|| before().find(|(_, draft)| draft.topic == "orders")).flatten();
+    let (story, first) = order.map_or((n, hex), |(m, draft)| (m, draft.hex));
+    let correlation = format!("req_{}", &first[..8]);
+    let order = format!("ord-{}", 5000 + story % 100_000);
     let (kind, version, key, data) = match topic {
         "orders" => {
             let version = if cause == Some(Cause::UnknownVersion) { 9 } else { 1 + random.below(2) };
@@ -202,6 +225,17 @@ mod tests {
             }
         }
         assert_eq!(found.len(), Cause::ALL.len(), "{found:?}");
+    }
+
+    #[test]
+    fn a_payment_names_the_order_that_it_is_for() {
+        let events: Vec<Event> = (0..200).map(|n| event(7, n, 200, NOW)).collect();
+        let payments: Vec<_> = events.iter().filter(|event| event.topic == "payments").collect();
+        assert!(payments.len() > 10);
+        for payment in payments {
+            let order = events.iter().find(|event| event.topic == "orders" && event.key == payment.key);
+            assert_eq!(order.map(|order| &order.correlation), Some(&payment.correlation), "{}", payment.key);
+        }
     }
 
     #[test]
