@@ -20,6 +20,85 @@ use crate::text::units;
 pub(super) struct Args {
     #[command(flatten)]
     sampling: Sampling,
+    /// End with exit code 3 where it holds: info, warning or critical (something of this severity or worse needs
+    /// attention), lag>N, latency>DURATION (p99), errors>PERCENT, pending>N, arrivals>N (a minute), behind>DURATION
+    /// (the worst lag in time); may be given several times
+    #[arg(long, value_name = "CONDITION", value_parser = condition)]
+    fail_on: Vec<Condition>,
+}
+
+/// What `--fail-on` looks for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Condition {
+    Attention(Severity),
+    Above(Figure, f64),
+}
+
+/// A figure that has a bound; durations are in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Figure {
+    Lag,
+    Latency,
+    Errors,
+    Pending,
+    Arrivals,
+    Behind,
+}
+
+fn condition(text: &str) -> Result<Condition, String> {
+    let wrong = || {
+        "info, warning, critical, lag>N, latency>DURATION, errors>PERCENT, pending>N, arrivals>N or behind>DURATION \
+         was expected"
+            .to_owned()
+    };
+    let Some((figure, bound)) = text.split_once('>') else {
+        return match text {
+            "info" => Ok(Condition::Attention(Severity::Info)),
+            "warning" => Ok(Condition::Attention(Severity::Warning)),
+            "critical" => Ok(Condition::Attention(Severity::Critical)),
+            _ => Err(wrong()),
+        };
+    };
+    let bound = bound.trim();
+    let number = || bound.parse().ok().filter(|n: &f64| n.is_finite() && *n >= 0.0);
+    let duration = || units::parse_duration(bound).ok().filter(|ms| *ms >= 0).map(|ms| ms as f64);
+    let (figure, bound) = match figure.trim() {
+        "lag" => (Figure::Lag, number()),
+        "latency" => (Figure::Latency, duration()),
+        "errors" => (Figure::Errors, number()),
+        "pending" => (Figure::Pending, number()),
+        "arrivals" => (Figure::Arrivals, number()),
+        "behind" => (Figure::Behind, duration()),
+        _ => return Err(wrong()),
+    };
+    bound.map(|bound| Condition::Above(figure, bound)).ok_or_else(wrong)
+}
+
+impl Condition {
+    /// What holds, in words; what is not known does not.
+    fn found(self, picture: &Snapshot) -> Option<String> {
+        let totals = &picture.totals;
+        let (figure, bound) = match self {
+            Self::Attention(severity) => {
+                let first = picture.attention.iter().find(|line| line.severity >= severity)?;
+                return Some(first.what.clone());
+            }
+            Self::Above(figure, bound) => (figure, bound),
+        };
+        let count = |n: f64| units::count(n as u64);
+        let millis = |ms: f64| seconds(ms / 1000.0);
+        let behind = || picture.groups.iter().filter_map(|g| g.lag_seconds).reduce(f64::max);
+        let (name, value, show): (_, Option<f64>, &dyn Fn(f64) -> String) = match figure {
+            Figure::Lag => ("lag", totals.lag.map(|n| n as f64), &count),
+            Figure::Latency => ("latency p99", totals.latency.p99, &millis),
+            Figure::Errors => ("errors", totals.error_percent, &units::percent),
+            Figure::Pending => ("pending dead letters", totals.pending.map(|n| n as f64), &count),
+            Figure::Arrivals => ("arrivals a minute", totals.arrivals_per_minute, &units::number),
+            Figure::Behind => ("behind", behind().map(|s| s * 1000.0), &millis),
+        };
+        let value = value.filter(|value| *value > bound)?;
+        Some(format!("{name} {} > {}", show(value), show(bound)))
+    }
 }
 
 /// Groups listed by their lag.
@@ -35,6 +114,14 @@ struct Document<'a> {
     lag: Lag,
     dead_letters: DeadLetters,
     attention: &'a [Attention],
+    sample: Sample,
+}
+
+/// What the picture cost.
+#[derive(Serialize)]
+struct Sample {
+    seconds: f64,
+    requests: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -83,7 +170,12 @@ pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
                 Format::Json | Format::Jsonl => session.print_document(&document(picture))?,
                 _ => table(session, picture)?,
             }
-            Ok(Done::All)
+            let found: Vec<String> = args.fail_on.iter().filter_map(|c| c.found(picture)).collect();
+            if found.is_empty() {
+                return Ok(Done::All);
+            }
+            session.output.note(&format!("found: {}", found.join("; ")));
+            Ok(Done::Found)
         })
         .await
 }
@@ -121,6 +213,7 @@ fn document(picture: &Snapshot) -> Document<'_> {
             oldest_age_seconds: totals.oldest_age_seconds,
         },
         attention: &picture.attention,
+        sample: Sample { seconds: picture.sample_seconds, requests: picture.sample_requests },
     }
 }
 
@@ -184,4 +277,32 @@ fn table(session: &Session<'_>, picture: &Snapshot) -> Result<(), Stop> {
         ]);
     }
     out.table(&table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::Timestamp;
+
+    #[test]
+    fn conditions_are_read_and_wrong_ones_refused_with_what_is_possible() {
+        assert_eq!(condition("warning"), Ok(Condition::Attention(Severity::Warning)));
+        assert_eq!(condition("lag > 1000"), Ok(Condition::Above(Figure::Lag, 1000.0)));
+        assert_eq!(condition("latency>2s"), Ok(Condition::Above(Figure::Latency, 2000.0)));
+        for wrong in ["", "lag", "lag>", "lag>-1", "errors>NaN", "lag<3", "latency>3", "worse", "x>1"] {
+            assert!(condition(wrong).unwrap_err().contains("pending>N"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_or_not_above_is_not_found() {
+        let mut picture = Snapshot::empty(Timestamp(0));
+        let found = |picture: &Snapshot, text: &str| condition(text).unwrap().found(picture);
+        assert_eq!(found(&picture, "lag>0"), None);
+        picture.totals.lag = Some(5);
+        picture.totals.latency.p99 = Some(1500.0);
+        assert_eq!(found(&picture, "lag>5"), None);
+        assert_eq!(found(&picture, "lag>4").as_deref(), Some("lag 5 > 4"));
+        assert!(found(&picture, "latency>1s").is_some() && found(&picture, "info").is_none());
+    }
 }

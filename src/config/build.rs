@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::keys::{self, LETTER_FIELDS, check};
 use super::place::Environment;
 use super::profile::{
-    Connection, DeadLetters, LetterFormat, Profile, Protocol, Refresh, Sasl, SchemaRegistry, Tls,
+    Connection, DeadLetters, LetterFormat, Profile, Protocol, Refresh, Sasl, SchemaRegistry, Thresholds, Tls,
 };
 use super::reference::{expand, resolve};
 use super::secret::Secret;
@@ -37,6 +37,7 @@ impl Builder<'_> {
         profile.colour = self.text("colour")?;
         profile.dead_letters = self.dead_letters()?;
         profile.refresh = self.refresh()?;
+        profile.thresholds = self.thresholds()?;
         profile.schema_registry = self.schema_registry()?;
         profile.metrics = self
             .entries("metrics.scrape")
@@ -147,6 +148,16 @@ impl Builder<'_> {
         Ok(Refresh {
             visible: self.duration("refresh.visible")?.unwrap_or(usual.visible),
             background: self.duration("refresh.background")?.unwrap_or(usual.background),
+        })
+    }
+
+    fn thresholds(&self) -> Result<Thresholds, Fault> {
+        let number = |key| Ok::<_, Fault>(self.text(key)?.as_deref().and_then(keys::number));
+        Ok(Thresholds {
+            lag: number("thresholds.lag")?,
+            latency: self.duration("thresholds.latency")?,
+            errors: number("thresholds.errors")?,
+            dead_letters: number("thresholds.dead_letters")?,
         })
     }
 

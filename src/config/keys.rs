@@ -21,6 +21,8 @@ pub enum Kind {
     Url,
     /// `true` or `false`.
     Bool,
+    /// A number that is not negative.
+    Number,
     /// A number with a unit: `500ms`, `2s`, `1m`, `1h`.
     Duration,
     /// Texts; one alone may stand without brackets.
@@ -131,6 +133,10 @@ pub const KEYS: &[Key] = &[
     key("profiles.*.dead_letters.formats.[].fields.attempts", Kind::Text, ""),
     key("profiles.*.dead_letters.formats.[].fields.failed_at", Kind::Text, ""),
     key("profiles.*.dead_letters.formats.[].fields.original_value", Kind::Text, ""),
+    key("profiles.*.thresholds.lag", Kind::Number, ""),
+    key("profiles.*.thresholds.latency", Kind::Duration, ""),
+    key("profiles.*.thresholds.errors", Kind::Number, ""),
+    key("profiles.*.thresholds.dead_letters", Kind::Number, ""),
     key("profiles.*.refresh.visible", Kind::Duration, "2s"),
     key("profiles.*.refresh.background", Kind::Duration, "10s"),
     key("profiles.*.schema_registry.url", Kind::Url, ""),
@@ -199,6 +205,11 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
     u64::try_from(millis).ok().filter(|millis| *millis > 0).map(Duration::from_millis)
 }
 
+/// Reads a number that is not negative.
+pub(super) fn number(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|n: &f64| n.is_finite() && *n >= 0.0)
+}
+
 /// Checks a text against the kind of its key; the error says what was expected.
 pub(super) fn check(kind: Kind, text: &str) -> Result<(), String> {
     let fine = |fine: bool, wanted: &str| if fine { Ok(()) } else { Err(wanted.to_owned()) };
@@ -211,6 +222,7 @@ pub(super) fn check(kind: Kind, text: &str) -> Result<(), String> {
             duration(text).is_some(),
             "a duration with a unit was expected, for example \"500ms\", \"2s\" or \"1m\"",
         ),
+        Kind::Number => fine(number(text).is_some(), "a number that is not negative was expected"),
         Kind::Brokers => fine(is_broker(text), "host:port was expected"),
         Kind::OneOf(words) => {
             if words.contains(&text) {

@@ -122,8 +122,15 @@ impl Reading<'_> {
                 Ok(Raw::Text(list.pop().unwrap_or_default()))
             }
             (DeValue::Boolean(on), Kind::Bool | Kind::Property) => Ok(Raw::Text(on.to_string())),
-            (DeValue::Integer(number), Kind::Property) if number.radix() == 10 => {
-                Ok(Raw::Text(number.as_str().replace('_', "")))
+            (DeValue::Integer(number), Kind::Property | Kind::Number) if number.radix() == 10 => {
+                let text = number.as_str().replace('_', "");
+                let mut list = self.checked(place, key, at, vec![text])?;
+                Ok(Raw::Text(list.pop().unwrap_or_default()))
+            }
+            (DeValue::Float(number), Kind::Number) => {
+                let text = number.as_str().replace('_', "");
+                let mut list = self.checked(place, key, at, vec![text])?;
+                Ok(Raw::Text(list.pop().unwrap_or_default()))
             }
             (DeValue::Array(entries), _) if lists => {
                 let mut list = Vec::new();
@@ -164,6 +171,7 @@ fn wanted(kind: Kind) -> &'static str {
         Kind::Brokers => "a list of host:port was expected",
         Kind::Bool => "true or false was expected",
         Kind::Property => "a text, a whole number or true or false was expected",
+        Kind::Number => "a number was expected",
         Kind::Duration => "a text such as \"2s\" was expected",
         Kind::Text | Kind::Secret | Kind::Path | Kind::Url | Kind::OneOf(_) => "a text was expected",
     }

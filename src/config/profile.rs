@@ -159,6 +159,19 @@ impl Default for Refresh {
     }
 }
 
+/// What the totals of the dashboards should stay below; what is above needs attention, and the charts show it.
+#[derive(Clone, Copy, Debug, PartialEq, Default)]
+pub struct Thresholds {
+    /// Records that groups have not consumed.
+    pub lag: Option<f64>,
+    /// End-to-end latency, p99.
+    pub latency: Option<Duration>,
+    /// Dead letters in percent of what is consumed.
+    pub errors: Option<f64>,
+    /// Pending dead letters.
+    pub dead_letters: Option<f64>,
+}
+
 /// A schema registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SchemaRegistry {
@@ -171,7 +184,7 @@ pub struct SchemaRegistry {
 }
 
 /// One profile.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Profile {
     /// Name.
     pub name: String,
@@ -189,6 +202,8 @@ pub struct Profile {
     pub dead_letters: DeadLetters,
     /// Sampling.
     pub refresh: Refresh,
+    /// What the dashboards should stay below.
+    pub thresholds: Thresholds,
     /// Schema registry.
     pub schema_registry: Option<SchemaRegistry>,
     /// Prometheus endpoints of the applications.
@@ -214,6 +229,7 @@ impl Profile {
             colour: None,
             dead_letters: DeadLetters::default(),
             refresh: Refresh::default(),
+            thresholds: Thresholds::default(),
             schema_registry: None,
             metrics: Vec::new(),
         }

@@ -242,6 +242,7 @@ fn the_console_takes_its_settings_and_keys() {
 fn fitting(kind: Kind) -> BoxedStrategy<String> {
     match kind {
         Kind::Bool => prop_oneof!["true", "false"].boxed(),
+        Kind::Number => "[0-9]{1,6}(\\.[0-9]{1,2})?".boxed(),
         Kind::Duration => "[1-9][0-9]{0,3}(ms|s|m)".boxed(),
         Kind::Url => "https?://[a-z]{1,8}(:[1-9][0-9]{0,3})?/[a-z]{0,5}".boxed(),
         Kind::Brokers => "[a-z]{1,8}:[1-9][0-9]{0,3}".boxed(),

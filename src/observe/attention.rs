@@ -5,11 +5,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::group::{Group, Logs, Stuck};
-use super::snapshot::{Attention, GroupPartitionRow, GroupRow, Place, Role, Severity, Status, TopicRow};
+use super::snapshot::{
+    Attention, GroupPartitionRow, GroupRow, Place, Role, Severity, Status, TopicRow, Totals,
+};
 use super::topic::Topic;
 use crate::broker::Name;
+use crate::config::profile::Thresholds;
 use crate::dlq::groups::DlqRow;
 use crate::text::{Timestamp, units};
 
@@ -44,6 +48,8 @@ struct Finding {
     since: Option<Timestamp>,
     /// How long it must last before it is told, in milliseconds.
     hold: i64,
+    /// How bad it is among its like, the more the worse.
+    weight: u64,
 }
 
 /// The rows of one moment, and what lies behind them.
@@ -55,6 +61,8 @@ pub(super) struct Facts<'a> {
     pub topics: &'a BTreeMap<Name, Topic>,
     pub groups: &'a BTreeMap<Name, Group>,
     pub logs: Logs<'a>,
+    pub totals: &'a Totals,
+    pub thresholds: &'a Thresholds,
 }
 
 /// Remembers since when.
@@ -70,15 +78,17 @@ impl Since {
         groups(facts, &mut findings);
         retention(facts, &mut findings);
         topics(facts, &mut findings);
+        thresholds(facts, &mut findings);
         let mut kept = HashMap::new();
         let mut list = Vec::new();
         for f in findings {
             let first = self.0.get(&f.key).copied().unwrap_or(facts.now);
-            kept.insert(f.key, first);
+            kept.insert(f.key.clone(), first);
             let since = f.since.unwrap_or(first);
             if facts.now.since(since) >= f.hold {
-                let Finding { severity, what, place, hint, .. } = f;
-                list.push(Attention { severity, what, place, since, hint: hint.to_owned() });
+                let Finding { key, severity, what, place, hint, weight, .. } = f;
+                let key = key.into();
+                list.push(Attention { severity, what, place, since, hint: hint.to_owned(), key, weight });
             }
         }
         self.0 = kept;
@@ -107,6 +117,7 @@ fn new_failures(facts: &Facts<'_>, out: &mut Vec<Finding>) {
                 hint: "open its failures and read a stack trace; redrive when the cause is repaired",
                 since: Some(*at),
                 hold: 0,
+                weight: row.arrivals_per_minute.unwrap_or_default() as u64,
             });
         }
     }
@@ -126,6 +137,7 @@ fn expiring(facts: &Facts<'_>, out: &mut Vec<Finding>) {
             hint: "redrive or export its letters, or raise retention.ms of the topic",
             since: None,
             hold: 0,
+            weight: (EXPIRES_MS - left) as u64,
         });
     }
 }
@@ -148,6 +160,7 @@ fn groups(facts: &Facts<'_>, out: &mut Vec<Finding>) {
                 hint: "start its consumers",
                 since: group.moved(),
                 hold: 0,
+                weight: row.lag.unwrap_or_default(),
             });
             continue;
         }
@@ -167,13 +180,14 @@ fn groups(facts: &Facts<'_>, out: &mut Vec<Finding>) {
             hint: "start their consumers, or delete the groups if nobody needs them",
             since: None,
             hold: 0,
+            weight: abandoned.len() as u64,
         });
     }
 }
 
 fn stalled(row: &GroupRow, stuck: Vec<Stuck>, out: &mut Vec<Finding>) {
     let mut together: BTreeMap<Name, Vec<Stuck>> = BTreeMap::new();
-    let mut add = |stuck: &Stuck, kind: &str, what, hint| {
+    let mut add = |stuck: &Stuck, kind: &str, what, hint, weight| {
         let (topic, partition) = (&stuck.shard.topic, stuck.shard.partition);
         let place = place("groups", Some(topic), Some(&row.group));
         out.push(Finding {
@@ -184,6 +198,7 @@ fn stalled(row: &GroupRow, stuck: Vec<Stuck>, out: &mut Vec<Finding>) {
             hint,
             since: stuck.since,
             hold: 0,
+            weight: weight,
         });
     };
     let number = |n: i64| units::count(n.max(0) as u64);
@@ -198,11 +213,13 @@ fn stalled(row: &GroupRow, stuck: Vec<Stuck>, out: &mut Vec<Finding>) {
             let what =
                 format!("{} is stuck at record {topic}[{partition}] @ {at}, behind it {behind}", row.group);
             let hint = "look at the record: it may be one that the consumer cannot process";
-            add(&stuck, &format!("stuck {partition}"), what, hint);
+            let weight = stuck.lag.max(0) as u64;
+            add(&stuck, &format!("stuck {partition}"), what, hint, weight);
         }
     }
     for (topic, stuck) in together {
-        let behind = number(stuck.iter().map(|s| s.lag).sum());
+        let lag: i64 = stuck.iter().map(|s| s.lag.max(0)).sum();
+        let behind = number(lag);
         let what = match stuck.as_slice() {
             [one] => {
                 let (partition, at) = (one.shard.partition, number(one.offset));
@@ -215,7 +232,7 @@ fn stalled(row: &GroupRow, stuck: Vec<Stuck>, out: &mut Vec<Finding>) {
         };
         let hint = "its consumers are there and commit nothing: look at their logs";
         if let Some(worst) = stuck.first() {
-            add(worst, "stalled", what, hint);
+            add(worst, "stalled", what, hint, lag as u64);
         }
     }
 }
@@ -228,7 +245,7 @@ fn retention(facts: &Facts<'_>, out: &mut Vec<Finding>) {
             by_topic.entry(&part.topic).or_default().push(part);
         }
         for (topic, parts) in by_topic {
-            let mut add = |kind, what, partition| {
+            let mut add = |kind, what, partition, weight| {
                 out.push(Finding {
                     key: format!("{kind} {} {topic}", row.group),
                     severity: Severity::Critical,
@@ -240,13 +257,14 @@ fn retention(facts: &Facts<'_>, out: &mut Vec<Finding>) {
                     hint: "let it catch up, or raise retention.ms of the topic",
                     since: None,
                     hold: 0,
+                    weight,
                 });
             };
             let lost: u64 = parts.iter().map(|p| p.lost).sum();
             if let Some(worst) = parts.iter().max_by_key(|p| p.lost).filter(|_| lost > 0) {
-                let lost = units::count(lost);
-                let what = format!("{} has lost {lost} records of {topic} to retention", row.group);
-                add("lost", what, worst.partition);
+                let count = units::count(lost);
+                let what = format!("{} has lost {count} records of {topic} to retention", row.group);
+                add("lost", what, worst.partition, lost);
             }
             let Some(retention) = facts.topics.get(topic).and_then(Topic::retention_ms) else { continue };
             let old = parts.iter().filter_map(|p| Some((p.lag_seconds?, p.partition)));
@@ -255,7 +273,7 @@ fn retention(facts: &Facts<'_>, out: &mut Vec<Finding>) {
             if lag > left && row.drain_seconds.is_none_or(|drain| drain > left) {
                 let when = units::age((left.max(0.0) * 1000.0) as i64);
                 let what = format!("{} on {topic}[{partition}]: retention overtakes it in {when}", row.group);
-                add("overtaken", what, partition);
+                add("overtaken", what, partition, lag as u64);
             }
         }
     }
@@ -264,17 +282,18 @@ fn retention(facts: &Facts<'_>, out: &mut Vec<Finding>) {
 fn topics(facts: &Facts<'_>, out: &mut Vec<Finding>) {
     for row in facts.topic_rows {
         let Some(topic) = facts.topics.get(&row.name) else { continue };
-        let mut add = |kind: &str, severity, what: String, partition, hint, since, hold| {
+        let mut add = |kind: &str, severity, what: String, partition, hint, since, hold, weight: usize| {
             let place = Place { partition, ..place("topics", Some(&row.name), None) };
             let key = format!("{kind} {} {partition:?}", row.name);
-            out.push(Finding { key, severity, what, place, hint, since, hold });
+            let weight = weight as u64;
+            out.push(Finding { key, severity, what, place, hint, since, hold, weight });
         };
         let offline: Vec<i32> =
             row.detail.iter().filter(|p| p.leader.is_none()).map(|p| p.partition).collect();
         if let Some(first) = offline.first() {
             let what = format!("{}: {} without a leader", row.name, partitions(&offline));
             let hint = "start the brokers that hold its replicas";
-            add("offline", Severity::Critical, what, Some(*first), hint, None, 0);
+            add("offline", Severity::Critical, what, Some(*first), hint, None, 0, offline.len());
         }
         let behind =
             |p: &&super::snapshot::PartitionRow| p.leader.is_some() && p.isr.len() < p.replicas.len();
@@ -282,7 +301,7 @@ fn topics(facts: &Facts<'_>, out: &mut Vec<Finding>) {
         if let Some(first) = under.first() {
             let what = format!("{}: {} under-replicated", row.name, partitions(&under));
             let hint = "a broker is away or cannot keep up";
-            add("under", Severity::Warning, what, Some(*first), hint, None, 0);
+            add("under", Severity::Warning, what, Some(*first), hint, None, 0, under.len());
         }
         for (partition, log) in &topic.logs {
             if let Some((stable, since)) = log.held {
@@ -292,7 +311,7 @@ fn topics(facts: &Facts<'_>, out: &mut Vec<Finding>) {
                     units::count(stable.max(0) as u64)
                 );
                 let hint = "find it with kafka-transactions.sh find-hanging, and abort it";
-                add("hangs", Severity::Warning, what, Some(*partition), hint, Some(since), HANGS_MS);
+                add("hangs", Severity::Warning, what, Some(*partition), hint, Some(since), HANGS_MS, 0);
             }
         }
         if row.role != Role::Source {
@@ -306,7 +325,7 @@ fn topics(facts: &Facts<'_>, out: &mut Vec<Finding>) {
         {
             let what =
                 format!("{} fell silent: {}, usually {}", row.name, units::rate(rate), units::rate(usual));
-            add("silent", Severity::Warning, what, None, "look at its producers", None, HOLD_MS);
+            add("silent", Severity::Warning, what, None, "look at its producers", None, HOLD_MS, 0);
         }
         if let Some(rate) = rate.filter(|r| *r >= HOT_RATE && row.detail.len() >= HOT_PARTITIONS) {
             let hot = row.detail.iter().find(|p| p.records_per_second.is_some_and(|r| r > rate / 2.0));
@@ -319,10 +338,44 @@ fn topics(facts: &Facts<'_>, out: &mut Vec<Finding>) {
                     units::percent(share.round())
                 );
                 let hint = "one key may be much more frequent than others";
-                add("hot", Severity::Info, what, Some(p.partition), hint, None, HOLD_MS);
+                add("hot", Severity::Info, what, Some(p.partition), hint, None, HOLD_MS, 0);
             }
         }
     }
+}
+
+/// Totals that are above what the profile says they should be.
+fn thresholds(facts: &Facts<'_>, out: &mut Vec<Finding>) {
+    let (totals, limits) = (facts.totals, facts.thresholds);
+    let mut add =
+        |name: &str, screen, figure: Option<f64>, limit: Option<f64>, show: &dyn Fn(f64) -> String| {
+            let (Some(figure), Some(limit)) = (figure, limit) else { return };
+            if figure > limit {
+                out.push(Finding {
+                    key: format!("threshold {name}"),
+                    severity: Severity::Warning,
+                    what: format!("{name} is {}, above the profile's {}", show(figure), show(limit)),
+                    place: place(screen, None, None),
+                    hint: "open the list behind it; `[thresholds]` of the profile has the limit",
+                    since: None,
+                    hold: 0,
+                    weight: figure as u64,
+                });
+            }
+        };
+    let millis = |ms: f64| units::duration(Duration::try_from_secs_f64(ms / 1000.0).unwrap_or(Duration::MAX));
+    let count = |n: f64| units::count(n as u64);
+    add("lag", "groups", totals.lag.map(|n| n as f64), limits.lag, &count);
+    let latency = limits.latency.map(|limit| limit.as_secs_f64() * 1000.0);
+    add("latency (p99)", "groups", totals.latency.p99, latency, &millis);
+    add("the share of errors", "dead_letters", totals.error_percent, limits.errors, &units::percent);
+    add(
+        "pending dead letters",
+        "dead_letters",
+        totals.pending.map(|n| n as f64),
+        limits.dead_letters,
+        &count,
+    );
 }
 
 /// `partition 3` or `3 partitions`.
@@ -336,7 +389,6 @@ fn partitions(of: &[i32]) -> String {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::time::Duration;
 
     use super::super::log::Log;
     use super::super::topic::role;
@@ -355,6 +407,8 @@ mod tests {
         topics: BTreeMap<Name, Topic>,
         groups: BTreeMap<Name, Group>,
         letters: Vec<DlqRow>,
+        totals: Totals,
+        thresholds: Thresholds,
         since: Since,
         second: i64,
     }
@@ -392,6 +446,8 @@ mod tests {
                 topics: BTreeMap::from([("orders".into(), Topic::new(info))]),
                 groups: BTreeMap::from([("email".into(), group)]),
                 letters: Vec::new(),
+                totals: Totals::default(),
+                thresholds: Thresholds::default(),
                 since: Since::default(),
                 second: 0,
             }
@@ -434,6 +490,8 @@ mod tests {
                 topics,
                 groups: &self.groups,
                 logs: &logs,
+                totals: &self.totals,
+                thresholds: &self.thresholds,
             })
         }
 
@@ -485,6 +543,22 @@ mod tests {
             world.look(&[to(i * 10), to(i * 10), to(i * 10), to(i * 10)], &[i * 10 - 1; 4]);
         }
         assert_eq!(world.words(), [""; 0]);
+    }
+
+    #[test]
+    fn a_total_above_the_limit_of_the_profile_needs_attention() {
+        let mut world = World::new(1, 1);
+        world.look(&[to(10)], &[10]);
+        world.thresholds =
+            Thresholds { lag: Some(1_000.0), dead_letters: Some(5.0), ..Thresholds::default() };
+        world.totals = Totals { lag: Some(1_000), ..Totals::default() };
+        assert_eq!(world.words(), [""; 0], "what is not known, or not above it, is not told");
+        world.totals = Totals { lag: Some(1_204), pending: Some(6), ..Totals::default() };
+        assert_eq!(
+            world.words(),
+            ["lag is 1,204, above the profile's 1,000", "pending dead letters is 6, above the profile's 5"]
+        );
+        assert_eq!(world.list()[0].weight, 1_204);
     }
 
     #[test]

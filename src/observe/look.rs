@@ -26,6 +26,8 @@ pub(super) struct Known {
     pub shards: Vec<Shard>,
     /// Whether the cluster itself is due.
     pub cluster: bool,
+    /// Brokers of the cluster, as far as is known.
+    pub brokers: usize,
 }
 
 /// An answer for each of the things asked.
@@ -54,6 +56,9 @@ pub(super) struct Look {
     pub ids: Answers<Name, TopicId>,
     /// Configurations.
     pub configs: Answers<Name, TopicConfig>,
+    /// Requests that this took, as the protocol needs them: offsets are asked of each broker three times (start, end,
+    /// last stable), commits and members of each group, the rest of one broker.
+    pub requests: u64,
 }
 
 /// Which topics are due for a question that is asked now and then.
@@ -126,6 +131,15 @@ pub(super) async fn look(
         Scope::Only(interest) => (known.shards.clone(), interest.topics.clone(), interest.groups.clone()),
     };
     let (ids, configs) = due(&topics);
+    let brokers = look.cluster.as_ref().map_or(known.brokers, |c| c.nodes.len()).max(1) as u64;
+    let some = |n: usize| u64::from(n > 0);
+    look.requests = some(look.cluster.iter().len())
+        + some(look.topics.iter().len())
+        + if look.groups.is_some() { brokers } else { 0 }
+        + 3 * brokers * some(shards.len())
+        + 2 * groups.len() as u64
+        + some(ids.len())
+        + some(configs.len());
     let bounds = async {
         let answer = if shards.is_empty() { Ok(Vec::new()) } else { catalog.bounds(&shards).await };
         (answer, now(cx))

@@ -15,7 +15,7 @@ use super::sips::{MOST_PARTITIONS, Sip, Why, Wish};
 use super::snapshot::{ClusterRow, Freshness, GroupRow, History, Role, Snapshot, TopicRow, Totals};
 use super::topic::{Topic, role};
 use crate::broker::{Name, Shard};
-use crate::config::profile::DeadLetters;
+use crate::config::profile::{DeadLetters, Thresholds};
 use crate::dlq::groups::DlqRow;
 use crate::dlq::names;
 use crate::text::Timestamp;
@@ -45,6 +45,8 @@ pub(super) struct Memory {
     looks: (Option<Duration>, Option<Duration>),
     taken: (Duration, Timestamp),
     sample_seconds: f64,
+    sample_requests: Option<u64>,
+    thresholds: Thresholds,
     /// The partition after which the next round of reading begins.
     turn: Option<Shard>,
 }
@@ -55,9 +57,11 @@ fn log_of<'a>(topics: &'a BTreeMap<Name, Topic>, shard: &Shard) -> Option<&'a Lo
 
 impl Memory {
     /// Nothing is known yet. `config` says which topics hold dead letters by the operator's word.
-    pub fn new(config: DeadLetters) -> Self {
+    /// `thresholds` says what needs attention by it too.
+    pub fn new(config: DeadLetters, thresholds: Thresholds) -> Self {
         Self {
             config,
+            thresholds,
             cluster: ClusterRow::default(),
             cluster_at: None,
             topics: BTreeMap::new(),
@@ -69,6 +73,7 @@ impl Memory {
             looks: (None, None),
             taken: (Duration::ZERO, Timestamp(0)),
             sample_seconds: 0.0,
+            sample_requests: None,
             turn: None,
         }
     }
@@ -89,7 +94,7 @@ impl Memory {
                 groups.flat_map(|g| g.shards().cloned()).filter(|s| log_of(&self.topics, s).is_some()),
             );
         }
-        Known { shards: shards.into_iter().collect(), cluster }
+        Known { shards: shards.into_iter().collect(), cluster, brokers: self.cluster.brokers }
     }
 
     /// Of these topics, those whose id, and those whose configuration is due: those shown first, then the oldest.
@@ -118,6 +123,7 @@ impl Memory {
         let at = look.bounds_at;
         self.taken = look.committed_at.max(at);
         self.sample_seconds = took.as_secs_f64();
+        self.sample_requests = Some(look.requests);
         self.looks = (Some(at.0), self.looks.0);
         self.letters = letters;
         if let Some(cluster) = look.cluster {
@@ -305,6 +311,7 @@ impl Memory {
             self.groups.values().map(|g| g.row(&logs, self.taken, interval)).collect();
         let letters = self.letters.clone().unwrap_or_default();
         let rows = self.topic_rows(&groups, &letters);
+        let totals = self.totals();
         let facts = Facts {
             now: self.taken.1,
             topic_rows: &rows,
@@ -313,9 +320,10 @@ impl Memory {
             topics: &self.topics,
             groups: &self.groups,
             logs: &logs,
+            totals: &totals,
+            thresholds: &self.thresholds,
         };
         let attention = self.since.rank(&facts);
-        let totals = self.totals();
         Snapshot {
             generation: 1,
             taken: self.taken.1,
@@ -330,6 +338,7 @@ impl Memory {
             totals,
             history: Arc::clone(&self.history),
             sample_seconds: self.sample_seconds,
+            sample_requests: self.sample_requests,
         }
     }
 

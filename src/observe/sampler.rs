@@ -56,7 +56,7 @@ pub struct Sampler {
 impl Sampler {
     /// A sampler that has seen nothing yet.
     pub fn new(cx: Cx, letters: Letters) -> Self {
-        let memory = Memory::new(cx.profile.dead_letters.clone());
+        let memory = Memory::new(cx.profile.dead_letters.clone(), cx.profile.thresholds);
         Self { cx, letters, memory, whole: None }
     }
 

@@ -321,6 +321,12 @@ pub struct Attention {
     pub since: Timestamp,
     /// What to do.
     pub hint: String,
+    /// Finds it again in the next picture.
+    #[serde(skip)]
+    pub key: Arc<str>,
+    /// How bad it is among its like, the more the worse.
+    #[serde(skip)]
+    pub weight: u64,
 }
 
 /// The charts' history: one value a sample, oldest first; `None` where nothing was known.
@@ -403,9 +409,17 @@ pub struct Snapshot {
     pub history: Arc<History>,
     /// How long this sample took, in seconds.
     pub sample_seconds: f64,
+    /// Requests that it took, as the protocol needs them; `None` before the first one.
+    pub sample_requests: Option<u64>,
 }
 
 impl Snapshot {
+    /// Requests a minute, at the pace of the last two samples.
+    pub fn requests_per_minute(&self) -> Option<f64> {
+        let seconds = self.window_seconds.filter(|seconds| *seconds > 0.0)?;
+        Some(self.sample_requests? as f64 * 60.0 / seconds)
+    }
+
     /// The picture before the first sample.
     pub fn empty(now: Timestamp) -> Self {
         Self {
@@ -422,6 +436,7 @@ impl Snapshot {
             totals: Totals::default(),
             history: Arc::default(),
             sample_seconds: 0.0,
+            sample_requests: None,
         }
     }
 }

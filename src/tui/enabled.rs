@@ -22,6 +22,16 @@ pub fn listed(state: &State) -> Result<(), String> {
 }
 
 /// There is a dead letter to plan for; a plan writes nothing, so that a read-only profile allows it.
+/// The cursor is on a line of what needs attention.
+pub fn attention(state: &State) -> Result<(), String> {
+    let here = match state.screen() {
+        Screen::Overview(screen) => screen.attention_here(&state.picture),
+        _ => None,
+    };
+    here.map(drop).ok_or_else(|| "choose a line of what needs attention first".to_owned())
+}
+
+/// Dead letters can be redriven: there is one, and the broker can be written to.
 pub fn plan(state: &State) -> Result<(), String> {
     row(state)
 }

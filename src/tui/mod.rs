@@ -19,6 +19,7 @@ pub mod message;
 pub mod moves;
 pub mod overlays;
 mod places;
+pub mod quiet;
 pub mod registry;
 pub mod screens;
 mod signals;

@@ -10,14 +10,34 @@ use super::screens::group::Pane;
 use super::screens::{Dlqs, Group, Groups, Inspector, Leads, Records, Screen, Topic, Topics};
 use super::state::State;
 use super::theme::Sign;
+use super::update::show;
 use crate::config::keep::Decision;
 use crate::event::Position;
-use crate::observe::snapshot::Place;
+use crate::observe::snapshot::{Attention, Place};
+use crate::text::units;
+
+/// How long a line is muted where no time is given, in milliseconds.
+const HOUR: i64 = 3_600_000;
 
 /// Does a command, where it is one of these; whether it was.
 pub fn does(state: &mut State, id: Id, effects: &mut Vec<Effect>) -> bool {
     match id {
         Id::OpenOverview => open_overview(state, effects),
+        Id::WorstOffender => {
+            let Screen::Overview(screen) = state.screen() else { return true };
+            match screen.worst(&state.picture) {
+                Some(place) => open_place(state, &place, effects),
+                None => open_overview(state, effects),
+            }
+        }
+        Id::ChartsLonger => step(state, true),
+        Id::ChartsShorter => step(state, false),
+        Id::Acknowledge => acknowledge(state),
+        Id::Mute => mute(state, HOUR),
+        Id::ShowQuiet => {
+            state.quiet.shown = !state.quiet.shown;
+            sift(state);
+        }
         Id::OpenTopics => {
             if let Some(topic) = topic_here(state) {
                 push(state, dead_letters::records(&topic));
@@ -75,6 +95,52 @@ pub fn does(state: &mut State, id: Id, effects: &mut Vec<Effect>) -> bool {
         _ => return false,
     }
     true
+}
+
+/// Lets the charts go further back, or less far.
+fn step(state: &mut State, longer: bool) {
+    let Screen::Overview(screen) = state.screen_mut() else { return };
+    match screen.step(longer) {
+        Some(span) => state.tell(Sign::Ok, format!("charts go back up to {span}")),
+        None if longer => state.tell(Sign::Warn, "a day is kept, no more"),
+        None => state.tell(Sign::Warn, "a minute is the shortest"),
+    }
+}
+
+/// The line of what needs attention under the cursor.
+fn attention_here(state: &State) -> Option<Attention> {
+    let Screen::Overview(screen) = state.screen() else { return None };
+    screen.attention_here(&state.picture).cloned()
+}
+
+fn acknowledge(state: &mut State) {
+    let Some(line) = attention_here(state) else { return };
+    if state.quiet.take_back(&line) {
+        state.tell(Sign::Ok, "told again");
+    } else {
+        state.quiet.acknowledge(&line, state.now);
+        state.tell(Sign::Ok, "acknowledged: quiet until it gets worse; za shows it");
+    }
+    sift(state);
+}
+
+/// Keeps the line under the cursor quiet for so many milliseconds.
+pub fn mute(state: &mut State, millis: i64) {
+    let Some(line) = attention_here(state) else {
+        state.tell(Sign::Warn, "choose a line of what needs attention first");
+        return;
+    };
+    let now = state.now;
+    state.quiet.mute(&line, now.plus_millis(millis), now);
+    state.tell(Sign::Ok, format!("muted for {}; za shows it", units::age(millis)));
+    sift(state);
+}
+
+/// Takes what is quiet out of the picture, or brings it back.
+fn sift(state: &mut State) {
+    if let Some(whole) = state.quiet.whole() {
+        show(state, whole);
+    }
 }
 
 /// The topic under the cursor, or whose screen it is.

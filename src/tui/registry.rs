@@ -172,6 +172,41 @@ pub const REGISTRY: &[Command] = &[
     .keys(&["enter"])
     .footer(99)
     .when(enabled::listed),
+    c(Id::WorstOffender, "overview.worst", "worst", "Opens the dashboard's worst offender.")
+        .on(&[Overview])
+        .keys(&["d"]),
+    c(Id::ChartsLonger, "charts.longer", "longer", "Lets the charts go further back, up to a day.")
+        .on(&[Overview])
+        .keys(&[">"])
+        .footer(5),
+    c(Id::ChartsShorter, "charts.shorter", "shorter", "Lets the charts go less far back.")
+        .on(&[Overview])
+        .keys(&["<"])
+        .footer(5),
+    c(
+        Id::Acknowledge,
+        "attention.acknowledge",
+        "acknowledge",
+        "Keeps the line quiet until it gets worse; again takes that back.",
+    )
+    .on(&[Overview])
+    .keys(&["a"])
+    .also(&["ack"])
+    .footer(8)
+    .when(enabled::attention),
+    c(
+        Id::Mute,
+        "attention.mute",
+        "mute 1 h",
+        "Keeps the line quiet for an hour; `:mute 15m` for another time.",
+    )
+    .on(&[Overview])
+    .also(&["mute"])
+    .when(enabled::attention),
+    c(Id::ShowQuiet, "attention.all", "all lines", "Shows acknowledged and muted lines too, or not.")
+        .on(&[Overview])
+        .keys(&["za"])
+        .also(&["muted"]),
     c(Id::OpenTopics, "topics.open", "records", "Shows the topic's latest records.")
         .on(&[Topics])
         .keys(&["enter"])

@@ -9,6 +9,7 @@ use super::keymap::{Chord, Keymap};
 use super::message::{Effect, RequestId};
 use super::moves::Move;
 use super::overlays::Overlay;
+use super::quiet::Quiet;
 use super::screens::run::Job;
 use super::screens::{Overview, Screen, View, Welcome};
 use super::theme::{Sign, Theme};
@@ -60,6 +61,8 @@ pub struct State {
     pub picture: Arc<Snapshot>,
     /// The latest picture, while the shown one is held, and how many came since.
     pub held: Option<(Arc<Snapshot>, u64)>,
+    /// What needs attention and is not to be seen.
+    pub quiet: Quiet,
     /// Screens, the one that is seen last; never empty.
     pub screens: Vec<Screen>,
     /// The screens that were left last.
@@ -110,6 +113,7 @@ impl State {
             times: TimeFormat::new(TimeStyle::Local),
             picture: Arc::new(Snapshot::empty(now)),
             held: None,
+            quiet: Quiet::default(),
             screens: vec![root],
             left: None,
             overlays: Vec::new(),

@@ -177,6 +177,7 @@ fn snapshot(state: &mut State, picture: Arc<Snapshot>) {
 
 /// Shows a picture.
 pub fn show(state: &mut State, picture: Arc<Snapshot>) {
+    let picture = state.quiet.sift(&picture, state.now);
     state.picture = Arc::clone(&picture);
     for screen in &mut state.screens {
         screen.view_mut().refresh(&picture);

@@ -202,3 +202,22 @@ fn the_palette_takes_a_row_and_a_query() {
 fn a_line_of_the_help_is_done_with_enter() {
     on_the_incident().press("help").typed("dlqs").keys("enter").expect("▸ dead letters");
 }
+
+#[test]
+fn a_line_that_needs_attention_can_be_kept_quiet() {
+    let bench = on_the_incident()
+        .keys("a")
+        .expect("NEEDS ATTENTION 2 · 1 muted")
+        .expect_no("SocketTimeoutException (");
+    let bench = bench.keys("za").expect("NEEDS ATTENTION 3 · 1 muted, shown").expect("acknowledged");
+    let bench = bench.keys("gg a za").expect_no("muted");
+    let bench = bench.keys("j").press("palette").typed("mute 15m").keys("enter").expect("1 muted");
+    bench.expect_no("warehouse is stalled").keys("5 a").expect("choose a line");
+}
+
+#[test]
+fn the_charts_go_further_back_and_the_worst_offender_opens() {
+    let bench = on_the_incident().expect("of 15 m").keys(">").expect("of 1 h").keys("< < < < <");
+    bench.expect("a minute is the shortest").expect("charts: last 1 m").keys("4 d").expect("▸ warehouse");
+    on_the_incident().keys("5 d").expect("▸ payments-dlt");
+}

@@ -185,6 +185,8 @@ fn attention(severity: Severity, what: &str, screen: &'static str, name: &str, s
         place: Place { screen, topic, partition: None, offset: None, group },
         since: ago(since),
         hint: String::new(),
+        key: format!("{screen} {name}").into(),
+        weight: 1,
     }
 }
 
@@ -269,6 +271,7 @@ pub fn incident() -> Snapshot {
             pending: known((0..40).map(|i| 100.0 + f64::from(i) * 2.1).collect()),
         }),
         sample_seconds: 0.02,
+        sample_requests: Some(46),
     }
 }
 

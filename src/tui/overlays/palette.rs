@@ -19,6 +19,7 @@ use super::super::widgets::filter::rank;
 use super::super::widgets::{Input, Pen};
 use super::Stays;
 use crate::ask::ExtraCommand;
+use crate::text::units;
 
 /// The most lines of it.
 const LINES: u16 = 12;
@@ -158,6 +159,13 @@ impl Palette {
         if let Ok(row) = text.parse::<usize>() {
             if let Some(list) = state.view_mut().list_mut() {
                 list.go(row.saturating_sub(1));
+            }
+            return true;
+        }
+        if let Some(time) = text.strip_prefix("mute ") {
+            match units::parse_duration(time.trim()) {
+                Ok(millis) if millis > 0 => places::mute(state, millis),
+                _ => state.tell(Sign::Warn, "a time was expected: mute 15m, mute 2h, mute 1d"),
             }
             return true;
         }

@@ -12,6 +12,7 @@ mod letters;
 mod look;
 pub mod offsets;
 mod overview;
+mod panels;
 pub mod plan;
 mod plan_fields;
 mod records;

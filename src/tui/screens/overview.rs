@@ -8,14 +8,13 @@ use super::super::command::Scope;
 use super::super::hits::{Hits, Spot};
 use super::super::state::State;
 use super::super::theme::{Role, Sign};
+use super::super::widgets::Pen;
 use super::super::widgets::list::{Cell, Column, List, Source};
-use super::super::widgets::{Pen, spark};
 use super::View;
-use crate::observe::snapshot::{Attention, Place, Role as TopicRole, Severity, Snapshot, Status};
+use super::panels::{Changes, Frame, PANELS, Panel, Window, panel};
+use crate::config::profile::Thresholds;
+use crate::observe::snapshot::{Attention, Place, Role as TopicRole, Severity, Snapshot};
 use crate::text::units::{self, DASH};
-
-/// The names of the dashboards.
-const PANELS: [&str; 5] = ["THROUGHPUT", "LATENCY p99", "ERRORS", "LAG", "DEAD LETTERS"];
 
 /// The fewest lines of a dashboard: title, figure, history, one row.
 const PANEL_LINES: u16 = 4;
@@ -38,6 +37,8 @@ pub enum Leads {
 #[derive(Clone, Debug, Default)]
 pub struct Overview {
     list: List,
+    window: Window,
+    changes: Changes,
 }
 
 struct Entries<'p>(&'p [Attention]);
@@ -53,7 +54,7 @@ impl Source for Entries<'_> {
 
     fn key(&self, row: usize) -> Arc<str> {
         match self.0.get(row) {
-            Some(line) => format!("{:?} {}", line.place, line.what).into(),
+            Some(line) => Arc::clone(&line.key),
             None => panel_key(row - self.0.len() + 1),
         }
     }
@@ -101,13 +102,37 @@ impl Overview {
         self.list.key()?.strip_prefix("panel ")?.parse().ok()
     }
 
+    /// The line of what needs attention under the cursor.
+    pub fn attention_here<'p>(&self, picture: &'p Snapshot) -> Option<&'p Attention> {
+        if self.panel().is_some() {
+            return None;
+        }
+        picture.attention.get(self.list.row()?)
+    }
+
+    /// Lets the charts go further back, or less far; gives how far.
+    pub fn step(&mut self, longer: bool) -> Option<&'static str> {
+        self.window.step(longer).then(|| self.window.name())
+    }
+
+    /// The first line of the dashboard under the cursor: the worst offender.
+    pub fn worst(&self, picture: &Snapshot) -> Option<Place> {
+        let number = self.panel()?;
+        let name = panel(picture, &Thresholds::default(), number).rows.into_iter().next()?.name;
+        let place = Place { screen: "", topic: None, partition: None, offset: None, group: None };
+        Some(match number {
+            1 => Place { screen: "topics", topic: Some(name), ..place },
+            5 => Place { screen: "dead_letters", topic: Some(name), ..place },
+            _ => Place { screen: "groups", group: Some(name), ..place },
+        })
+    }
+
     /// Where the entry under the cursor leads.
     pub fn leads(&self, picture: &Snapshot) -> Option<Leads> {
         if let Some(panel) = self.panel() {
             return Some(Leads::Panel(panel));
         }
-        let line = picture.attention.get(self.list.row()?)?;
-        Some(Leads::To(line.place.clone()))
+        Some(Leads::To(self.attention_here(picture)?.place.clone()))
     }
 }
 
@@ -139,6 +164,7 @@ impl View for Overview {
     }
 
     fn refresh(&mut self, picture: &Arc<Snapshot>) {
+        self.changes.see(picture);
         let at_first = self.list.cursor == 0;
         self.list.refresh(&Entries(&picture.attention));
         // What is most urgent comes first, and whoever did not move sees it.
@@ -166,26 +192,53 @@ impl View for Overview {
         let lines = u16::try_from(state.picture.attention.len()).unwrap_or(u16::MAX);
         let lines = lines.clamp(1, room.saturating_sub(panels + 1).max(1)).min(8.max(room / 4));
         self.attention(state, &mut pen.part(0, 0, u16::MAX, 1 + lines), hits);
-        self.panels(state, &mut pen.below(lines + 2), hits);
+        self.cost(state, pen);
+        let height = room.saturating_sub(lines + 3);
+        self.panels(state, &mut pen.part(0, lines + 2, u16::MAX, height), hits);
     }
 }
 
 impl Overview {
+    /// The last line: how far back the charts go, and what the sample cost.
+    fn cost(&self, state: &State, pen: &mut Pen<'_>) {
+        let picture = &state.picture;
+        if picture.generation == 0 {
+            return;
+        }
+        let y = pen.height().saturating_sub(1);
+        let (span, chosen) = (units::age(self.window.shown(&picture.history)), self.window.name());
+        let up_to = if span == chosen { String::new() } else { format!(" of {chosen}") };
+        let x = pen.put(1, y, &format!("charts: last {span}{up_to}"), Role::Dim);
+        let requests = picture.requests_per_minute().map_or_else(String::new, |n| {
+            let n = n.round() as u64;
+            format!("{} requests/min, ", if n < 1_000 { units::count(n) } else { units::short(n) })
+        });
+        let took = units::duration(Duration::try_from_secs_f64(picture.sample_seconds).unwrap_or_default());
+        let text = format!("this sample: {requests}{took}");
+        let right = pen.width().saturating_sub(1);
+        pen.right(right.max(x + 2), y, &text, Role::Dim);
+    }
+
     fn attention(&self, state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
         let picture = &state.picture;
         let count = picture.attention.len();
         let x = pen.put(1, 0, "NEEDS ATTENTION", Role::Title);
+        let known = if picture.generation == 0 { DASH.to_owned() } else { count.to_string() };
+        let x = pen.put(x + 1, 0, &known, Role::Title);
+        if state.quiet.count() > 0 {
+            let muted = format!("{} muted", state.quiet.count());
+            let shown = if state.quiet.shown { ", shown" } else { "" };
+            pen.put(x + 1, 0, &format!("· {muted}{shown}"), Role::Dim);
+        }
         if count == 0 {
-            let known = if picture.generation == 0 { DASH } else { "0" };
-            pen.put(x + 1, 0, known, Role::Title);
             let text = match picture.generation {
                 0 => "looking at the cluster for the first time…",
+                _ if state.quiet.count() > 0 => "nothing else: za shows what is muted",
                 _ => "nothing: no lag that grows, no stalled group, no new failure",
             };
             pen.put(3, 1, text, Role::Dim);
             return;
         }
-        pen.put(x + 1, 0, &count.to_string(), Role::Title);
         let page = usize::from(pen.height() - 1);
         let seen: Vec<_> = self.list.order.iter().enumerate().filter(|(_, (row, _))| *row < count).collect();
         let top = (self.list.cursor + 1).saturating_sub(page).min(seen.len().saturating_sub(page));
@@ -200,7 +253,12 @@ impl Overview {
             pen.put(1, y, sign.glyph(), sign.role());
             let age = units::age(state.now.since(line.since));
             let end = pen.right(width.saturating_sub(3), y, &age, Role::Dim);
-            pen.cell(3, y, end.saturating_sub(4), &line.what, Role::Text);
+            let quiet = state.quiet.word(line, state.now);
+            let (end, role) = match &quiet {
+                Some(word) => (pen.right(end.saturating_sub(2), y, word, Role::Dim), Role::Dim),
+                None => (end, Role::Text),
+            };
+            pen.cell(3, y, end.saturating_sub(4), &line.what, role);
             pen.put(width.saturating_sub(2), y, "▸", Role::Dim);
             if *place == self.list.cursor {
                 pen.shade(0, y, width, Role::Select);
@@ -219,8 +277,11 @@ impl Overview {
         let half = pen.height().saturating_sub(1) / 2;
         let wide = pen.width() - third;
         let focus = self.panel();
-        let panels: Vec<Panel> = (1..=5).map(|number| panel(&state.picture, number)).collect();
-        let rows = |panels: &[Panel]| panels.iter().map(|panel| panel.rows.len()).max().unwrap_or(0);
+        let limits = state.seat.as_ref().map(|seat| seat.profile.thresholds).unwrap_or_default();
+        let history = &*state.picture.history;
+        let span = self.window.shown(history);
+        let panels: Vec<Panel<'_>> = (1..=5).map(|number| panel(&state.picture, &limits, number)).collect();
+        let rows = |panels: &[Panel<'_>]| panels.iter().map(|panel| panel.rows.len()).max().unwrap_or(0);
         let (upper, lower) = panels.split_at(3);
         let most = u16::try_from(rows(upper).max(rows(lower))).unwrap_or(u16::MAX).min(MOST_ROWS);
         // What is left belongs to the charts.
@@ -235,167 +296,10 @@ impl Overview {
         ];
         for ((number, panel), (x, y, width)) in (1_u8..).zip(&panels).zip(places) {
             let mut pen = pen.part(x, y, width, height);
-            panel.draw(number, focus == Some(number), chart, &mut pen);
+            let focused = focus == Some(number);
+            panel.draw(&Frame { number, focused, chart, history, span, changes: &self.changes }, &mut pen);
             let area = pen.area();
             hits.add(area.x, area.y, area.width, area.height, Spot::Panel(usize::from(number)));
         }
-    }
-}
-
-/// What a dashboard says.
-struct Panel {
-    figure: String,
-    beside: String,
-    history: Vec<Option<f64>>,
-    rows: Vec<(String, String, Role)>,
-}
-
-fn panel(picture: &Snapshot, number: u8) -> Panel {
-    match number {
-        1 => throughput(picture),
-        2 => latency(picture),
-        3 => errors(picture),
-        4 => lag(picture),
-        _ => dead_letters(picture),
-    }
-}
-
-impl Panel {
-    /// Draws it with a chart of so many lines.
-    fn draw(&self, number: u8, focused: bool, chart: u16, pen: &mut Pen<'_>) {
-        let title = PANELS.get(usize::from(number) - 1).copied().unwrap_or_default();
-        let width = pen.width().saturating_sub(2);
-        let x = pen.put(1, 0, &number.to_string(), Role::Key);
-        pen.put(x + 1, 0, title, Role::Title);
-        if focused {
-            pen.shade(1, 0, width, Role::Select);
-        }
-        let x = pen.put(1, 1, &self.figure, Role::Title);
-        pen.cell(x + 2, 1, width.saturating_sub(x + 1), &self.beside, Role::Dim);
-        let lines = spark::chart(&self.history, usize::from(width), usize::from(chart));
-        for (y, line) in (2..).zip(&lines) {
-            pen.put(1, y, line, Role::Chart);
-        }
-        for (y, (name, figure, role)) in (2 + chart..pen.height()).zip(&self.rows) {
-            let end = pen.right(1 + width, y, figure, *role);
-            pen.cell(1, y, end.saturating_sub(2), name, Role::Text);
-        }
-    }
-}
-
-fn milliseconds(ms: f64) -> String {
-    units::duration(Duration::from_secs_f64((ms / 1000.0).clamp(0.0, 1e9)))
-}
-
-/// Rows by a figure, the largest first, as far as it is known.
-fn ranked<'r, T>(
-    rows: &'r [T],
-    figure: impl Fn(&T) -> Option<f64>,
-    show: impl Fn(&'r T, f64) -> (String, String, Role),
-) -> Vec<(String, String, Role)> {
-    let mut known: Vec<(&T, f64)> =
-        rows.iter().filter_map(|row| Some((row, figure(row).filter(|f| f.is_finite())?))).collect();
-    known.sort_by(|a, b| b.1.total_cmp(&a.1));
-    known.into_iter().take(20).map(|(row, figure)| show(row, figure)).collect()
-}
-
-fn throughput(picture: &Snapshot) -> Panel {
-    let totals = &picture.totals;
-    Panel {
-        figure: units::or_dash(totals.records_per_second, units::rate),
-        beside: totals.bytes_per_second.map(units::about_bytes_rate).unwrap_or_default(),
-        history: picture.history.records_per_second.clone(),
-        rows: ranked(
-            &picture.topics,
-            |topic| topic.records_per_second.filter(|_| topic.role == TopicRole::Source),
-            |topic, rate| (topic.name.to_string(), units::rate(rate), Role::Text),
-        ),
-    }
-}
-
-fn latency(picture: &Snapshot) -> Panel {
-    let all = &picture.totals.latency;
-    Panel {
-        figure: units::or_dash(all.p99, milliseconds),
-        beside: all.p50.map(|ms| format!("p50 {}", milliseconds(ms))).unwrap_or_default(),
-        history: picture.history.latency_p99.clone(),
-        rows: ranked(
-            &picture.groups,
-            |group| group.latency_ms.p99,
-            |group, ms| (group.group.to_string(), milliseconds(ms), Role::Text),
-        ),
-    }
-}
-
-fn errors(picture: &Snapshot) -> Panel {
-    let totals = &picture.totals;
-    Panel {
-        figure: units::or_dash(totals.error_percent, units::percent),
-        beside: if totals.error_percent.is_some() { "of consumed".to_owned() } else { String::new() },
-        history: picture.history.error_percent.clone(),
-        rows: ranked(
-            &picture.groups,
-            |group| group.error_percent,
-            |group, percent| {
-                let role = if percent > 0.0 { Role::Warn } else { Role::Text };
-                (group.group.to_string(), units::percent(percent), role)
-            },
-        ),
-    }
-}
-
-fn lag(picture: &Snapshot) -> Panel {
-    let mut known = picture.history.lag.iter().rev().copied().flatten();
-    let change = match (known.next(), known.next()) {
-        (Some(now), Some(before)) => Some((now - before) / picture.window_seconds.unwrap_or(1.0).max(0.001)),
-        _ => None,
-    };
-    let change = change.filter(|c| c.abs() >= 0.5).map(|c| format!("{}/s", units::change(c.round() as i64)));
-    Panel {
-        figure: units::or_dash(picture.totals.lag, units::count),
-        beside: change.unwrap_or_default(),
-        history: picture.history.lag.clone(),
-        rows: ranked(
-            &picture.groups,
-            |group| group.lag.map(|lag| lag as f64),
-            |group, lag| {
-                let text = units::count(lag as u64);
-                match group.status {
-                    Status::Stall => (group.group.to_string(), format!("stalled {text}"), Role::Fail),
-                    Status::Stop => (group.group.to_string(), format!("stopped {text}"), Role::Fail),
-                    Status::Warn => (group.group.to_string(), text, Role::Warn),
-                    _ => (group.group.to_string(), text, Role::Text),
-                }
-            },
-        ),
-    }
-}
-
-fn dead_letters(picture: &Snapshot) -> Panel {
-    let totals = &picture.totals;
-    let records: Option<u64> = picture.dead_letters.iter().map(|row| row.records).sum();
-    let records = records.filter(|_| totals.pending.is_some());
-    let of = records.map(|n| format!(" of {}", units::count(n))).unwrap_or_default();
-    let mut beside = Vec::new();
-    beside.extend(totals.arrivals_per_minute.map(|n| format!("arrivals {}/min", units::number(n))));
-    beside.extend(totals.oldest_age_seconds.map(|s| format!("oldest {}", units::age((s * 1000.0) as i64))));
-    Panel {
-        figure: format!("{} pending{of}", units::or_dash(totals.pending, units::count)),
-        beside: beside.join(" · "),
-        history: picture.history.pending.clone(),
-        rows: ranked(
-            &picture.dead_letters,
-            |row| Some(row.pending.map_or(-1.0, |n| n as f64)),
-            |row, pending| {
-                let figure = if pending < 0.0 { DASH.to_owned() } else { units::count(pending as u64) };
-                let failures = match row.failures {
-                    0 => String::new(),
-                    1 => "  1 failure".to_owned(),
-                    n => format!("  {n} failures"),
-                };
-                let role = if pending > 0.0 { Role::Warn } else { Role::Text };
-                (format!("{}{failures}", row.topic), figure, role)
-            },
-        ),
     }
 }

@@ -103,6 +103,16 @@ impl<'b> Pen<'b> {
         self.buffer.set_style(row.intersection(self.area), style);
     }
 
+    /// Draws `text` into those of a line's cells that are blank.
+    pub fn fill(&mut self, x: u16, y: u16, cells: u16, text: &str, role: Role) {
+        for x in x..x.saturating_add(cells).min(self.area.width) {
+            let at = (self.area.x + x, self.area.y + y);
+            if y < self.area.height && self.buffer.cell(at).is_some_and(|cell| cell.symbol() == " ") {
+                self.cell(x, y, 1, text, role);
+            }
+        }
+    }
+
     /// Empties the rectangle.
     pub fn clear(&mut self) {
         for y in self.area.top()..self.area.bottom() {

@@ -23,20 +23,16 @@ pub fn bars(values: impl DoubleEndedIterator<Item = Option<f64>>, cells: usize) 
         .collect()
 }
 
-/// The same in several lines, the highest first.
-pub fn chart(values: &[Option<f64>], cells: usize, lines: usize) -> Vec<String> {
-    if lines <= 1 {
-        return vec![bars(values.iter().copied(), cells)];
-    }
-    let last = values.get(values.len().saturating_sub(cells)..).unwrap_or_default();
+/// Values as bars between zero and `top` in several lines, the highest first; a cell a value.
+pub fn chart(values: &[Option<f64>], top: f64, lines: usize) -> Vec<String> {
+    let lines = lines.max(1);
     let known = |value: &Option<f64>| value.filter(|v| v.is_finite());
-    let largest = last.iter().filter_map(known).fold(0.0_f64, f64::max);
     let steps = lines * BARS.len();
     // Of all steps of all lines; the lowest is seen, as zero is in one line.
-    let heights: Vec<Option<usize>> = last
+    let heights: Vec<Option<usize>> = values
         .iter()
         .map(|value| {
-            let share = if largest > 0.0 { (known(value)? / largest).clamp(0.0, 1.0) } else { 0.0 };
+            let share = if top > 0.0 { (known(value)? / top).clamp(0.0, 1.0) } else { 0.0 };
             known(value).map(|_| ((share * steps as f64).round() as usize).max(1))
         })
         .collect();
@@ -48,8 +44,7 @@ pub fn chart(values: &[Option<f64>], cells: usize, lines: usize) -> Vec<String> 
                     0 => ' ',
                     n => BARS[n.min(BARS.len()) - 1],
                 };
-            let blank = std::iter::repeat_n(' ', cells - last.len());
-            blank.chain(heights.iter().map(cell)).collect()
+            heights.iter().map(cell).collect()
         })
         .collect()
 }
@@ -84,8 +79,8 @@ mod tests {
     #[test]
     fn a_chart_of_several_lines_has_as_many_steps_more() {
         let values = [Some(0.0), None, Some(12.0), Some(16.0)];
-        assert_eq!(chart(&values, 5, 2), ["   ▄█", " ▁ ██"]);
-        assert_eq!(chart(&values, 2, 1), ["▆█"]);
+        assert_eq!(chart(&values, 16.0, 2), ["  ▄█", "▁ ██"]);
+        assert_eq!(chart(&values, 32.0, 1), ["▁ ▃▄"]);
     }
 
     #[test]
