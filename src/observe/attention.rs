@@ -137,7 +137,8 @@ fn expiring(facts: &Facts<'_>, out: &mut Vec<Finding>) {
             hint: "redrive or export its letters, or raise retention.ms of the topic",
             since: None,
             hold: 0,
-            weight: (EXPIRES_MS - left) as u64,
+            // Twice as bad with half of the time left.
+            weight: (1_000_000_000_000 / left.max(1)) as u64,
         });
     }
 }
