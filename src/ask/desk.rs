@@ -144,6 +144,23 @@ impl Desk {
             Request::Decide(topic, decision) => {
                 Ok(Answer::Decided(Arc::new(self.decide(topic, decision).await?)))
             }
+            Request::Disposal(request) => {
+                let preview = redrive::preview_disposal(&self.index, &request, &sink, &cancel).await?;
+                Ok(Answer::Disposal(Arc::new(preview)))
+            }
+            Request::Dispose(request) => {
+                let done = redrive::dispose(&self.index, &request, &sink, &cancel).await?;
+                Ok(Answer::Disposal(Arc::new(done)))
+            }
+            Request::Purge(request) => {
+                Ok(Answer::Purge(Arc::new(redrive::purge(&self.index, &request, &sink, &cancel).await?)))
+            }
+            Request::Export(request) => Ok(Answer::Export(Arc::new(
+                super::export::export(&self.index, &request, &sink, &cancel).await?,
+            ))),
+            Request::Import(request) => Ok(Answer::Import(Arc::new(
+                redrive::import::import(&self.cx, &request, &sink, &cancel).await?,
+            ))),
             Request::Runs => Ok(Answer::Runs(Arc::new(redrive::runs(&self.index, &sink, &cancel).await?))),
             Request::Offsets(request) => {
                 Ok(Answer::Offsets(Arc::new(offsets::plan(&self.cx, &request, &sink, &cancel).await?)))

@@ -5,12 +5,14 @@
 //! ([`crate::observe`]); everything else is a request.
 
 pub mod desk;
+pub mod export;
 pub mod extra;
 mod pictures;
 
 use std::sync::Arc;
 
 pub use desk::{Desk, Interest};
+pub use export::{ExportAnswer, ExportRequest};
 pub use extra::{Extra, ExtraCommand};
 pub use pictures::Exposure;
 
@@ -20,7 +22,10 @@ use crate::event::Record;
 use crate::letters::document::{FailuresAnswer, FailuresRequest, LettersAnswer, LettersRequest};
 use crate::offsets::document::{OffsetsAnswer, OffsetsPlan, OffsetsRequest, OffsetsRun};
 use crate::records::document::{GetAnswer, GetRequest, TailAnswer, TailRequest};
+use crate::redrive::disposal::{DisposalAnswer, DisposalRequest, DisposeRequest};
 use crate::redrive::document::{PlanAnswer, PlanRequest, RunAnswer, RunRequest, RunsAnswer};
+use crate::redrive::import::{ImportAnswer, ImportRequest};
+use crate::redrive::purge::{PurgeAnswer, PurgeRequest};
 
 /// What can be asked.
 #[derive(Clone, Debug)]
@@ -37,6 +42,16 @@ pub enum Request {
     Plan(PlanRequest),
     /// Executes a plan.
     Run(RunRequest),
+    /// What discarding, parking or releasing letters would do; writes nothing.
+    Disposal(DisposalRequest),
+    /// Discards, parks or releases letters.
+    Dispose(DisposeRequest),
+    /// What a purge of a dead-letter topic deletes, or the purge itself.
+    Purge(PurgeRequest),
+    /// Records or letters into a file.
+    Export(ExportRequest),
+    /// The records of a file into a topic.
+    Import(ImportRequest),
     /// The runs, from the audit.
     Runs,
     /// Keeps in the profile whether a topic is one of dead letters.
@@ -62,6 +77,14 @@ pub enum Answer {
     Plan(Arc<PlanAnswer>),
     /// To [`Request::Run`].
     Run(Arc<RunAnswer>),
+    /// To [`Request::Disposal`] and [`Request::Dispose`].
+    Disposal(Arc<DisposalAnswer>),
+    /// To [`Request::Purge`].
+    Purge(Arc<PurgeAnswer>),
+    /// To [`Request::Export`].
+    Export(Arc<ExportAnswer>),
+    /// To [`Request::Import`].
+    Import(Arc<ImportAnswer>),
     /// To [`Request::Runs`].
     Runs(Arc<RunsAnswer>),
     /// To [`Request::Decide`].

@@ -14,13 +14,13 @@ use crate::text::Fault;
 pub(super) struct Consent {
     /// Do it without asking
     #[arg(long)]
-    yes: bool,
+    pub(super) yes: bool,
     /// Only say what would be done
     #[arg(long, conflicts_with = "yes")]
     pub(super) dry_run: bool,
     /// The number that a protected profile wants typed, beside --yes
     #[arg(long, value_name = "N")]
-    count: Option<u64>,
+    pub(super) count: Option<u64>,
     /// Why; goes into the audit
     #[arg(long, value_name = "TEXT")]
     pub(super) reason: Option<String>,

@@ -8,13 +8,14 @@ use super::exit::{Done, Ended, Stop};
 use super::output::Format;
 use super::selectors::{Selected, Selectors};
 use super::table::{Cell, Table, Tone};
-use super::{Session, session};
+use super::{Session, dispose, purge, session};
 use crate::ask::{Answer, Desk, Event, Request};
 use crate::config::keep::Decision;
 use crate::dlq::groups::{DlqRow, FoundBy};
 use crate::ledger::Disposition;
 use crate::letters::document::{DlqsAnswer, FailuresAnswer, FailuresRequest, LettersAnswer, LettersRequest};
 use crate::letters::letter_json;
+use crate::redrive::disposal::Act;
 use crate::text::time::{TimeFormat, TimeStyle};
 use crate::text::{Safe, units};
 
@@ -27,6 +28,14 @@ pub(super) enum Command {
     Failures(Box<FailuresArgs>),
     /// Dead letters, decoded
     Letters(Box<LettersArgs>),
+    /// Give letters up: no run sends them any more; release takes it back
+    Discard(Box<dispose::Args>),
+    /// Set letters aside, with a reason
+    Park(Box<dispose::Args>),
+    /// Open letters again that were discarded, parked or marked as duplicates
+    Release(Box<dispose::ReleaseArgs>),
+    /// Delete handled letters below the first open one of each partition; cannot be undone
+    Purge(purge::Args),
     /// Take a topic for one of dead letters, although nothing shows it; kept in the profile
     Adopt(DecideArgs),
     /// Take a topic for none, although something looks like it; kept in the profile
@@ -66,7 +75,7 @@ pub(super) struct LettersArgs {
 
 /// `--state`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum StateWord {
+pub(super) enum StateWord {
     /// Not handled yet
     Pending,
     /// Redriven
@@ -82,7 +91,7 @@ enum StateWord {
 }
 
 impl StateWord {
-    fn disposition(self) -> Option<Disposition> {
+    pub(super) fn disposition(self) -> Option<Disposition> {
         match self {
             Self::Pending => Some(Disposition::Pending),
             Self::Redriven => Some(Disposition::Redriven),
@@ -118,6 +127,10 @@ pub(super) async fn run(session: &Session<'_>, command: Command) -> Ended {
         Command::Letters(args) => letters(session, *args).await,
         Command::Adopt(args) => decide(session, args, Decision::Adopted).await,
         Command::Ignore(args) => decide(session, args, Decision::Ignored).await,
+        Command::Discard(args) => dispose::run(session, Act::Discard, *args, StateWord::All).await,
+        Command::Park(args) => dispose::run(session, Act::Park, *args, StateWord::All).await,
+        Command::Release(args) => dispose::release(session, *args).await,
+        Command::Purge(args) => purge::run(session, args).await,
     }
 }
 

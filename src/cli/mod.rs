@@ -7,10 +7,13 @@ mod completions;
 mod config;
 mod consent;
 mod demo;
+mod dispose;
 mod dlq;
 pub mod exit;
+mod export;
 mod get;
 mod groups;
+mod import;
 mod json;
 mod logs;
 mod man;
@@ -22,6 +25,7 @@ mod output;
 mod overview;
 mod plan;
 mod progress;
+mod purge;
 mod run;
 mod runs;
 pub mod selectors;
@@ -131,6 +135,10 @@ enum Command {
     Plan(Box<plan::Args>),
     /// Execute a plan exactly
     Run(run::Args),
+    /// Records or dead letters into a file, byte for byte
+    Export(Box<export::Args>),
+    /// The records of such a file into a topic, each once
+    Import(import::Args),
     /// What was redriven, by whom, and what became of it
     #[command(subcommand)]
     Runs(runs::Command),

@@ -52,7 +52,7 @@ pub(super) struct Args {
     selectors: Selectors,
 }
 
-fn position(text: &str) -> Result<(i32, i64), String> {
+pub(super) fn position(text: &str) -> Result<(i32, i64), String> {
     text.split_once(':')
         .and_then(|(partition, offset)| Some((partition.trim().parse().ok()?, offset.trim().parse().ok()?)))
         .filter(|(partition, offset)| *partition >= 0 && *offset >= 0)

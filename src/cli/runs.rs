@@ -1,6 +1,6 @@
 //! `redrive runs`: what was redriven, by whom, and what became of it.
 
-use super::exit::{Done, Ended};
+use super::exit::{Done, Ended, Stop};
 use super::output::Format;
 use super::table::{Cell, Table, Tone};
 use super::{Session, session};
@@ -38,7 +38,8 @@ pub(super) async fn run(session: &Session<'_>, command: Command) -> Ended {
             match out.format() {
                 Format::Json => out.document(row)?,
                 Format::Jsonl => out.document_line(row)?,
-                _ => super::run::show(session, &row.run)?,
+                _ if row.kind == "redrive" => super::run::show(session, &row.run)?,
+                _ => action(session, row)?,
             }
         }
     }
@@ -58,6 +59,28 @@ fn find<'a>(answer: &'a RunsAnswer, id: &str) -> Result<&'a RunRow, Fault> {
     }
 }
 
+/// An action that is no redrive.
+fn action(session: &Session<'_>, row: &RunRow) -> Result<(), Stop> {
+    let run = &row.run;
+    let count = |n: u64| if n == 0 { String::new() } else { units::count(n) };
+    session.output.facts(&[
+        ("action", format!("{} of {}", row.kind, run.topic)),
+        ("id", run.run.clone()),
+        ("operator", run.operator.clone()),
+        ("reason", row.reason.clone().unwrap_or_default()),
+        ("started", run.started.to_string()),
+        ("letters", format!("{} of {}", units::count(row.disposed), units::count(run.planned))),
+        ("handled", count(run.already_handled)),
+        ("expired", count(run.expired)),
+        ("remaining", count(run.remaining)),
+        ("state", row.state.to_owned()),
+        (
+            "stopped",
+            run.stopped_reason.clone().or_else(|| run.stopped.map(str::to_owned)).unwrap_or_default(),
+        ),
+    ])
+}
+
 fn table(session: &Session<'_>, rows: &[RunRow]) -> Table {
     let times = TimeFormat::new(TimeStyle::Local);
     let now = session.clock.now();
@@ -65,7 +88,8 @@ fn table(session: &Session<'_>, rows: &[RunRow]) -> Table {
         .word("STARTED")
         .word("STATE")
         .text("FROM")
-        .figure("REDRIVEN")
+        .word("KIND")
+        .figure("LETTERS")
         .figure("OF")
         .figure("CAME BACK")
         .text("OPERATOR")
@@ -80,7 +104,8 @@ fn table(session: &Session<'_>, rows: &[RunRow]) -> Table {
             Cell::from(times.short(row.run.started, now)),
             Cell::toned(row.state, tone),
             Cell::from(&row.run.topic),
-            Cell::from(units::count(row.run.redriven)),
+            Cell::from(row.kind),
+            Cell::from(units::count(row.run.redriven + row.disposed)),
             Cell::from(units::count(row.run.planned)),
             Cell::from(units::count(row.run.came_back)),
             Cell::from(&row.run.operator),

@@ -10,8 +10,8 @@ use tracing_appender::non_blocking::WorkerGuard;
 use super::exit::{Done, Ended, Stop};
 use super::output::{Format, Output};
 use super::{
-    Command, Global, completions, config, demo, dlq, get, groups, logs, man, metrics, operator, overview,
-    plan, run, runs, tail, topics,
+    Command, Global, completions, config, demo, dlq, export, get, groups, import, logs, man, metrics,
+    operator, overview, plan, run, runs, tail, topics,
 };
 use crate::ask::{Answer, Desk, Event, Extra, Request};
 use crate::config::place::{Environment, log_file};
@@ -81,6 +81,8 @@ impl<'a> Session<'a> {
             Command::Dlq(command) => dlq::run(self, command).await,
             Command::Plan(args) => plan::run(self, *args).await,
             Command::Run(args) => run::run(self, args).await,
+            Command::Export(args) => export::run(self, *args).await,
+            Command::Import(args) => import::run(self, args).await,
             Command::Runs(command) => runs::run(self, command).await,
             Command::Metrics(args) => metrics::run(self, args).await,
             Command::Config(command) => config::run(self, command).await,

@@ -2,6 +2,7 @@
 //!
 //! This layer knows nothing of brokers or terminals.
 
+pub mod archive;
 pub mod codec;
 pub mod envelope;
 mod fields;

@@ -1,8 +1,8 @@
 //! The records of the audit and their codec.
 //!
 //! The ledger is compacted and so keeps no history; the audit is append-only and keeps it: one record a
-//! transaction, written in that transaction; and two an action of another kind, before it and after it. The counts are those of the run so far, so that the last record of
-//! a run alone tells it whole. Limits: the operator's name is self-declared; the user and host beside it are
+//! transaction, written in that transaction; and two an action that is none, before it and after it. The counts are
+//! those of the run so far, so that the last record of a run alone tells it whole. Limits: the operator's name is self-declared; the user and host beside it are
 //! what the operating system says.
 
 use std::collections::BTreeMap;
@@ -13,17 +13,55 @@ use serde::{Deserialize, Serialize};
 use super::FORMAT_VERSION;
 use super::row::{RowError, decode, encode};
 
+/// What sort of action an audit record belongs to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A run of a plan.
+    #[default]
+    Redrive,
+    /// Letters were given up.
+    Discard,
+    /// Letters were set aside.
+    Park,
+    /// Letters were opened again.
+    Release,
+    /// Handled letters were deleted from the dead-letter topic.
+    Purge,
+    /// Records of a file were written into a topic.
+    Import,
+}
+
+impl Kind {
+    /// The word in JSON and on screens.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Redrive => "redrive",
+            Self::Discard => "discard",
+            Self::Park => "park",
+            Self::Release => "release",
+            Self::Purge => "purge",
+            Self::Import => "import",
+        }
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+    fn is_redrive(&self) -> bool {
+        *self == Self::Redrive
+    }
+}
+
 /// What an audit record tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// The ledger was made; the record holds its topic id.
     Ledger,
-    /// A run's first transaction.
+    /// The first transaction of a run or another action.
     Start,
-    /// A transaction of a run.
+    /// A transaction of it.
     Batch,
-    /// A run's end.
+    /// Its end.
     End,
     /// Committed offsets of a group are about to be moved or deleted, or the group.
     Offsets,
@@ -87,6 +125,14 @@ pub struct Totals {
     pub held: u64,
     /// Written in transactions that were aborted.
     pub aborted_records: u64,
+    /// Letters whose disposition was set, or records that were deleted, by an action that is no redrive.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub disposed: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// One audit record.
@@ -96,6 +142,9 @@ pub struct AuditRecord {
     pub v: u32,
     /// What it tells.
     pub action: Action,
+    /// Of what sort of action.
+    #[serde(default, skip_serializing_if = "Kind::is_redrive")]
+    pub kind: Kind,
     /// Run id; empty for [`Action::Ledger`]. The records of one change of offsets share one as well.
     pub run: String,
     /// Plan id.
@@ -171,6 +220,7 @@ impl AuditRecord {
         Self {
             v: FORMAT_VERSION,
             action,
+            kind: Kind::Redrive,
             run: String::new(),
             plan: String::new(),
             cluster: String::new(),

@@ -238,6 +238,12 @@ pub struct Earlier {
     pub disposition: Disposition,
     /// By which run or action.
     pub run: String,
+    /// Who, self-declared; `None` in rows of programs that did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<String>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// When, milliseconds since the epoch.
     pub time_ms: i64,
 }
@@ -473,7 +479,9 @@ mod tests {
                 target: Some(TargetAt { topic: topic.into(), topic_id: None, partition, offset }),
                 root: root.map(|(t, p, o)| RootAt { topic: Some(t), partition: Some(p), offset: Some(o), timestamp_ms: None })
                     .unwrap_or_default(),
-                earlier: vec![Earlier { disposition: Disposition::Parked, run: "e".into(), time_ms: 1 }],
+                earlier: vec![Earlier {
+                    disposition: Disposition::Parked, run: "e".into(), operator: None, reason: Some("r".into()), time_ms: 1,
+                }],
                 ..sample()
             };
             let bytes = row.encode();

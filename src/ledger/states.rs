@@ -37,6 +37,11 @@ impl Disposition {
         }
     }
 
+    /// The word for the decision itself, which tells `released` from `pending`.
+    pub fn decision(self) -> &'static str {
+        if self == Self::Released { "released" } else { self.as_str() }
+    }
+
     /// Whether the letter is still open.
     pub fn is_pending(self) -> bool {
         matches!(self, Self::Pending | Self::Released)

@@ -3,7 +3,7 @@
 //! What the index knows of all letters decides which are meant; only these are read again. A list is bounded
 //! in bytes; [`Index::each`] hands out letters one after another for work that takes any number.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Index;
 use super::document::{
-    FailuresAnswer, FailuresRequest, LetterRow, LettersAnswer, LettersRequest, RedriveNote, Target,
+    Decision, FailuresAnswer, FailuresRequest, LetterRow, LettersAnswer, LettersRequest, RedriveNote, Target,
 };
 use super::outcome::Outcome;
 use super::read;
@@ -23,13 +23,14 @@ use crate::dlq::formats;
 use crate::event::{Position, Record};
 use crate::filter::{Matcher, Selection};
 use crate::ledger::Disposition;
-use crate::text::Fault;
+use crate::ledger::row::Earlier;
+use crate::text::{Fault, Timestamp};
 
 /// Bytes of records that one list holds at most.
 const MOST_BYTES: usize = 256 << 20;
 
-/// Notes of redrives by partition and offset.
-type Notes = HashMap<(i32, i64), RedriveNote>;
+/// What the ledger says of letters, by partition and offset.
+type Notes = HashMap<(i32, i64), (Option<RedriveNote>, Vec<Decision>)>;
 
 /// How a walk over letters went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,6 +43,21 @@ pub struct Walk {
     pub gone: u64,
     /// Letters that would fit, but are closed, where only open ones were asked for without looking at content.
     pub closed: u64,
+    /// Letters on which the condition failed with an error; they count as not meant.
+    pub filter_errors: u64,
+    /// Whether the whole topic had been read, and all that fit was handed out.
+    pub complete: bool,
+}
+
+/// How a survey of letters went.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// Letters handed out.
+    pub given: u64,
+    /// Letters that fit but for their state, by state.
+    pub others: BTreeMap<&'static str, u64>,
+    /// Letters that retention deleted between choosing and reading.
+    pub gone: u64,
     /// Letters on which the condition failed with an error; they count as not meant.
     pub filter_errors: u64,
     /// Whether the whole topic had been read, and all that fit was handed out.
@@ -195,6 +211,68 @@ impl Index {
         Ok(walk)
     }
 
+    /// Hands out those letters of a request whose state `takes` says, by partition and offset, and counts the others
+    /// by state; the limit counts letters given. Refuses where a state is not known.
+    pub async fn survey(
+        &self,
+        request: &LettersRequest,
+        only: Option<&HashSet<(i32, i64)>>,
+        takes: &(dyn Fn(Disposition) -> bool + Send + Sync),
+        sink: &dyn Sink,
+        cancel: &CancellationToken,
+        take: &mut (dyn FnMut(LetterRow) -> ControlFlow<()> + Send),
+    ) -> Result<Survey, Fault> {
+        let selection = &request.selection;
+        let matcher = self.matcher(selection)?;
+        let topic = self.fresh(&request.topic, sink, cancel).await?;
+        let (mut picks, whole) = picks(&topic, selection, request.failure.as_deref(), request.state);
+        picks.retain(|p| only.is_none_or(|only| only.contains(&(p.partition, p.offset))));
+        if picks.iter().any(|p| p.state.is_none()) {
+            return Err(self.unknown_state());
+        }
+        let state = |pick: &Pick| pick.state.unwrap_or_default();
+        let mut survey = Survey::default();
+        let content = by_content(selection);
+        if !content {
+            picks.retain(|p| {
+                takes(state(p)) || {
+                    *survey.others.entry(state(p).as_str()).or_default() += 1;
+                    false
+                }
+            });
+        }
+        let limit = selection.limit.unwrap_or(u64::MAX);
+        let mut notes = Notes::new();
+        let mut stopped = limit == 0;
+        if !stopped {
+            self.matching(&topic, &picks, &matcher, sink, cancel, &mut |record, pick| {
+                if !takes(state(pick)) {
+                    *survey.others.entry(state(pick).as_str()).or_default() += 1;
+                    return ControlFlow::Continue(());
+                }
+                survey.given += 1;
+                stopped = take(self.row(record, *pick, &mut notes)).is_break() || survey.given >= limit;
+                if stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })
+            .await?;
+        }
+        survey.filter_errors = matcher.errors();
+        if !content && !stopped {
+            survey.gone = picks.len() as u64 - survey.given;
+        }
+        survey.complete = whole && (!stopped || (!content && survey.given == picks.len() as u64));
+        Ok(survey)
+    }
+
+    /// Why the state of letters is not known.
+    fn unknown_state(&self) -> Fault {
+        self.ledger_fault().unwrap_or_else(|| {
+            Fault::refused("ledger_lost", "the state of the letters is not known")
+                .why("the ledger was not read yet, or the broker has no topic ids")
+                .hint("try again")
+        })
+    }
+
     /// One letter; `None` where none lies at the position.
     pub async fn letter(
         &self,
@@ -229,7 +307,7 @@ impl Index {
     }
 
     /// The topic, with what is new read.
-    async fn fresh(
+    pub(super) async fn fresh(
         &self,
         name: &Name,
         sink: &dyn Sink,
@@ -264,15 +342,14 @@ impl Index {
         .await
     }
 
-    /// What the ledger says of those picks that were redriven.
+    /// What the ledger says of those picks about which something was decided.
     async fn notes(&self, topic: &Topic, picks: &[Pick]) -> Notes {
         let id = topic.lock().id.clone();
         let follower = self.ledger().await;
         let (Some(id), Some(ledger)) = (id, follower.ledger()) else { return Notes::new() };
         let note = |pick: &Pick| {
             let row = ledger.get(&id.0, pick.partition, pick.offset)?;
-            let target = row.target?;
-            let note = RedriveNote {
+            let redrive = row.target.map(|target| RedriveNote {
                 run: row.run.to_string(),
                 count: row.count,
                 target: Target {
@@ -283,17 +360,25 @@ impl Index {
                 operator: row.operator.to_string(),
                 at: Some(row.time),
                 outcome: Outcome::Unknown.as_str(),
-            };
-            Some(((pick.partition, pick.offset), note))
+            });
+            let mut history: Vec<Decision> = row.earlier.iter().map(earlier).collect();
+            history.push(Decision {
+                decision: row.disposition.decision(),
+                run: row.run.to_string(),
+                operator: Some(row.operator.to_string()),
+                reason: row.reason.map(ToString::to_string),
+                at: row.time,
+            });
+            Some(((pick.partition, pick.offset), (redrive, history)))
         };
         picks.iter().filter(|p| p.state.is_some_and(|s| s != Disposition::Pending)).filter_map(note).collect()
     }
 
     /// A letter's row; its outcome is not known yet.
     fn row(&self, record: Record, pick: Pick, notes: &mut Notes) -> LetterRow {
-        let redrive = notes.remove(&(pick.partition, pick.offset));
+        let (redrive, history) = notes.remove(&(pick.partition, pick.offset)).unwrap_or_default();
         let letter = formats::decode(&record, &self.cx().profile.dead_letters);
-        LetterRow { letter: Arc::new(letter), state: pick.state, redrive, duplicate: pick.twin }
+        LetterRow { letter: Arc::new(letter), state: pick.state, redrive, history, duplicate: pick.twin }
     }
 
     /// Finds out what became of redriven letters. Where the groups cannot be asked it stays unknown.
@@ -315,6 +400,17 @@ impl Index {
                 note.outcome = outcome.as_str();
             }
         }
+    }
+}
+
+/// A decision that a later one replaced.
+fn earlier(of: &Earlier) -> Decision {
+    Decision {
+        decision: of.disposition.decision(),
+        run: of.run.clone(),
+        operator: of.operator.clone(),
+        reason: of.reason.clone(),
+        at: Timestamp(of.time_ms),
     }
 }
 

@@ -78,8 +78,25 @@ pub struct LetterRow {
     pub state: Option<Disposition>,
     /// What became of it.
     pub redrive: Option<RedriveNote>,
+    /// What was decided about it, the oldest first; bounded by the ledger.
+    pub history: Vec<Decision>,
     /// Whether another letter has the same root.
     pub duplicate: bool,
+}
+
+/// One decision about a letter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Decision {
+    /// `redriven`, `discarded`, `parked`, `duplicate`, `released`.
+    pub decision: &'static str,
+    /// Run or action that decided.
+    pub run: String,
+    /// Who; `None` where the row does not keep it.
+    pub operator: Option<String>,
+    /// Why, in the operator's or the broker's words.
+    pub reason: Option<String>,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// What the ledger says of a redriven letter.

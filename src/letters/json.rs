@@ -33,6 +33,7 @@ pub fn letter_json(row: &LetterRow) -> Value {
     out.insert("headers".into(), codec::encode_headers(&record.headers));
     out.insert("event".into(), json!(envelope::extract(record)));
     out.insert("redrive".into(), json!(row.redrive));
+    out.insert("history".into(), json!(row.history));
     out.insert("notes".into(), json!(letter.notes));
     Value::Object(out)
 }

@@ -4,6 +4,7 @@ mod answer;
 pub mod discover;
 mod distinct;
 pub mod document;
+mod extent;
 pub mod fold;
 pub mod index;
 pub mod json;
@@ -17,6 +18,7 @@ mod tally;
 mod tests;
 mod topic;
 
-pub use answer::Walk;
+pub use answer::{Survey, Walk};
+pub use extent::{Extent, PartitionExtent};
 pub use index::Index;
 pub use json::letter_json;

@@ -272,6 +272,12 @@ pub struct ParkedLetter {
 /// A run in the list: the run and its state.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RunRow {
+    /// `redrive`; or `discard`, `park`, `release`, `purge`, actions that send nothing.
+    pub kind: &'static str,
+    /// Letters whose disposition was set, or records deleted, by an action that is no redrive.
+    pub disposed: u64,
+    /// Why, in the operator's words.
+    pub reason: Option<String>,
     /// The run.
     #[serde(flatten)]
     pub run: RunAnswer,

@@ -6,6 +6,7 @@ use super::outgoing::{Recipe, Stamp, counted, key};
 use super::plan::{Plan, PlannedLetter};
 use crate::broker::{Name, Placed, Write};
 use crate::dlq::Letter;
+use crate::ledger::fold::Row;
 use crate::ledger::row::{Earlier, LetterRow, RootAt, TargetAt};
 use crate::ledger::{Disposition, FORMAT_VERSION, Ledger};
 use crate::text::Timestamp;
@@ -53,32 +54,10 @@ impl Item {
         stamp: Stamp<'_>,
     ) -> Option<Self> {
         let target = plan.target(&planned)?;
-        let hop = letter.previous.as_ref().unwrap_or(&letter.root);
-        let row = match (ledger, &hop.topic, hop.partition, hop.offset) {
-            (Some(ledger), Some(topic), Some(partition), Some(offset)) => {
-                ledger.by_target(topic, partition, offset)
-            }
-            _ => None,
-        };
         let source = plan.header.source.topic_id.as_deref().unwrap_or_default();
-        let own =
-            ledger.and_then(|l| l.get(source, planned.partition, planned.offset)).map_or(0, |r| r.count);
-        let count = counted(letter).max(row.map_or(0, |r| r.count)).max(own).saturating_add(1);
+        let count = redriven_before(letter, ledger, source).saturating_add(1);
         let write = recipe.write(letter, &target.topic, planned.target_partition, count, stamp);
-        let root = &letter.root;
-        Some(Self {
-            planned,
-            act: Act::Send,
-            write,
-            group: hop.group.clone().or_else(|| root.group.clone()),
-            root: RootAt {
-                topic: root.topic.as_deref().map(str::to_owned),
-                partition: root.partition,
-                offset: root.offset,
-                timestamp_ms: root.timestamp.map(Timestamp::as_millis),
-            },
-            count,
-        })
+        Some(Self { planned, act: Act::Send, write, group: group(letter), root: root_at(letter), count })
     }
 
     /// What its rest is held by, when it cannot be sent.
@@ -97,13 +76,6 @@ impl Item {
     ) -> LetterRow<'static> {
         let source = plan.header.source.topic_id.as_deref().unwrap_or_default();
         let before = ledger.and_then(|l| l.get(source, self.planned.partition, self.planned.offset));
-        let mut earlier: Vec<Earlier> = before.map_or_else(Vec::new, |b| b.earlier.to_vec());
-        earlier.extend(before.map(|b| Earlier {
-            disposition: b.disposition,
-            run: b.run.to_string(),
-            time_ms: b.time.as_millis(),
-        }));
-        earlier.drain(..earlier.len().saturating_sub(MOST_EARLIER));
         let (disposition, reason) = match &self.act {
             Act::Send => (Disposition::Redriven, run.reason.map(str::to_owned)),
             Act::Duplicate => (Disposition::Duplicate, run.reason.map(str::to_owned)),
@@ -131,11 +103,58 @@ impl Item {
             root: self.root.clone(),
             group: self.group.as_deref().map(str::to_owned),
             count: if sent { self.count } else { self.count - 1 },
-            earlier,
+            earlier: earlier(before),
             program: Cow::Borrowed(PROGRAM),
             time_ms: now_ms,
         }
     }
+}
+
+/// How often the letter's record was redriven, as its header, its own row and the row of the redrive that it came back
+/// from tell.
+pub(super) fn redriven_before(letter: &Letter, ledger: Option<&Ledger>, source: &str) -> u32 {
+    let hop = letter.previous.as_ref().unwrap_or(&letter.root);
+    let from = match (ledger, &hop.topic, hop.partition, hop.offset) {
+        (Some(ledger), Some(topic), Some(partition), Some(offset)) => {
+            ledger.by_target(topic, partition, offset)
+        }
+        _ => None,
+    };
+    let at = &letter.record.at;
+    let own = ledger.and_then(|l| l.get(source, at.partition, at.offset));
+    counted(letter).max(from.map_or(0, |r| r.count)).max(own.map_or(0, |r| r.count))
+}
+
+/// The group that failed last.
+pub(super) fn group(letter: &Letter) -> Option<Name> {
+    let hop = letter.previous.as_ref().unwrap_or(&letter.root);
+    hop.group.clone().or_else(|| letter.root.group.clone())
+}
+
+/// Where the letter's record failed first, as a row says it.
+pub(super) fn root_at(letter: &Letter) -> RootAt {
+    let root = &letter.root;
+    RootAt {
+        topic: root.topic.as_deref().map(str::to_owned),
+        partition: root.partition,
+        offset: root.offset,
+        timestamp_ms: root.timestamp.map(Timestamp::as_millis),
+    }
+}
+
+/// What was decided up to this row, for the next one.
+pub(super) fn earlier(before: Option<Row<'_>>) -> Vec<Earlier> {
+    let Some(before) = before else { return Vec::new() };
+    let mut earlier = before.earlier.to_vec();
+    earlier.push(Earlier {
+        disposition: before.disposition,
+        run: before.run.to_string(),
+        operator: Some(before.operator.to_string()),
+        reason: before.reason.map(ToString::to_string),
+        time_ms: before.time.as_millis(),
+    });
+    earlier.drain(..earlier.len().saturating_sub(MOST_EARLIER));
+    earlier
 }
 
 /// The key by which the rest of a parked letter's key is held.

@@ -92,6 +92,7 @@ impl Engine<'_> {
                 .collect(),
             held: answer.held,
             aborted_records: answer.aborted_records,
+            disposed: 0,
         }
     }
 }

@@ -176,12 +176,12 @@ async fn preliminary(cx: &Cx, plan: &Plan) -> Result<(Arc<str>, usize), Fault> {
     Ok((source, smallest.min(MOST_BYTES)))
 }
 
-fn read_only(cx: &Cx) -> Fault {
+pub(super) fn read_only(cx: &Cx) -> Fault {
     Fault::refused("read_only", format!("profile {} is read-only", cx.profile.name))
         .hint("nothing can be written with this profile")
 }
 
-fn no_transactions(why: &str) -> Fault {
+pub(super) fn no_transactions(why: &str) -> Fault {
     Fault::refused("no_transactions", "nothing is written without transactions")
         .why(format!("the broker {why}"))
 }

@@ -1,4 +1,4 @@
-//! The runs of a cluster, from the audit: who redrove what, and what became of it.
+//! The runs and other actions on letters of a cluster, from the audit: who did what, and what became of it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::document::{ParkedLetter, RunAnswer, RunRow, RunsAnswer};
 use super::fence::STALE;
 use super::follow;
-use crate::broker::{ErrorKind, Guarantee, Name, Notice, ReadPlan, Shard, Span, Until};
+use crate::broker::{Bounds, ErrorKind, Guarantee, Name, Notice, ReadPlan, Shard, Span, Until};
 use crate::context::{Cx, Progress, Sink};
 use crate::ledger::audit::{Action, AuditRecord};
 use crate::ledger::fold::Owner;
@@ -29,7 +29,7 @@ pub async fn runs(index: &Index, sink: &dyn Sink, cancel: &CancellationToken) ->
     let cx = index.cx();
     let mut latest: HashMap<String, AuditRecord> = HashMap::new();
     let mut fenced: HashMap<String, String> = HashMap::new();
-    read_audit(cx, sink, cancel, &mut |record| {
+    read_audit(cx, |bounds| bounds.last_stable, sink, cancel, &mut |record| {
         if let Some(other) = &record.took_over {
             fenced.insert(other.clone(), format!("run {} of {} took over", record.run, record.operator));
         }
@@ -52,8 +52,10 @@ pub async fn runs(index: &Index, sink: &dyn Sink, cancel: &CancellationToken) ->
     Ok(RunsAnswer { runs })
 }
 
-async fn read_audit(
+/// Reads the audit, up to an offset that its bounds tell: behind the last stable one it waits.
+pub(super) async fn read_audit(
     cx: &Cx,
+    until: fn(&Bounds) -> i64,
     sink: &dyn Sink,
     cancel: &CancellationToken,
     take: &mut (dyn FnMut(AuditRecord) + Send),
@@ -71,15 +73,16 @@ async fn read_audit(
         return Ok(());
     };
     let bounds = bounds?;
-    if bounds.last_stable <= bounds.start {
+    let end = until(&bounds);
+    if end <= bounds.start {
         return Ok(());
     }
     let mut progress = Progress {
         what: "reading the audit".to_owned(),
-        total: Some((bounds.last_stable - bounds.start).unsigned_abs()),
+        total: Some((end - bounds.start).unsigned_abs()),
         ..Progress::default()
     };
-    let span = Span { shard, from: bounds.start, until: Until::Offset(bounds.last_stable) };
+    let span = Span { shard, from: bounds.start, until: Until::Offset(end) };
     let mut batches = cx.broker.reader().open(ReadPlan::new(vec![span]), cancel.clone()).await?;
     while let Some(batch) = batches.next().await? {
         for record in &batch.records {
@@ -103,7 +106,7 @@ async fn read_audit(
 fn row(cx: &Cx, record: &AuditRecord, ledger: Option<&Ledger>, fenced: &HashMap<String, String>) -> RunRow {
     let t = &record.totals;
     let seconds = (record.time_ms - record.started_ms).max(0) as f64 / 1000.0;
-    let handled = t.redriven + t.already_handled + t.duplicates + t.expired + t.parked + t.held;
+    let handled = t.redriven + t.already_handled + t.duplicates + t.expired + t.parked + t.held + t.disposed;
     let run = RunAnswer {
         run: record.run.clone(),
         plan: record.plan.clone(),
@@ -159,7 +162,8 @@ fn row(cx: &Cx, record: &AuditRecord, ledger: Option<&Ledger>, fenced: &HashMap<
             (None, None) => "abandoned",
         },
     };
-    RunRow { run, state }
+    let kind = record.kind.as_str();
+    RunRow { kind, disposed: t.disposed, reason: record.reason.clone(), run, state }
 }
 
 /// Whether a run that has not ended seems to be at work. Only told, and nothing is decided by it: so this machine's

@@ -334,7 +334,13 @@ fn cancel(state: &mut State, effects: &mut Vec<Effect>) {
             effects.push(Effect::Cancel(id));
             "cancelled; ctrl-c again quits"
         }
-        None => "ctrl-c again quits",
+        None => match &state.action {
+            Some(action) => {
+                effects.push(Effect::Cancel(action.id));
+                "stops after this transaction; ctrl-c again quits"
+            }
+            None => "ctrl-c again quits",
+        },
     };
     state.tell(Sign::Warn, said);
 }

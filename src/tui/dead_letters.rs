@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::act::push;
 use super::command::Id;
+use super::disposals;
 use super::message::Effect;
 use super::overlays::consent::Agreed;
 use super::overlays::prompt::Purpose;
@@ -19,6 +20,7 @@ use crate::filter::Selection;
 use crate::ledger::Disposition;
 use crate::letters::document::{FailuresRequest, LettersRequest};
 use crate::redrive::control::Control;
+use crate::redrive::disposal::Act;
 use crate::redrive::document::{PlanRequest, RunRequest};
 use crate::text::units::count;
 use crate::text::{Fault, Timestamp};
@@ -43,6 +45,9 @@ pub fn command(state: &mut State, id: Id, effects: &mut Vec<Effect>) {
             }
         }
         Id::Plan => make_plan(state),
+        Id::Discard => disposals::ask(state, Act::Discard, effects),
+        Id::Park => disposals::ask(state, Act::Park, effects),
+        Id::Release => disposals::ask(state, Act::Release, effects),
         Id::OpenRecords => {
             let cells = state.size.0;
             if let Screen::Records(records) = state.screen() {

@@ -7,6 +7,7 @@
 mod act;
 pub mod command;
 pub mod dead_letters;
+pub mod disposals;
 mod effects;
 mod enabled;
 pub mod hits;

@@ -309,11 +309,16 @@ pub const REGISTRY: &[Command] = &[
         .footer(99)
         .cli("get TOPIC 0 0")
         .when(enabled::row),
-    c(Id::LetterState, "letters.state", "state", "Shows pending letters, or all of them.")
-        .on(&[Letters])
-        .keys(&["tab"])
-        .footer(60)
-        .cli("dlq letters TOPIC --state all"),
+    c(
+        Id::LetterState,
+        "letters.state",
+        "state",
+        "Shows pending letters, all of them, or those of another state.",
+    )
+    .on(&[Letters])
+    .keys(&["tab"])
+    .footer(60)
+    .cli("dlq letters TOPIC --state all"),
     c(Id::Plan, "dlq.plan", "redrive…", "Makes a redrive plan for the row or the marks; writes nothing yet.")
         .on(&[Dlqs, Failures, Letters, Inspector])
         .keys(&["R"])
@@ -321,6 +326,32 @@ pub const REGISTRY: &[Command] = &[
         .footer(85)
         .cli("plan TOPIC")
         .when(enabled::plan),
+    c(Id::Discard, "dlq.discard", "discard…", "Gives letters up: the row or the marks; asks for a reason.")
+        .on(&[Failures, Letters, Inspector])
+        .keys(&["X"])
+        .footer(50)
+        .risk(Risk::Write)
+        .cli("dlq discard TOPIC --reason TEXT")
+        .when(enabled::plan),
+    c(Id::Park, "dlq.park", "park…", "Sets letters aside: the row or the marks; asks for a reason.")
+        .on(&[Failures, Letters, Inspector])
+        .keys(&["P"])
+        .footer(45)
+        .risk(Risk::Write)
+        .cli("dlq park TOPIC --reason TEXT")
+        .when(enabled::plan),
+    c(
+        Id::Release,
+        "dlq.release",
+        "release…",
+        "Opens letters again that were discarded, parked or marked as duplicates; asks for a reason.",
+    )
+    .on(&[Failures, Letters, Inspector])
+    .keys(&["U"])
+    .footer(40)
+    .risk(Risk::Write)
+    .cli("dlq release TOPIC --reason TEXT")
+    .when(enabled::plan),
     c(Id::OpenRecords, "records.open", "inspect", "Shows the record whole.")
         .on(&[Records])
         .keys(&["enter"])

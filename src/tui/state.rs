@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::command::Scope;
+use super::disposals::Action;
 use super::hits::Hits;
 use super::keymap::{Chord, Keymap};
 use super::message::{Effect, RequestId};
@@ -79,6 +80,8 @@ pub struct State {
     pub notice_seen: bool,
     /// The run that was started here last.
     pub job: Option<Job>,
+    /// Letters being discarded, parked or released.
+    pub action: Option<Action>,
     /// The change of a group's offsets that is under way.
     pub moving: Option<Move>,
     /// Columns and lines.
@@ -122,6 +125,7 @@ impl State {
             notices: VecDeque::new(),
             notice_seen: true,
             job: None,
+            action: None,
             moving: None,
             size: (80, 24),
             focused: true,

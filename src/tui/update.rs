@@ -5,11 +5,12 @@ use std::sync::Arc;
 use super::act;
 use super::command::{Command, Id, Scope};
 use super::dead_letters;
+use super::disposals;
 use super::hits::Spot;
 use super::keymap::{Chord, Code, Meaning};
 use super::message::{Effect, Message, Mouse, RequestId};
 use super::moves;
-use super::overlays::{self, Overlay};
+use super::overlays::{self, Dispose, Overlay};
 use super::screens::Screen;
 use super::state::State;
 use super::theme::Sign;
@@ -49,7 +50,7 @@ pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
                 screen.view_mut().dropped(records);
             }
         }
-        Message::Done(id, answer) => done(state, id, *answer),
+        Message::Done(id, answer) => done(state, id, *answer, &mut effects),
         Message::Extras(extras) => {
             if let Some(Overlay::Palette(palette)) = state.overlays.last_mut() {
                 palette.extras(extras);
@@ -184,6 +185,14 @@ pub fn show(state: &mut State, picture: Arc<Snapshot>) {
     }
 }
 
+/// The dialog that waits for a request.
+fn dialog(state: &mut State, id: RequestId) -> Option<&mut Dispose> {
+    state.overlays.iter_mut().find_map(|overlay| match overlay {
+        Overlay::Dispose(dialog) if dialog.waits_for() == id => Some(&mut **dialog),
+        _ => None,
+    })
+}
+
 /// The screen that waits for a request.
 fn waiting(state: &mut State, id: RequestId) -> Option<&mut Screen> {
     state.screens.iter_mut().find(|screen| screen.view().waits_for() == Some(id))
@@ -200,17 +209,25 @@ fn told(state: &mut State, id: RequestId, event: Event) {
             }
             Event::Records(_) => {}
         }
+    } else if let Some(action) = state.action.as_mut().filter(|action| action.id == id) {
+        if let Event::Progress(progress) = event {
+            action.told(progress);
+        }
     } else if let Some(screen) = waiting(state, id) {
         screen.view_mut().told(event);
     }
 }
 
-fn done(state: &mut State, id: RequestId, answer: Result<Answer, Fault>) {
+fn done(state: &mut State, id: RequestId, answer: Result<Answer, Fault>, effects: &mut Vec<Effect>) {
     let picture = Arc::clone(&state.picture);
     if state.job.as_ref().is_some_and(|job| job.id == id) {
         dead_letters::run_ended(state, answer);
     } else if state.moving.as_ref().is_some_and(|moving| moving.id == id) {
         moves::ended(state, answer);
+    } else if state.action.as_ref().is_some_and(|action| action.id == id) {
+        disposals::ended(state, answer, effects);
+    } else if let Some(dialog) = dialog(state, id) {
+        dialog.answered(answer);
     } else if let Some(screen) = waiting(state, id) {
         let view = screen.view_mut();
         view.answered(answer);

@@ -130,6 +130,9 @@ fn status(state: &State, pen: &mut Pen<'_>) -> u16 {
         if let Some((text, role)) = state.job.as_ref().and_then(super::screens::run::Job::badge) {
             x = pen.right(x.saturating_sub(2), 0, &text, role);
         }
+        if let Some((text, role)) = state.action.as_ref().map(super::disposals::Action::badge) {
+            x = pen.right(x.saturating_sub(2), 0, &text, role);
+        }
         let status = state.view().status(state);
         if !status.is_empty() {
             x = pen.right(x.saturating_sub(1), 0, "·", Role::Dim);

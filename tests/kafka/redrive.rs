@@ -394,3 +394,58 @@ async fn a_transaction_left_open_under_the_same_id_is_ended_first() {
     assert!(!matches!(dead.commit().await, Ok(Commit::Done)));
     bench.assert_exactly_once(10).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Kafka broker: tests/run starts one"]
+async fn letters_are_discarded_although_killed_left_alone_by_a_run_released_and_purged() {
+    const LETTERS: usize = 2_500;
+    let bench = Bench::new(3, &[]).await;
+    bench.bury_many(LETTERS, 40).await;
+    let source = bench.source.to_string();
+    let act = |action: &str, also: &[&str]| {
+        let mut arguments = vec!["dlq", action, &*source, "--reason", "known bug", "-o", "json"];
+        arguments.extend(also);
+        arguments.into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let words = |all: &[String]| bench.command(&all.iter().map(String::as_str).collect::<Vec<_>>());
+    let ask = async |all: Vec<String>| {
+        let mut command = words(&all);
+        Ended::from(tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap())
+    };
+    let shown = ask(act("discard", &["--partition", "0"])).await.with(4);
+    assert_eq!((&shown["dry_run"], &shown["selected"]), (&true.into(), &(LETTERS / 2).into()));
+    for _ in 0..3 {
+        let mut child =
+            words(&act("discard", &["--partition", "0", "--yes", "--take-over"])).spawn().unwrap();
+        tokio::time::sleep(Duration::from_millis(300) + millis(700)).await;
+        // SIGKILL: nothing of it is told to the broker.
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    ask(act("discard", &["--partition", "0", "--yes", "--take-over"])).await.with(0);
+    let left = ask(act("discard", &["--partition", "0"])).await.with(0);
+    assert_eq!((&left["selected"], &left["skipped"]["discarded"]), (&0.into(), &(LETTERS / 2).into()));
+    // Named one by one, a letter that cannot be changed is told by the exit code.
+    ask(act("park", &["--only", "0:0", "--yes"])).await.with(4);
+    let released = ask(act("release", &["--only", "0:1000", "--yes"])).await.with(0);
+    assert_eq!(released["changed"], 1);
+    let (file, plan) = bench.plan(&[]).await;
+    assert_eq!(plan.with(0)["preflight"]["selected"], LETTERS / 2 + 1);
+    let run = bench.run(&file, &[]).await.with(0);
+    assert_eq!(run["redriven"], LETTERS / 2 + 1);
+    ask(act("release", &["--only", "1:0", "--yes"])).await.with(4);
+    ask(act("park", &["--only", "1:0", "--yes"])).await.with(4);
+    ask(act("release", &["--only", "0:700", "--yes"])).await.with(0);
+    ask(act("purge", &["--yes"])).await.with(4);
+    let count = (700 + LETTERS / 2).to_string();
+    let purged = ask(act("purge", &["--yes", "--count", &count])).await.with(0);
+    assert_eq!(purged["deleted"].to_string(), count);
+    let shards = [Shard::new(bench.source.clone(), 0), Shard::new(bench.source.clone(), 1)];
+    let bounds = bench.broker.catalog().bounds(&shards).await.unwrap();
+    let starts: Vec<i64> = bounds.into_iter().map(|b| b.unwrap().start).collect();
+    assert_eq!(starts, [700, LETTERS as i64 / 2]);
+    let runs = bench.redrive(&["runs", "list", "-o", "json"]).await.with(0);
+    let of_topic = |row: &&Value| row["topic"] == source.as_str();
+    let purge = runs["runs"].as_array().unwrap().iter().filter(of_topic).find(|row| row["kind"] == "purge");
+    assert_eq!((&purge.unwrap()["disposed"], &purge.unwrap()["state"]), (&purged["deleted"], &"done".into()));
+}

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
 mod control;
+mod disposals;
 mod faults;
 mod plans;
 mod runs;
+mod transfer;
 mod world;

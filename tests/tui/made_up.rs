@@ -400,7 +400,13 @@ pub fn letter(offset: i64) -> LetterRow {
             group: failure.group.clone(),
         },
     };
-    LetterRow { letter: Arc::new(letter), state: Some(Disposition::Pending), redrive: None, duplicate: false }
+    LetterRow {
+        letter: Arc::new(letter),
+        state: Some(Disposition::Pending),
+        redrive: None,
+        history: Vec::new(),
+        duplicate: false,
+    }
 }
 
 /// The letters of a failure.
@@ -518,6 +524,7 @@ pub fn at_run(bench: Bench) -> Bench {
 
 /// What was redriven before.
 pub fn runs() -> RunsAnswer {
-    let row = |state, redriven| RunRow { run: run(redriven), state };
+    let row =
+        |state, redriven| RunRow { kind: "redrive", disposed: 0, reason: None, run: run(redriven), state };
     RunsAnswer { runs: vec![row("running", 52), row("done", 130), row("stopped", 7)] }
 }

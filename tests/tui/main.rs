@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may end with a panic")]
 
 mod bench;
+mod disposals;
 mod drill;
 mod hostile;
 mod keys;

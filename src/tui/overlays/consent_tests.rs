@@ -60,7 +60,13 @@ impl Console {
             lease: None,
         };
         let letter = Arc::new(formats::decode(&record, &DeadLetters::default()));
-        let row = LetterRow { letter, state: Some(Disposition::Pending), redrive: None, duplicate: false };
+        let row = LetterRow {
+            letter,
+            state: Some(Disposition::Pending),
+            redrive: None,
+            history: Vec::new(),
+            duplicate: false,
+        };
         let among = Among { of: "letter", list: vec![Subject::Letter(row)], at: 0 };
         self.state.screens.push(Screen::Inspector(Box::new(Inspector::new(among, 80))));
         self.picture();

@@ -3,6 +3,7 @@
 pub mod consent;
 #[cfg(test)]
 mod consent_tests;
+mod dispose;
 pub mod filter;
 mod help;
 mod notices;
@@ -14,6 +15,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 pub use consent::Consent;
+pub use dispose::Dispose;
 pub use filter::FilterPrompt;
 pub use help::Help;
 pub use notices::Notices;
@@ -34,6 +36,7 @@ pub enum Overlay {
     Palette(Palette),
     Prompt(Prompt),
     Consent(Consent),
+    Dispose(Box<Dispose>),
     Filter(FilterPrompt),
     Help(Help),
     Notices(Notices),
@@ -46,7 +49,7 @@ impl Overlay {
             Self::Prompt(overlay) => Some(overlay.line()),
             Self::Filter(overlay) => Some(overlay.line()),
             Self::Help(overlay) => Some(overlay.line()),
-            Self::Palette(_) | Self::Consent(_) | Self::Notices(_) => None,
+            Self::Palette(_) | Self::Consent(_) | Self::Dispose(_) | Self::Notices(_) => None,
         }
     }
 
@@ -55,6 +58,7 @@ impl Overlay {
         match self {
             Self::Palette(overlay) => overlay.draw(state, buffer, body, hits),
             Self::Consent(overlay) => overlay.draw(state, buffer, body),
+            Self::Dispose(overlay) => overlay.draw(state, buffer, body),
             Self::Help(overlay) => overlay.draw(state, buffer, body, hits),
             Self::Notices(overlay) => overlay.draw(state, buffer, body),
             Self::Prompt(_) | Self::Filter(_) => {}
@@ -79,6 +83,7 @@ pub fn press(state: &mut State, chord: Chord, effects: &mut Vec<Effect>) {
         Overlay::Palette(overlay) => overlay.press(state, chord, effects),
         Overlay::Prompt(overlay) => overlay.press(state, chord, effects),
         Overlay::Consent(overlay) => overlay.press(state, chord, effects),
+        Overlay::Dispose(overlay) => overlay.press(state, chord, effects),
         Overlay::Filter(overlay) => overlay.press(state, chord),
         Overlay::Help(overlay) => overlay.press(state, chord, effects),
         Overlay::Notices(overlay) => overlay.press(state, chord),
@@ -95,6 +100,7 @@ pub fn paste(state: &mut State, text: &str) {
         Some(Overlay::Palette(overlay)) => overlay.paste(text),
         Some(Overlay::Prompt(overlay)) => overlay.paste(text),
         Some(Overlay::Consent(overlay)) => overlay.paste(text),
+        Some(Overlay::Dispose(overlay)) => overlay.paste(text),
         Some(Overlay::Help(overlay)) => overlay.paste(text),
         Some(Overlay::Filter(overlay)) => {
             overlay.paste(text);

@@ -9,7 +9,7 @@ use crate::event::Record;
 use crate::letters::document::LetterRow;
 use crate::text::units::{self, count};
 use crate::text::{Safe, width};
-use crate::tui::theme::Role;
+use crate::tui::theme::{Role, Sign};
 use crate::tui::widgets::line::{Line, Span, wrap};
 use crate::tui::widgets::list::Cell;
 
@@ -177,12 +177,13 @@ pub fn disposition(row: &LetterRow) -> Cell {
     match row.state {
         None => Cell::new("unknown", Role::Dim),
         Some(state) => {
-            let role = match state {
-                Disposition::Pending | Disposition::Released => Role::Warn,
-                Disposition::Redriven => Role::Ok,
-                _ => Role::Dim,
+            let (sign, role) = match state {
+                Disposition::Pending | Disposition::Released => (Sign::Warn, Role::Warn),
+                Disposition::Redriven => (Sign::Ok, Role::Ok),
+                Disposition::Discarded => (Sign::Fail, Role::Dim),
+                Disposition::Parked | Disposition::Duplicate => (Sign::Stale, Role::Dim),
             };
-            Cell::new(state.as_str(), role)
+            Cell::new(format!("{} {}", sign.glyph(), state.as_str()), role)
         }
     }
 }
@@ -209,6 +210,20 @@ pub fn origins(row: &LetterRow, look: &Look<'_>) -> Vec<Line> {
     }
     out.push(field("failure", 14, text(&letter.failure.id)));
     out.push(field("state", 14, state(row, look)));
+    for (i, decision) in row.history.iter().rev().enumerate() {
+        let mut line = vec![
+            Span::dim(format!("{}  ", look.time(Some(decision.at)))),
+            Span::new(decision.decision, Role::Value),
+        ];
+        if let Some(operator) = &decision.operator {
+            line.extend([Span::dim(" by "), Span::text(operator)]);
+        }
+        if let Some(reason) = &decision.reason {
+            line.extend([Span::dim(": "), Span::text(reason)]);
+        }
+        line.push(Span::dim(format!("   {}", decision.run)));
+        out.push(field(if i == 0 { "decided" } else { "" }, 14, line));
+    }
     out.extend(letter.also.iter().map(|(name, value)| field(name, 14, text(value))));
     out.extend(letter.notes.iter().map(|note| vec![Span::new("▲ ", Role::Warn), Span::text(note)]));
     out

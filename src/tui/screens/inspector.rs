@@ -69,6 +69,18 @@ pub struct Inspector {
     search: Option<String>,
 }
 
+/// The request for one letter.
+fn one_letter(request: LettersRequest, at: &Sample) -> LettersRequest {
+    let selection = Selection {
+        partitions: vec![at.partition],
+        from: Some(Edge::Offset(at.offset)),
+        to: Some(Edge::Offset(at.offset.saturating_add(1))),
+        limit: Some(1),
+        ..Selection::default()
+    };
+    LettersRequest { selection, ..request }
+}
+
 impl Inspector {
     /// Opens the current one of a list, in a window of so many cells.
     pub fn new(among: Among, cells: u16) -> Self {
@@ -86,18 +98,18 @@ impl Inspector {
 
     /// Opens one letter of a failure.
     pub fn sample(request: LettersRequest, sample: Sample, cells: u16) -> Self {
-        let offset = Edge::Offset(sample.offset);
-        let end = Edge::Offset(sample.offset.saturating_add(1));
-        let selection = Selection {
-            partitions: vec![sample.partition],
-            from: Some(offset),
-            to: Some(end),
-            limit: Some(1),
-            ..Selection::default()
-        };
         let at = Position::new(Arc::clone(&request.topic), sample.partition, sample.offset);
-        let letters = LettersRequest { selection, ..request };
+        let letters = one_letter(request, &sample);
         Self { wanted: Some(GetRequest { at }), letters: Some(letters), ..Self::empty(cells) }
+    }
+
+    /// Asks for the letter that is looked at again: its state may be another one.
+    pub fn again(&mut self) {
+        let Some(at) = self.letter_at().cloned() else { return };
+        let sample = Sample { partition: at.partition, offset: at.offset };
+        let request = LettersRequest { topic: at.topic, ..super::plan::all_letters() };
+        self.letters = Some(one_letter(request, &sample));
+        self.asking.again();
     }
 
     /// Where the letter is that is looked at.

@@ -47,12 +47,17 @@ impl Letters {
         &self.request
     }
 
-    /// Shows pending letters, or all of them.
+    /// Shows pending letters, then those of all states, then those of each other state.
     pub fn toggle_state(&mut self) -> Option<RequestId> {
         self.request.state = match self.request.state {
-            None => Some(Disposition::Pending),
-            Some(_) => None,
+            Some(Disposition::Pending | Disposition::Released) => None,
+            None => Some(Disposition::Parked),
+            Some(Disposition::Parked) => Some(Disposition::Discarded),
+            Some(Disposition::Discarded) => Some(Disposition::Redriven),
+            Some(Disposition::Redriven) => Some(Disposition::Duplicate),
+            Some(Disposition::Duplicate) => Some(Disposition::Pending),
         };
+        self.list.marks.clear();
         self.answer = None;
         self.asking.instead()
     }
@@ -101,7 +106,7 @@ impl Source for Rows<'_> {
                 Column::figure("P", 2, 5),
                 Column::figure("OFFSET", 6, 4),
                 Column::text("KEY", 10, 24, 0),
-                Column::text("STATE", 9, 9, 1),
+                Column::text("STATE", 11, 11, 1),
                 Column::figure("TRIES", 5, 6),
                 Column::text("ORIGIN", 10, 30, 3),
                 Column::text("ERROR", 12, 90, 2),
@@ -196,7 +201,7 @@ impl View for Letters {
     }
 
     fn status(&self, _: &State) -> String {
-        let which = if self.request.state.is_some() { "pending" } else { "in all states" };
+        let which = self.request.state.map_or("in all states", Disposition::as_str);
         match &self.answer {
             Some(answer) if (answer.letters.len() as u64) < answer.total => {
                 format!("first {} of {} {which}", count(answer.letters.len() as u64), count(answer.total))
@@ -264,17 +269,21 @@ impl View for Letters {
             out.push_str(" --failure ");
             out.push_str(&super::plan::quoted(failure));
         }
-        if self.request.state.is_none() {
-            out.push_str(" --state all");
+        match self.request.state {
+            Some(state) if state.is_pending() => {}
+            state => {
+                out.push_str(" --state ");
+                out.push_str(state.map_or("all", Disposition::as_str));
+            }
         }
         Some(out)
     }
 
     fn draw(&self, state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
         if self.rows().is_empty() {
-            let which = if self.request.state.is_some() { "pending " } else { "" };
+            let which = self.request.state.map_or_else(String::new, |state| format!("{} ", state.as_str()));
             let why = format!("there is no {which}letter here");
-            self.asking.draw(pen, self.answer.is_some(), &why, "tab shows letters in all states");
+            self.asking.draw(pen, self.answer.is_some(), &why, "tab shows letters in other states");
             return;
         }
         let rows = Rows { rows: self.rows(), look: Some(Look::of(state)) };

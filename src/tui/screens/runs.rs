@@ -55,7 +55,8 @@ impl Source for Rows<'_> {
                 Column::text("STARTED", 12, 12, 0),
                 Column::text("STATE", 11, 11, 0),
                 Column::text("TOPIC", 10, 30, 0),
-                Column::figure("REDRIVEN", 8, 0),
+                Column::text("WHAT", 7, 7, 1),
+                Column::figure("LETTERS", 7, 0),
                 Column::figure("PROCESSED", 9, 1),
                 Column::figure("CAME BACK", 9, 2),
                 Column::figure("PARKED", 6, 3),
@@ -75,7 +76,7 @@ impl Source for Rows<'_> {
     }
 
     fn cell(&self, row: usize, column: usize) -> Cell {
-        let Some(RunRow { run, state }) = self.rows.get(row) else { return "".into() };
+        let Some(RunRow { run, state, kind, disposed, .. }) = self.rows.get(row) else { return "".into() };
         match column {
             0 => {
                 Cell::new(self.look.map_or_else(String::new, |look| look.time(Some(run.started))), Role::Dim)
@@ -90,12 +91,14 @@ impl Source for Rows<'_> {
                 Cell::new(format!("{} {state}", sign.glyph()), sign.role())
             }
             2 => run.topic.to_string().into(),
-            3 => Cell::new(count(run.redriven), Role::Title),
-            4 => or_dash(run.processed, count).into(),
-            5 => Cell::new(count(run.came_back), if run.came_back > 0 { Role::Fail } else { Role::Text }),
-            6 => count(run.parked.len() as u64).into(),
-            7 => units::duration(std::time::Duration::from_secs_f64(run.seconds.clamp(0.0, 1e12))).into(),
-            8 => run.operator.clone().into(),
+            3 => (*kind).into(),
+            4 => Cell::new(count(run.redriven + disposed), Role::Title),
+            5..=7 if *kind != "redrive" => "".into(),
+            5 => or_dash(run.processed, count).into(),
+            6 => Cell::new(count(run.came_back), if run.came_back > 0 { Role::Fail } else { Role::Text }),
+            7 => count(run.parked.len() as u64).into(),
+            8 => units::duration(std::time::Duration::from_secs_f64(run.seconds.clamp(0.0, 1e12))).into(),
+            9 => run.operator.clone().into(),
             _ => Cell::new(run.run.clone(), Role::Dim),
         }
     }
@@ -111,8 +114,14 @@ impl Source for Rows<'_> {
     }
 
     fn text(&self, row: usize) -> String {
-        let Some(RunRow { run, state }) = self.rows.get(row) else { return String::new() };
-        format!("{} {} {} {state}", run.topic, run.operator, run.run)
+        let Some(RunRow { run, state, kind, reason, .. }) = self.rows.get(row) else { return String::new() };
+        format!(
+            "{kind} {} {} {} {state} {}",
+            run.topic,
+            run.operator,
+            run.run,
+            reason.as_deref().unwrap_or_default()
+        )
     }
 
     fn compare(&self, a: usize, b: usize, column: usize) -> Ordering {
@@ -122,12 +131,13 @@ impl Source for Rows<'_> {
             0 => a.started.cmp(&b.started),
             1 => x.state.cmp(y.state),
             2 => a.topic.cmp(&b.topic),
-            3 => a.redriven.cmp(&b.redriven),
-            4 => a.processed.cmp(&b.processed),
-            5 => a.came_back.cmp(&b.came_back),
-            6 => a.parked.len().cmp(&b.parked.len()),
-            7 => a.seconds.total_cmp(&b.seconds),
-            8 => a.operator.cmp(&b.operator),
+            3 => x.kind.cmp(y.kind),
+            4 => (a.redriven + x.disposed).cmp(&(b.redriven + y.disposed)),
+            5 => a.processed.cmp(&b.processed),
+            6 => a.came_back.cmp(&b.came_back),
+            7 => a.parked.len().cmp(&b.parked.len()),
+            8 => a.seconds.total_cmp(&b.seconds),
+            9 => a.operator.cmp(&b.operator),
             _ => a.run.cmp(&b.run),
         }
     }

@@ -1,0 +1,98 @@
+//! `redrive export`: records or dead letters into a file.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::dlq::StateWord;
+use super::exit::{Done, Ended};
+use super::output::Format as Output;
+use super::selectors::Selectors;
+use super::{Session, session};
+use crate::ask::export::{ExportRequest, Source};
+use crate::ask::{Answer, Desk, Request};
+use crate::event::archive::Format;
+use crate::filter::Edge;
+use crate::letters::document::LettersRequest;
+use crate::records::document::TailRequest;
+use crate::text::units;
+
+/// `--format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum FormatWord {
+    /// One JSON object a line; byte for byte, can be imported
+    Jsonl,
+    /// For spreadsheets; cannot be imported
+    Csv,
+    /// Binary: smaller and faster; byte for byte, can be imported
+    Bin,
+}
+
+/// Arguments.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Args {
+    /// The topic
+    topic: String,
+    /// The file to make; none is overwritten
+    #[arg(long, value_name = "FILE")]
+    save: PathBuf,
+    /// How it is written
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "jsonl")]
+    format: FormatWord,
+    /// Go on with what an interrupted export left
+    #[arg(long)]
+    resume: bool,
+    /// Of a dead-letter topic, only letters in this state
+    #[arg(long, value_enum, value_name = "STATE")]
+    state: Option<StateWord>,
+    /// Only letters of this failure (an id of `dlq failures`)
+    #[arg(long, value_name = "ID")]
+    failure: Option<String>,
+    #[command(flatten)]
+    selectors: Selectors,
+}
+
+pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
+    let mut selection = args.selectors.selection(session.clock.now())?;
+    let topic: Arc<str> = Arc::from(args.topic);
+    let source = if args.state.is_some() || args.failure.is_some() {
+        Source::Letters(LettersRequest {
+            topic,
+            selection,
+            failure: args.failure.map(Arc::from),
+            state: args.state.unwrap_or(StateWord::All).disposition(),
+        })
+    } else {
+        selection.from = selection.from.or(Some(Edge::Beginning));
+        Source::Records(TailRequest { topics: vec![topic], selection, follow: false })
+    };
+    let format = match args.format {
+        FormatWord::Jsonl => Format::Jsonl,
+        FormatWord::Csv => Format::Csv,
+        FormatWord::Bin => Format::Bin,
+    };
+    let request = ExportRequest { source, path: args.save, format, resume: args.resume };
+    let desk = Desk::new(session.connect().await?);
+    let Answer::Export(answer) = session.ask(&desk, Request::Export(request)).await? else {
+        return Err(session::unexpected());
+    };
+    match session.output.format() {
+        Output::Json => session.output.document(&*answer)?,
+        Output::Jsonl => session.output.document_line(&*answer)?,
+        _ => session.output.facts(&[
+            ("file", answer.file.clone()),
+            ("records", units::count(answer.records)),
+            ("before", if answer.before == 0 { String::new() } else { units::count(answer.before) }),
+            ("bytes", units::bytes(answer.bytes)),
+        ])?,
+    }
+    if answer.filter_errors > 0 {
+        let errors = units::count(answer.filter_errors);
+        session.output.note(&format!("the condition failed on {errors} records; they are left out"));
+    }
+    if answer.complete {
+        return Ok(Done::All);
+    }
+    let why = answer.incomplete_reason.as_deref().unwrap_or("the limit was reached");
+    session.output.note(&format!("incomplete: {why}"));
+    Ok(if args.selectors.limit.is_some() { Done::All } else { Done::Part })
+}
