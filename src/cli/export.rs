@@ -13,7 +13,7 @@ use crate::ask::{Answer, Desk, Request};
 use crate::event::archive::Format;
 use crate::filter::Edge;
 use crate::letters::document::LettersRequest;
-use crate::records::document::TailRequest;
+use crate::records::document::{TailRequest, Wanted};
 use crate::text::units;
 
 /// `--format`.
@@ -63,7 +63,7 @@ pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
         })
     } else {
         selection.from = selection.from.or(Some(Edge::Beginning));
-        Source::Records(TailRequest { topics: vec![topic], selection, follow: false })
+        Source::Records(TailRequest { topics: vec![topic], selection, follow: false, wanted: Wanted::Whole })
     };
     let format = match args.format {
         FormatWord::Jsonl => Format::Jsonl,

@@ -42,7 +42,7 @@ impl Index {
         let extent = |p: i32| PartitionExtent {
             start: state.bounds.get(&p).map_or(0, |b| b.start),
             next: state.fold.next(p).unwrap_or_default(),
-            offsets: state.fold.partition(p).iter().map(|e| e.offset).collect(),
+            offsets: state.fold.partition(p).into_iter().flatten().map(|e| e.offset).collect(),
         };
         let partitions = state.partitions.iter().map(|p| (*p, extent(*p))).collect();
         Ok(Extent { partitions, complete: state.complete() })

@@ -45,6 +45,7 @@ pub fn command(state: &mut State, id: Id, effects: &mut Vec<Effect>) {
             }
         }
         Id::Plan => make_plan(state),
+        Id::ExportLetters => disposals::ask_file(state),
         Id::Discard => disposals::ask(state, Act::Discard, effects),
         Id::Park => disposals::ask(state, Act::Park, effects),
         Id::Release => disposals::ask(state, Act::Release, effects),

@@ -1,14 +1,19 @@
-//! Discarding, parking and releasing letters from the console: which ones, the dialog, and what becomes of it.
+//! Discarding, parking, releasing and saving letters from the console: which ones, what is asked, what becomes of it.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::message::{Effect, RequestId};
-use super::overlays::{Dispose, Overlay};
+use super::overlays::prompt::Purpose;
+use super::overlays::{Dispose, Overlay, Prompt, Stays};
 use super::screens::{Screen, plan};
 use super::state::State;
 use super::theme::{Role, Sign};
-use crate::ask::{Answer, Request};
+use crate::ask::export::Source;
+use crate::ask::{Answer, ExportRequest, Request};
 use crate::context::Progress;
+use crate::event::archive::Format;
+use crate::ledger::Disposition;
 use crate::letters::document::LettersRequest;
 use crate::redrive::disposal::{Act, Disposal, DisposalRequest};
 use crate::text::Fault;
@@ -19,9 +24,9 @@ use crate::text::units::count;
 pub struct Action {
     /// Its request.
     pub id: RequestId,
-    act: Act,
+    /// What is being done, for example `discarding`.
+    doing: &'static str,
     topic: Arc<str>,
-    letters: u64,
     progress: Option<Progress>,
 }
 
@@ -33,7 +38,7 @@ impl Action {
 
     /// What the header says of it.
     pub fn badge(&self) -> (String, Role) {
-        let doing = self.act.doing();
+        let doing = self.doing;
         match &self.progress {
             Some(Progress { waiting: Some(_), .. }) => {
                 (format!("{} {doing}: waits", Sign::Stale.glyph()), Role::Warn)
@@ -41,7 +46,7 @@ impl Action {
             Some(Progress { done, total: Some(total), .. }) => {
                 (format!("{doing} {}/{}", count(*done), count(*total)), Role::Key)
             }
-            _ => (format!("{doing} {}", count(self.letters)), Role::Key),
+            _ => (doing.to_owned(), Role::Key),
         }
     }
 }
@@ -65,7 +70,7 @@ pub fn ask(state: &mut State, act: Act, effects: &mut Vec<Effect>) {
 
 fn under_way(state: &State) -> Option<String> {
     if let Some(action) = &state.action {
-        return Some(format!("{} of {} is under way; it ends first", action.act.doing(), action.topic));
+        return Some(format!("{} of {} is under way; it ends first", action.doing, action.topic));
     }
     let job = state.job.as_ref().filter(|job| job.ended.is_none())?;
     Some(format!("a run of {} is under way; it ends first", job.topic))
@@ -115,13 +120,50 @@ pub fn begin(state: &mut State, request: Request, disposal: &Disposal, effects: 
         return;
     }
     let id = state.request(request, effects);
-    state.action = Some(Action {
-        id,
-        act: disposal.act,
-        topic: Arc::clone(&disposal.topic),
-        letters: disposal.letters.len() as u64,
-        progress: None,
-    });
+    state.action =
+        Some(Action { id, doing: disposal.act.doing(), topic: Arc::clone(&disposal.topic), progress: None });
+}
+
+/// Asks for the file that the open letters of a topic are saved in.
+pub fn ask_file(state: &mut State) {
+    if let Some(action) = &state.action {
+        let why = format!("{} of {} is under way; it ends first", action.doing, action.topic);
+        state.tell(Sign::Warn, why);
+        return;
+    }
+    if let Some(topic) = dlq(state) {
+        let prompt = Prompt::new("save the open letters as", &format!("{topic}-open.jsonl"), Purpose::Export);
+        state.overlays.push(Overlay::Prompt(prompt));
+    }
+}
+
+fn dlq(state: &State) -> Option<Arc<str>> {
+    match state.screen() {
+        Screen::Dlqs(screen) => screen.selected(),
+        _ => None,
+    }
+}
+
+/// Saves the open letters of the topic under the cursor.
+pub fn export(state: &mut State, path: &str, effects: &mut Vec<Effect>) -> Stays {
+    let (path, topic) = (path.trim(), dlq(state));
+    let Some(topic) = topic.filter(|_| !path.is_empty()) else { return Stays::No };
+    let letters = LettersRequest {
+        topic: Arc::clone(&topic),
+        state: Some(Disposition::Pending),
+        ..plan::all_letters()
+    };
+    let by = |extension: &str| Path::new(path).extension().is_some_and(|e| e.eq_ignore_ascii_case(extension));
+    let format = match () {
+        () if by("bin") => Format::Bin,
+        () if by("csv") => Format::Csv,
+        () => Format::Jsonl,
+    };
+    let source = Source::Letters(letters);
+    let request = ExportRequest { source, path: path.into(), format, resume: false };
+    let id = state.request(Request::Export(request), effects);
+    state.action = Some(Action { id, doing: "saving", topic, progress: None });
+    Stays::No
 }
 
 /// The action ended.
@@ -142,6 +184,13 @@ pub fn ended(state: &mut State, answer: Result<Answer, Fault>, effects: &mut Vec
                 (None, _) => {}
             }
             state.tell(if left > 0 { Sign::Warn } else { Sign::Ok }, text);
+        }
+        Ok(Answer::Export(answer)) => {
+            let text = format!("{} saved in {}", plan::letters(answer.records), answer.file);
+            return match &answer.incomplete_reason {
+                Some(why) => state.tell(Sign::Warn, format!("{text}; incomplete: {why}")),
+                None => state.tell(Sign::Ok, text),
+            };
         }
         Ok(_) => return,
         Err(fault) => state.tell_fault(&fault),

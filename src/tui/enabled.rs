@@ -49,6 +49,12 @@ pub fn two(state: &State) -> Result<(), String> {
     }
 }
 
+/// Letters can be discarded, parked or released: the broker can be written to, and there is one.
+pub fn dispose(state: &State) -> Result<(), String> {
+    state.read_only()?;
+    row(state)
+}
+
 /// The plan that is shown can be run.
 pub fn run(state: &State) -> Result<(), String> {
     state.read_only()?;

@@ -74,6 +74,7 @@ pub enum Id {
     SampleFailure,
     OpenLetters,
     LetterState,
+    ExportLetters,
     Discard,
     Park,
     Release,

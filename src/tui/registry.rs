@@ -281,6 +281,19 @@ pub const REGISTRY: &[Command] = &[
     .footer(90)
     .cli("dlq list")
     .when(enabled::row),
+    c(
+        Id::ExportLetters,
+        "dlq.export",
+        "export…",
+        "Saves the open letters of the topic into a file, byte for byte, before retention deletes them.",
+    )
+    .on(&[Dlqs])
+    .keys(&["S"])
+    .also(&["export"])
+    .footer(70)
+    .risk(Risk::Local)
+    .cli("export TOPIC --state pending --save FILE")
+    .when(enabled::row),
     c(Id::Adopt, "dlq.adopt", "adopt", "Takes the topic for one of dead letters; kept in the profile.")
         .on(&[Topics, Topic])
         .also(&["adopt"])
@@ -332,14 +345,14 @@ pub const REGISTRY: &[Command] = &[
         .footer(50)
         .risk(Risk::Write)
         .cli("dlq discard TOPIC --reason TEXT")
-        .when(enabled::plan),
+        .when(enabled::dispose),
     c(Id::Park, "dlq.park", "park…", "Sets letters aside: the row or the marks; asks for a reason.")
         .on(&[Failures, Letters, Inspector])
         .keys(&["P"])
         .footer(45)
         .risk(Risk::Write)
         .cli("dlq park TOPIC --reason TEXT")
-        .when(enabled::plan),
+        .when(enabled::dispose),
     c(
         Id::Release,
         "dlq.release",
@@ -351,7 +364,7 @@ pub const REGISTRY: &[Command] = &[
     .footer(40)
     .risk(Risk::Write)
     .cli("dlq release TOPIC --reason TEXT")
-    .when(enabled::plan),
+    .when(enabled::dispose),
     c(Id::OpenRecords, "records.open", "inspect", "Shows the record whole.")
         .on(&[Records])
         .keys(&["enter"])

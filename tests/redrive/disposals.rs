@@ -296,7 +296,7 @@ async fn a_purge_deletes_below_the_first_open_letter_and_nothing_that_was_not_sh
     assert_eq!((done.deleted, done.letters, done.partitions.len()), (2, 2, 1));
     assert_eq!(world.read(SOURCE).await.len(), 10);
     let runs = world.runs().await;
-    let row = &runs.runs[0];
+    let row = runs.runs.iter().find(|row| row.kind == "purge").unwrap();
     assert_eq!((row.kind, row.disposed, row.state), ("purge", 2, "done"));
     assert_eq!((row.reason.as_deref(), &*row.run.operator), (Some("done with"), "ada"));
     let kinds: Vec<&str> = runs.runs.iter().map(|row| row.kind).collect();
@@ -317,8 +317,8 @@ async fn a_purge_whose_broker_fails_deletes_nothing_that_is_open_and_says_what_i
         assert_eq!(left, 12 - done.deleted, "{op:?} {nth}");
         assert_eq!(done.deleted == 0, op == Op::DeleteBefore, "{op:?} {nth}");
         let runs = world.runs().await;
-        let (row, wanted) =
-            (&runs.runs[0], if op == Op::DeleteBefore { ("stopped", 0) } else { ("done", 2) });
+        let row = runs.runs.iter().find(|row| row.kind == "purge").unwrap();
+        let wanted = if op == Op::DeleteBefore { ("stopped", 0) } else { ("done", 2) };
         assert_eq!((row.state, row.disposed), wanted, "{op:?} {nth}");
     }
     let world = World::new().await;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use redrive::ask::{Answer, Event, Request};
+use redrive::ask::{Answer, Event, ExportAnswer, Request};
 use redrive::config::profile::Profile;
 use redrive::context::Progress;
 use redrive::event::Digest;
@@ -13,7 +13,7 @@ use redrive::text::Fault;
 use redrive::tui::message::Message;
 
 use crate::bench::{Bench, NOW, console, console_on};
-use crate::made_up::{at_letters, incident};
+use crate::made_up::{at_letters, incident, letters};
 
 fn shown(act: Act, selected: u64) -> DisposalAnswer {
     let letters = (0..selected as i64).map(|offset| (0, offset, Digest([0; 32]))).collect();
@@ -116,6 +116,17 @@ fn a_preview_that_fails_or_finds_nothing_leaves_nothing_to_agree_to() {
 fn the_letters_of_every_state_can_be_seen() {
     let mut bench = at();
     for word in ["in all states", "parked", "discarded", "redriven", "duplicate", "pending"] {
-        bench = bench.press("letters.state").expect(word);
+        bench = bench.press("letters.state").answer(Answer::Letters(Arc::new(letters(3)))).expect(word);
     }
+}
+
+#[test]
+fn the_open_letters_of_a_topic_are_saved_with_one_key() {
+    let bench = console().seeing(incident()).keys("gd").press("dlq.export");
+    let bench = bench.expect("save the open letters as: payments-dlt-open.jsonl").keys("enter");
+    let Some((_, Request::Export(request))) = bench.asked.last() else { panic!("{:?}", bench.asked) };
+    assert_eq!(request.path.to_str(), Some("payments-dlt-open.jsonl"));
+    let answer =
+        ExportAnswer { records: 140, complete: true, file: "a.jsonl".to_owned(), ..ExportAnswer::default() };
+    bench.expect("saving").answer(Answer::Export(Arc::new(answer))).expect("140 letters saved in a.jsonl");
 }

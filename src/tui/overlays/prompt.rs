@@ -19,6 +19,8 @@ pub enum Purpose {
     Save,
     /// A part of a redrive plan.
     Plan(Field),
+    /// The file that a topic's open letters are saved in.
+    Export,
     /// A part of moving a group's offsets.
     Offsets(Part),
 }
@@ -44,6 +46,7 @@ impl Prompt {
             (Code::Enter, _) => {
                 let text = self.input.text();
                 return match self.purpose {
+                    Purpose::Export => crate::tui::disposals::export(state, text, effects),
                     Purpose::Offsets(part) => crate::tui::moves::typed(state, part, text, effects),
                     purpose => crate::tui::dead_letters::typed(state, purpose, text, effects),
                 };
