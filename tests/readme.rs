@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use redrive::config::place::Environment;
 use redrive::config::{Choice, Configuration, Options};
-use redrive::dlq::formats::table::TABLE;
+use redrive::dlq::formats::tells;
 
 const README: &str = include_str!("../README.md");
 
@@ -36,15 +36,39 @@ fn every_set_up_is_a_profile_that_is_accepted() {
 }
 
 #[test]
-fn every_dead_letter_format_is_in_the_table() {
-    let mut written: Vec<&str> = section("formats")
-        .lines()
-        .filter(|line| line.starts_with("| `"))
-        .flat_map(|line| line.split('|').nth(1).unwrap_or_default().split(','))
-        .map(|name| name.trim().trim_matches('`'))
-        .collect();
-    let mut known: Vec<&str> = TABLE.iter().map(|format| format.name).collect();
-    written.sort_unstable();
-    known.sort_unstable();
-    assert_eq!(written, known);
+fn the_table_of_dead_letter_formats_is_that_of_the_program() {
+    let mut table = String::from(
+        "\n| format | written by | origin | its time | group | class | message | stack trace | attempts | \
+         times dead-lettered | time of failure | key and value |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+    );
+    for format in tells::all() {
+        let yes = |known: bool| if known { "yes" } else { "" };
+        let cells = [
+            format!("`{}`", format.name),
+            format.written_by.to_owned(),
+            format.origin.unwrap_or_default().to_owned(),
+            yes(format.timestamp).to_owned(),
+            yes(format.group).to_owned(),
+            yes(format.class).to_owned(),
+            yes(format.message).to_owned(),
+            yes(format.trace).to_owned(),
+            yes(format.attempts).to_owned(),
+            yes(format.hops).to_owned(),
+            yes(format.failed_at).to_owned(),
+            format.bytes.to_owned(),
+        ];
+        table.push_str("| ");
+        table.push_str(&cells.join(" | "));
+        table.push_str(" |\n");
+    }
+    let table = table.replace("  |", " |");
+    if std::env::var_os("REDRIVE_WRITE_README").is_some() {
+        let (before, rest) = README.split_once("<!-- formats -->").unwrap();
+        let (_, after) = rest.split_once("<!-- /formats -->").unwrap();
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+        let text = format!("{before}<!-- formats -->{table}<!-- /formats -->{after}");
+        std::fs::write(path, text).unwrap();
+    } else {
+        assert_eq!(section("formats"), table, "REDRIVE_WRITE_README=1 cargo test --test readme writes it");
+    }
 }

@@ -1,5 +1,6 @@
 //! `redrive dlq`: dead-letter topics, their failures, their letters.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -11,6 +12,8 @@ use super::table::{Cell, Table, Tone};
 use super::{Session, dispose, purge, session};
 use crate::ask::{Answer, Desk, Event, Request};
 use crate::config::keep::Decision;
+use crate::config::letter_format;
+use crate::config::profile::Profile;
 use crate::dlq::groups::{DlqRow, FoundBy};
 use crate::ledger::Disposition;
 use crate::letters::document::{DlqsAnswer, FailuresAnswer, FailuresRequest, LettersAnswer, LettersRequest};
@@ -69,6 +72,9 @@ pub(super) struct LettersArgs {
     /// Only letters in this state
     #[arg(long, value_enum, value_name = "STATE", default_value = "pending")]
     state: StateWord,
+    /// Try a home-grown format before it goes into the profile: a TOML file with its name, fields, encodings
+    #[arg(long, value_name = "FILE.toml")]
+    letter_format: Option<PathBuf>,
     #[command(flatten)]
     selectors: Selectors,
 }
@@ -235,7 +241,15 @@ fn list_table(session: &Session<'_>, rows: &[DlqRow], unseen: usize) -> Result<(
 async fn letters(session: &Session<'_>, args: LettersArgs) -> Ended {
     let selection = args.selectors.selection(session.clock.now())?;
     let selected = Selected::of_letters(&selection);
-    let desk = Desk::new(session.connect().await?);
+    // Before the broker is asked: a wrong file is told at once.
+    let format = args.letter_format.as_deref().map(letter_format).transpose()?;
+    let mut cx = session.connect().await?;
+    if let Some(format) = format {
+        let mut profile = Profile::clone(&cx.profile);
+        profile.dead_letters.formats.insert(0, format);
+        cx.profile = Arc::new(profile);
+    }
+    let desk = Desk::new(cx);
     let request = LettersRequest {
         topic: Arc::from(args.topic),
         selection,

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use super::keys::{self, LETTER_FIELDS, check};
 use super::place::Environment;
 use super::profile::{
-    Connection, DeadLetters, LetterFormat, Profile, Protocol, Refresh, Sasl, SchemaRegistry, Thresholds, Tls,
+    Connection, DeadLetters, Encoding, LetterFormat, Occurrence, Profile, Protocol, Refresh, Sasl,
+    SchemaRegistry, Thresholds, Tls,
 };
 use super::reference::{expand, resolve};
 use super::secret::Secret;
@@ -113,20 +114,6 @@ impl Builder<'_> {
     }
 
     fn dead_letters(&self) -> Result<DeadLetters, Fault> {
-        let format = |entry: Place| {
-            let fields_at = entry.then(Step::Name("fields".to_owned()));
-            let mut fields = BTreeMap::new();
-            for field in LETTER_FIELDS {
-                if let Some(text) = self.text_at(&fields_at.then(Step::Name((*field).to_owned())))? {
-                    fields.insert((*field).to_owned(), text);
-                }
-            }
-            Ok(LetterFormat {
-                name: self.needed_at(&entry.then(Step::Name("name".to_owned())))?,
-                fields,
-                strip: self.list(&entry.then(Step::Name("strip".to_owned())))?,
-            })
-        };
         Ok(DeadLetters {
             patterns: self.list(&Place::of("dead_letters.patterns"))?,
             adopt: self.list(&Place::of("dead_letters.adopt"))?,
@@ -138,9 +125,51 @@ impl Builder<'_> {
             formats: self
                 .entries("dead_letters.formats")
                 .into_iter()
-                .map(format)
+                .map(|entry| self.letter_format(&entry))
                 .collect::<Result<_, Fault>>()?,
         })
+    }
+
+    /// A home-grown format below `entry`.
+    pub(super) fn letter_format(&self, entry: &Place) -> Result<LetterFormat, Fault> {
+        let name = |name: &str| entry.then(Step::Name(name.to_owned()));
+        let (fields_at, encodings_at) = (name("fields"), name("encodings"));
+        let (mut fields, mut encodings) = (BTreeMap::new(), BTreeMap::new());
+        for field in LETTER_FIELDS {
+            let step = Step::Name((*field).to_owned());
+            let at = fields_at.then(step.clone());
+            if let Some(text) = self.text_at(&at)? {
+                if text.is_empty() || (text.starts_with('$') && text.len() < 3) || text.starts_with("$[") {
+                    let why = "a header's name or a path that begins with `$.` was expected".to_owned();
+                    return Err(match self.values.get(&at) {
+                        Some(value) => wrong(&at, value, why),
+                        None => Fault::usage("config", format!("wrong value for `{at}`")).why(why),
+                    });
+                }
+                fields.insert((*field).to_owned(), text);
+            }
+            let word = self.text_at(&encodings_at.then(step))?;
+            if let Some(encoding) = word.as_deref().and_then(Encoding::of) {
+                encodings.insert((*field).to_owned(), encoding);
+            }
+        }
+        let latest = self.text_at(&name("latest"))?;
+        let name_at = name("name");
+        let format = LetterFormat {
+            name: self.needed_at(&name_at)?,
+            fields,
+            encodings,
+            latest: if latest.as_deref() == Some("first") { Occurrence::First } else { Occurrence::Last },
+            strip: self.list(&name("strip"))?,
+        };
+        if format.fields.is_empty() {
+            let why = format!("format {:?} names no field: one of {}", format.name, LETTER_FIELDS.join(", "));
+            return Err(match self.values.get(&name_at) {
+                Some(value) => wrong(&name_at, value, why),
+                None => Fault::usage("config", format!("`{fields_at}` is missing")).why(why),
+            });
+        }
+        Ok(format)
     }
 
     fn refresh(&self) -> Result<Refresh, Fault> {

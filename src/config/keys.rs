@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::profile::Encoding;
 use crate::text::units;
 
 /// What sort of value a key takes.
@@ -69,12 +70,14 @@ pub const LETTER_FIELDS: &[&str] = &[
     "origin_topic",
     "origin_partition",
     "origin_offset",
+    "origin_timestamp",
     "group",
     "error_class",
     "message",
     "stack_trace",
     "attempts",
     "failed_at",
+    "original_key",
     "original_value",
 ];
 
@@ -123,20 +126,31 @@ pub const KEYS: &[Key] = &[
     key("profiles.*.dead_letters.retention_warning", Kind::Duration, "1d"),
     key("profiles.*.dead_letters.formats.[].name", Kind::Text, ""),
     key("profiles.*.dead_letters.formats.[].strip", Kind::List, "[]"),
+    key("profiles.*.dead_letters.formats.[].latest", Kind::OneOf(&["last", "first"]), ""),
     key("profiles.*.dead_letters.formats.[].fields.origin_topic", Kind::Text, ""),
     key("profiles.*.dead_letters.formats.[].fields.origin_partition", Kind::Text, ""),
     key("profiles.*.dead_letters.formats.[].fields.origin_offset", Kind::Text, ""),
+    key("profiles.*.dead_letters.formats.[].fields.origin_timestamp", Kind::Text, ""),
     key("profiles.*.dead_letters.formats.[].fields.group", Kind::Text, ""),
     key("profiles.*.dead_letters.formats.[].fields.error_class", Kind::Text, ""),
     key("profiles.*.dead_letters.formats.[].fields.message", Kind::Text, ""),
     key("profiles.*.dead_letters.formats.[].fields.stack_trace", Kind::Text, ""),
     key("profiles.*.dead_letters.formats.[].fields.attempts", Kind::Text, ""),
     key("profiles.*.dead_letters.formats.[].fields.failed_at", Kind::Text, ""),
+    key("profiles.*.dead_letters.formats.[].fields.original_key", Kind::Text, ""),
     key("profiles.*.dead_letters.formats.[].fields.original_value", Kind::Text, ""),
     key("profiles.*.thresholds.lag", Kind::Number, ""),
     key("profiles.*.thresholds.latency", Kind::Duration, ""),
     key("profiles.*.thresholds.errors", Kind::Number, ""),
     key("profiles.*.thresholds.dead_letters", Kind::Number, ""),
+    key("profiles.*.dead_letters.formats.[].encodings.origin_partition", Kind::OneOf(Encoding::WORDS), ""),
+    key("profiles.*.dead_letters.formats.[].encodings.origin_offset", Kind::OneOf(Encoding::WORDS), ""),
+    key("profiles.*.dead_letters.formats.[].encodings.origin_timestamp", Kind::OneOf(Encoding::WORDS), ""),
+    key("profiles.*.dead_letters.formats.[].encodings.message", Kind::OneOf(Encoding::WORDS), ""),
+    key("profiles.*.dead_letters.formats.[].encodings.attempts", Kind::OneOf(Encoding::WORDS), ""),
+    key("profiles.*.dead_letters.formats.[].encodings.failed_at", Kind::OneOf(Encoding::WORDS), ""),
+    key("profiles.*.dead_letters.formats.[].encodings.original_key", Kind::OneOf(Encoding::WORDS), ""),
+    key("profiles.*.dead_letters.formats.[].encodings.original_value", Kind::OneOf(Encoding::WORDS), ""),
     key("profiles.*.refresh.visible", Kind::Duration, "2s"),
     key("profiles.*.refresh.background", Kind::Duration, "10s"),
     key("profiles.*.schema_registry.url", Kind::Url, ""),

@@ -8,6 +8,7 @@ mod build;
 pub mod keep;
 pub mod keys;
 pub mod layers;
+mod letter_format;
 mod nearest;
 mod parse;
 pub mod place;
@@ -19,5 +20,6 @@ mod tests;
 pub mod value;
 
 pub use layers::{Choice, Chosen, Configuration, Console, Options, Unchosen};
+pub use letter_format::letter_format;
 pub use nearest::nearest;
 pub use place::Environment;

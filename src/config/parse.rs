@@ -14,14 +14,15 @@ use crate::text::Fault;
 
 /// Reads a whole file: its values, and the names of its profiles, also of those without any value.
 pub(super) fn parse(text: &str, path: &Path) -> Result<(Layer, Vec<String>), Fault> {
-    let mut reading =
-        Reading { text, path: Arc::new(path.to_owned()), layer: Layer::new(), profiles: Vec::new() };
-    let root = DeTable::parse(text).map_err(|e| {
-        let at = e.span().map_or(0, |span| span.start);
-        reading.fault(at, e.message().lines().next().unwrap_or_default())
-    })?;
-    reading.table(&Place::default(), root.get_ref())?;
+    let reading = Reading::of(text, path, Place::default())?;
     Ok((reading.layer, reading.profiles))
+}
+
+/// Reads a file that holds what a configuration has below `base`; places begin there.
+pub(super) fn parse_below(text: &str, path: &Path, base: &Place) -> Result<Layer, Fault> {
+    let reading = Reading::of(text, path, base.clone())?;
+    let below = |place: Place| Place(place.0.into_iter().skip(base.0.len()).collect());
+    Ok(reading.layer.into_iter().map(|(place, value)| (below(place), value)).collect())
 }
 
 struct Reading<'a> {
@@ -29,9 +30,27 @@ struct Reading<'a> {
     path: Arc<PathBuf>,
     layer: Layer,
     profiles: Vec<String>,
+    /// The place of the file's beginning.
+    base: Place,
 }
 
-impl Reading<'_> {
+impl<'a> Reading<'a> {
+    fn of(text: &'a str, path: &Path, base: Place) -> Result<Self, Fault> {
+        let path = Arc::new(path.to_owned());
+        let mut reading = Self { text, path, layer: Layer::new(), profiles: Vec::new(), base: base.clone() };
+        let root = DeTable::parse(text).map_err(|e| {
+            let at = e.span().map_or(0, |span| span.start);
+            reading.fault(at, e.message().lines().next().unwrap_or_default())
+        })?;
+        reading.table(&base, root.get_ref())?;
+        Ok(reading)
+    }
+
+    /// A place as the file has it.
+    fn shown(&self, place: &Place) -> Place {
+        Place(place.0.iter().skip(self.base.0.len()).cloned().collect())
+    }
+
     fn line(&self, at: usize) -> usize {
         1 + self.text.as_bytes().iter().take(at).filter(|b| **b == b'\n').count()
     }
@@ -89,7 +108,7 @@ impl Reading<'_> {
         let names = place.names();
         let (last, parent) = names.split_last().map_or((None, &[][..]), |(last, parent)| (*last, parent));
         let (_, known) = look_up(parent);
-        let fault = self.fault(at, format!("unknown key `{place}`"));
+        let fault = self.fault(at, format!("unknown key `{}`", self.shown(place)));
         match nearest(last.unwrap_or_default(), known.iter().copied()) {
             Some(near) => fault.hint(format!("did you mean `{near}`?")),
             None => fault.hint(format!("known here: {}", known.join(", "))),
@@ -97,7 +116,7 @@ impl Reading<'_> {
     }
 
     fn wrong(&self, place: &Place, at: usize, wanted: &str, found: &DeValue<'_>) -> Fault {
-        self.fault(at, format!("wrong value for `{place}`"))
+        self.fault(at, format!("wrong value for `{}`", self.shown(place)))
             .why(format!("{wanted}, not {}", found.type_str()))
     }
 
@@ -154,7 +173,7 @@ impl Reading<'_> {
     fn checked(&self, place: &Place, key: &Key, at: usize, list: Vec<String>) -> Result<Vec<String>, Fault> {
         for text in list.iter().filter(|text| !has_reference(text)) {
             check(key.kind, text)
-                .map_err(|why| self.fault(at, format!("wrong value for `{place}`")).why(why))?;
+                .map_err(|why| self.fault(at, format!("wrong value for `{}`", self.shown(place))).why(why))?;
         }
         Ok(list)
     }

@@ -137,11 +137,59 @@ impl Default for DeadLetters {
 pub struct LetterFormat {
     /// Name.
     pub name: String,
-    /// Field (`origin_topic`, `origin_partition`, `origin_offset`, `group`, `error_class`, `message`,
-    /// `stack_trace`, `attempts`, `failed_at`, `original_value`) to its place.
+    /// Field (one of [`super::keys::LETTER_FIELDS`]) to its place.
     pub fields: BTreeMap<String, String>,
+    /// How a field's value is written, where that is not left to its form.
+    pub encodings: BTreeMap<String, Encoding>,
+    /// Which of several headers with one name is the latest.
+    pub latest: Occurrence,
     /// Headers to strip on a redrive, `*` at the end matches a prefix.
     pub strip: Vec<String>,
+}
+
+/// Which of several headers with one name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Occurrence {
+    /// The first.
+    First,
+    /// The last.
+    #[default]
+    Last,
+}
+
+/// How a value of a home-grown format is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// By its form: digits are decimal, four or eight other bytes big-endian.
+    Guess,
+    /// UTF-8.
+    Text,
+    /// A decimal number in text.
+    Decimal,
+    /// Four raw bytes.
+    BigEndian32,
+    /// Eight raw bytes.
+    BigEndian64,
+    /// Base64.
+    Base64,
+}
+
+impl Encoding {
+    /// The words of the configuration.
+    pub const WORDS: &[&str] = &["guess", "text", "decimal", "i32be", "i64be", "base64"];
+
+    /// The encoding of a word.
+    pub fn of(word: &str) -> Option<Self> {
+        const ALL: [Encoding; 6] = [
+            Encoding::Guess,
+            Encoding::Text,
+            Encoding::Decimal,
+            Encoding::BigEndian32,
+            Encoding::BigEndian64,
+            Encoding::Base64,
+        ];
+        Self::WORDS.iter().position(|w| *w == word).and_then(|at| ALL.get(at).copied())
+    }
 }
 
 /// How often is sampled.

@@ -62,7 +62,7 @@ impl<'r> Fingerprint<'r> {
     pub fn of(reading: &'r Reading<'_>, trace: &Trace<'r>) -> Self {
         let error_class = reading.error_class.as_deref().or(trace.class);
         let message = reading.message.as_deref().or(trace.root_message);
-        let at = reading.latest();
+        let at = reading.failed_in();
         Self {
             error_class,
             root_cause_class: trace.root_class,

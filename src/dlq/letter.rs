@@ -30,6 +30,8 @@ pub struct Letter {
     /// The format's name, for example `spring-kafka`, or a home-grown one of the profile; `None` where none
     /// was recognised.
     pub format: Option<Arc<str>>,
+    /// Other formats whose headers are there, too, from earlier dead-letterings.
+    pub others: Vec<Arc<str>>,
     /// The first place where the record failed.
     pub root: Origin,
     /// The latest hop before this letter, where it differs from `root`.
@@ -58,6 +60,10 @@ pub struct Letter {
     pub also: Vec<(&'static str, String)>,
     /// What could not be read, and why; for the eye.
     pub notes: Vec<String>,
+    /// Which header, member or rule gave a field, by the field's name in documents.
+    pub rules: Vec<(&'static str, String)>,
+    /// Why a field is not known, by its name in documents.
+    pub unknown: Vec<(&'static str, String)>,
     /// The failure that it belongs to.
     pub failure: super::failure::Failure,
 }

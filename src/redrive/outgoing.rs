@@ -52,6 +52,7 @@ impl<'a> Recipe<'a> {
         let strip = StripRules {
             names: names.into_iter().cloned().collect(),
             prefixes: prefixes.into_iter().map(|p| p.trim_end_matches('*').to_owned()).collect(),
+            ..StripRules::default()
         };
         Self { header, config, strip, by_format: HashMap::new() }
     }
@@ -66,14 +67,16 @@ impl<'a> Recipe<'a> {
         stamp: Stamp<'_>,
     ) -> Write {
         let config = self.config;
-        let format = self
-            .by_format
-            .entry(letter.format.clone())
-            .or_insert_with(|| strip_rules(letter.format.as_deref(), config));
+        let formats: Vec<Option<Arc<str>>> = wrote(letter).collect();
+        for format in &formats {
+            self.by_format.entry(format.clone()).or_insert_with(|| strip_rules(format.as_deref(), config));
+        }
+        let rules: Vec<&StripRules> = formats.iter().filter_map(|f| self.by_format.get(f)).collect();
+        let strips = |name: &[u8]| self.strip.strips(name) || rules.iter().any(|rules| rules.strips(name));
         let ours = |name: &[u8]| ADDED.iter().any(|n| n.as_bytes() == name);
         let mut headers = Headers::default();
         for (name, value) in letter.record.headers.iter() {
-            if !format.strips(name) && !self.strip.strips(name) && !ours(name) {
+            if !strips(name) && !ours(name) {
                 headers.push(name.clone(), value.cloned());
             }
         }
@@ -111,6 +114,11 @@ impl<'a> Recipe<'a> {
                 .flatten(),
         }
     }
+}
+
+/// The formats that wrote to the letter: of each the headers are taken off.
+pub fn wrote(letter: &Letter) -> impl Iterator<Item = Option<Arc<str>>> {
+    std::iter::once(letter.format.clone()).chain(letter.others.iter().cloned().map(Some))
 }
 
 /// The key of the record that failed.

@@ -17,7 +17,7 @@ use super::document::{Into, PlanAnswer, PlanRequest, Preflight, Tally};
 use super::found::{Found, Names};
 use super::options::{Place, Which};
 use super::origin;
-use super::outgoing::{ADDED, Recipe, Stamp};
+use super::outgoing::{ADDED, Recipe, Stamp, wrote};
 use super::placement::{self, Rule};
 use super::plan::{Plan, PlanCounts, PlanHeader, PlannedLetter, PlannedTarget, SCHEMA};
 use super::retry::retry_topic;
@@ -145,9 +145,7 @@ impl<'a> Planner<'a> {
                 match row.state {
                     None => unknown += 1,
                     Some(state) if state.is_pending() || (again && state == Disposition::Redriven) => {
-                        if !formats.contains(&row.letter.format) {
-                            formats.insert(row.letter.format.clone());
-                        }
+                        formats.extend(wrote(&row.letter));
                         found.push(Found::of(&row.letter, &mut names, &mut recipe, stamp));
                     }
                     Some(_) => closed += 1,

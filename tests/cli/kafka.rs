@@ -388,6 +388,14 @@ fn dead_letters_are_found_grouped_and_listed() {
     let chosen =
         bench.run(&["dlq", "letters", &bench.topic, "--where", condition, "-o", "jsonl"]).code(0).lines();
     assert_eq!(chosen.iter().map(|l| &l["position"]["offset"]).collect::<Vec<_>>(), [2]);
+    let format =
+        "name = 'ours'\n[fields]\nerror_class = 'kafka_dlt-exception-message'\noriginal_value = '$.total'\n";
+    std::fs::write(bench.home.path().join("ours.toml"), format).unwrap();
+    let tried = ["dlq", "letters", &bench.topic, "--letter-format", "ours.toml", "-o", "jsonl"];
+    let tried = bench.run(&tried).code(0).lines();
+    assert_eq!((&tried[2]["format"], &tried[2]["error_class"]), (&json!("ours"), &json!("no sku")));
+    assert_eq!((&tried[2]["original_value"], &tried[2]["root"]["topic"]), (&json!(5), &json!(null)));
+    assert_eq!(tried[2]["rules"]["error_class"], "header kafka_dlt-exception-message");
 }
 
 #[test]

@@ -118,6 +118,17 @@ fn a_plan_that_is_no_plan_is_refused_before_anything_is_connected() {
 }
 
 #[test]
+fn a_letter_format_that_is_wrong_is_told_before_anything_is_connected() {
+    let home = Home::new();
+    std::fs::write(home.path().join("ours.toml"), "name = 'ours'\n[fields]\norigin_topik = 'x'\n").unwrap();
+    let letters = ["--brokers", "127.0.0.1:1", "dlq", "letters", "orders-failed", "--letter-format"];
+    let ended = home.run(&[&letters[..], &["ours.toml"]].concat()).code(2);
+    assert!(ended.err.contains("ours.toml:3: unknown key `fields.origin_topik`"), "{}", ended.err);
+    let ended = home.run(&[&letters[..], &["none.toml"]].concat()).code(2);
+    assert!(ended.err.contains("the letter format none.toml cannot be read"), "{}", ended.err);
+}
+
+#[test]
 fn the_demonstration_refuses_profiles_that_want_care() {
     let home = Home::with(
         "[profiles.prod]\nbrokers = '127.0.0.1:1'\nprotected = true\n\n[profiles.look]\nbrokers = '127.0.0.1:1'\nread_only = true\n",

@@ -388,6 +388,9 @@ pub fn letter(offset: i64) -> LetterRow {
         original_key: None,
         original_value: None,
         pointer: false,
+        others: Vec::new(),
+        rules: Vec::new(),
+        unknown: Vec::new(),
         also: Vec::new(),
         notes: Vec::new(),
         failure: Failure {

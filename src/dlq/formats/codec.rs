@@ -26,7 +26,7 @@ pub enum Codec {
     ByteOrI32be,
     /// Java's `BigInteger.toByteArray()`: two's complement, big-endian, as few bytes as possible.
     BigInt,
-    /// Text in base64.
+    /// Text in base64; what is none is plain text (Knative).
     Base64,
     /// A topic as the last part of a `kafka://` address (Wolverine).
     KafkaUri,
@@ -40,20 +40,26 @@ pub enum Codec {
 
 /// Reads text. A value that was cut within its last character is read up to there.
 pub fn text(codec: Codec, bytes: &[u8]) -> Result<Cow<'_, str>, &'static str> {
-    if codec == Codec::Base64 {
-        let raw = base64::engine::general_purpose::STANDARD
-            .decode(bytes)
-            .or_else(|_| base64::engine::general_purpose::STANDARD_NO_PAD.decode(bytes))
-            .map_err(|_| "is not base64")?;
-        return Ok(Cow::Owned(utf8(&raw)?.to_owned()));
+    if codec == Codec::Base64
+        && let Some(raw) = base64(bytes)
+        && let Ok(text) = utf8(&raw)
+    {
+        return Ok(Cow::Owned(text.to_owned()));
     }
     let text = utf8(bytes)?;
     if codec == Codec::KafkaUri {
-        let path = text.strip_prefix("kafka://").ok_or("is not a kafka:// address")?;
-        let topic = path.rsplit('/').next().filter(|t| !t.is_empty());
+        // The scheme is the broker's name, `kafka` where there is one: `kafka://topic/orders`.
+        let (_, path) = text.split_once("://").ok_or("is not an address")?;
+        let topic = path.trim_end_matches('/').rsplit('/').next().filter(|t| !t.is_empty());
         return topic.map(Cow::Borrowed).ok_or("names no topic");
     }
     Ok(Cow::Borrowed(text))
+}
+
+/// Reads base64, with or without its padding, of the usual or the URL-safe alphabet.
+pub fn base64(bytes: &[u8]) -> Option<Vec<u8>> {
+    use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+    [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD].iter().find_map(|engine| engine.decode(bytes).ok())
 }
 
 fn utf8(bytes: &[u8]) -> Result<&str, &'static str> {
@@ -182,5 +188,7 @@ mod tests {
         assert_eq!(text(Codec::Utf8, &"caf\u{e9}".as_bytes()[..4]).as_deref(), Ok("caf"));
         assert!(text(Codec::Utf8, b"caf\xff is").is_err());
         assert_eq!(text(Codec::Base64, b"bm90IGZvdW5k").as_deref(), Ok("not found"));
+        assert_eq!(text(Codec::Base64, b"not found").as_deref(), Ok("not found"));
+        assert_eq!(text(Codec::KafkaUri, b"kafka-b://topic/orders").as_deref(), Ok("orders"));
     }
 }

@@ -1,0 +1,435 @@
+//! Formats of the table: which of them wrote a record's headers, and what these say.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+use bytes::Bytes;
+
+use super::origin::{Hop, Hops};
+use super::table::home::{self, HOME_GROWN};
+use super::table::{Blocks, Field, Format, Latest, Payload, Repeats, Rule, TABLE, Wrapping};
+use super::{Note, Reading, Source, codec, cut, mixed, payload};
+use crate::event::{Headers, Record};
+
+/// One header that a rule of the format reads.
+struct Hit<'r> {
+    /// Index of the rule.
+    rule: usize,
+    /// The header's place among all.
+    at: usize,
+    value: Option<&'r Bytes>,
+}
+
+/// What one format says of a record, and where its headers stand.
+pub(super) struct Part<'r> {
+    /// What it says.
+    pub reading: Reading<'r>,
+    /// The place of its first origin header.
+    pub first: usize,
+    /// The place of its last one.
+    pub last: usize,
+    /// Where it writes its headers.
+    pub latest: Latest,
+}
+
+/// Reads a record by all formats of the table that recognise it.
+pub(super) fn read(record: &Record) -> Option<Reading<'_>> {
+    let mut found = recognise(&record.headers);
+    if found.is_empty() && home::recognises(&record.headers) {
+        found.push(TABLE.len() - 1);
+    }
+    let mut parts: Vec<Part<'_>> = found.iter().map(|index| by_table(record, *index)).collect();
+    // Its key is the letter's, whoever wrote the headers.
+    if !parts.is_empty()
+        && let Some(reading) = payload::by_format(record, None, &payload::UFORWARDER)
+    {
+        parts.push(Part { reading, first: usize::MAX, last: usize::MAX, latest: Latest::Last });
+    }
+    mixed::join(parts, &record.at.topic)
+}
+
+/// The names of the table's formats, shared.
+static NAMES: LazyLock<Vec<Arc<str>>> = LazyLock::new(|| TABLE.iter().map(|f| f.name.into()).collect());
+
+/// The formats that are recognised by exact names: all but the last.
+fn exact() -> &'static [Format] {
+    TABLE.split_last().map_or(&[], |(_, exact)| exact)
+}
+
+/// Each header that occurs in a sign, and its bit.
+static SIGNS: LazyLock<HashMap<&'static [u8], u8>> = LazyLock::new(|| {
+    let mut bits = HashMap::new();
+    for name in exact().iter().flat_map(|f| f.signs.iter()).flat_map(|set| set.iter()) {
+        let next = bits.len() as u8;
+        bits.entry(name.as_bytes()).or_insert(next);
+    }
+    bits
+});
+
+/// For each format its signs as sets of bits.
+static MASKS: LazyLock<Vec<Vec<u128>>> = LazyLock::new(|| {
+    let bit = |name: &&str| SIGNS.get(name.as_bytes()).map_or(0, |b| 1_u128 << b);
+    exact()
+        .iter()
+        .map(|f| f.signs.iter().map(|set| set.iter().map(bit).fold(0, |a, b| a | b)).collect())
+        .collect()
+});
+
+/// The formats of the table whose signs are there.
+pub(super) fn recognise(headers: &Headers) -> Vec<usize> {
+    let seen =
+        headers.iter().filter_map(|(name, _)| SIGNS.get(name.as_ref())).fold(0_u128, |s, b| s | (1 << b));
+    if seen == 0 {
+        return Vec::new();
+    }
+    let mut found: Vec<usize> =
+        (0..MASKS.len()).filter(|i| MASKS[*i].iter().any(|mask| seen & mask == *mask)).collect();
+    // bakdata's names begin like those of KIP-1034.
+    if found.iter().any(|i| TABLE[*i].name == "bakdata")
+        && headers.last("__streams.errors.exception").is_none()
+    {
+        found.retain(|i| TABLE[*i].name != "kafka-streams");
+    }
+    found
+}
+
+/// The rule that reads a header of this name.
+fn rule_of(format: &'static Format, name: &[u8]) -> Option<usize> {
+    if format.name == HOME_GROWN {
+        let name = home::canonical(name)?;
+        return format.rules.iter().position(|r| r.header == name);
+    }
+    format.rules.iter().position(|r| r.header.as_bytes() == name)
+}
+
+/// Reads the fields of a recognised format.
+fn by_table(record: &Record, index: usize) -> Part<'_> {
+    let format = &TABLE[index];
+    let mut reading = Reading {
+        format: Some(NAMES[index].clone()),
+        written_by: format.written_by,
+        unknown: format.unknown,
+        table: Some(format),
+        ..Reading::default()
+    };
+    let hits: Vec<Hit<'_>> = record
+        .headers
+        .iter()
+        .enumerate()
+        .filter_map(|(at, (name, value))| Some(Hit { rule: rule_of(format, name)?, at, value }))
+        .collect();
+    let chosen = choose(&hits, format.rules);
+    let newest = newest_block(&hits, format);
+    let mut hops = Hops::default();
+    let mut single: [Option<(usize, Option<&Bytes>)>; MOST_RULES] = [None; MOST_RULES];
+    let (mut first, mut last) = (usize::MAX, 0);
+    for (nth, hit) in hits.iter().enumerate() {
+        let Some(rule) = format.rules.get(hit.rule).filter(|_| chosen & (1 << hit.rule) != 0) else {
+            continue;
+        };
+        let is_origin = Hops::takes(rule.field);
+        if is_origin {
+            (first, last) = (first.min(hit.at), last.max(hit.at));
+        }
+        let Some(value) = hit.value.filter(|_| is_origin) else {
+            if is_origin {
+                reading.note(Note::Header(rule.header, "is null"));
+                hops.miss(rule.field);
+            } else if newest.contains(nth, rule.field)
+                && let Some(kept) = single.get_mut(hit.rule)
+                && (kept.is_none() || format.latest == Latest::Last)
+            {
+                *kept = Some((hit.rule, hit.value));
+            }
+            continue;
+        };
+        if let Err(why) = hops.take(rule, cut(value)) {
+            reading.note(Note::Header(rule.header, why));
+        }
+    }
+    for (rule, value) in single.into_iter().flatten() {
+        let Some(rule) = format.rules.get(rule) else { continue };
+        match value {
+            None => reading.note(Note::Header(rule.header, "is null")),
+            Some(value) => match take(&mut reading, rule, value) {
+                Ok(()) => {
+                    if let Some(name) = name_of(rule.field) {
+                        reading.given(name, Source::Header(rule.header));
+                    }
+                }
+                Err(why) => reading.note(Note::Header(rule.header, why)),
+            },
+        }
+    }
+    let rules: Vec<&Rule> = (0..format.rules.len())
+        .filter(|i| chosen & (1 << i) != 0)
+        .filter_map(|i| format.rules.get(i))
+        .collect();
+    origins(&mut reading, hops, record, format, &rules);
+    if format.wrapping == Wrapping::Spring {
+        unwrap_spring(&mut reading);
+    }
+    carried(&mut reading, record, format);
+    Part { reading, first, last, latest: format.latest }
+}
+
+/// Rules that a format can have.
+pub(super) const MOST_RULES: usize = 40;
+
+/// One rule for each field: the first of the table whose header is there with a value, else with null.
+fn choose(hits: &[Hit<'_>], rules: &[Rule]) -> u64 {
+    let with = |value: bool| {
+        hits.iter().filter(|h| h.value.is_some() == value).fold(0_u64, |set, h| set | (1 << h.rule))
+    };
+    let (valued, null) = (with(true), with(false));
+    let mut chosen = 0_u64;
+    for candidates in [valued, null] {
+        for (at, rule) in rules.iter().enumerate().filter(|(at, _)| candidates & (1 << at) != 0) {
+            let taken =
+                rules.iter().enumerate().any(|(i, r)| chosen & (1 << i) != 0 && r.field == rule.field);
+            if !taken {
+                chosen |= 1 << at;
+            }
+        }
+    }
+    chosen
+}
+
+/// Which hits belong to the latest failure, where a format writes all its headers each time.
+struct Newest {
+    from: usize,
+    to: usize,
+}
+
+impl Newest {
+    fn contains(&self, nth: usize, field: Field) -> bool {
+        // What counts over all failures stands beside the oldest of them.
+        matches!(field, Field::Attempts | Field::OriginalKey) || (self.from..self.to).contains(&nth)
+    }
+}
+
+/// A block ends where one of its headers occurs again.
+fn newest_block(hits: &[Hit<'_>], format: &Format) -> Newest {
+    let all = Newest { from: 0, to: hits.len() };
+    if format.blocks == Blocks::Mixed {
+        return all;
+    }
+    let mut seen = 0_u64;
+    let mut from = 0;
+    for (nth, hit) in hits.iter().enumerate() {
+        let bit = 1 << hit.rule;
+        if seen & bit != 0 {
+            if format.latest == Latest::First {
+                return Newest { from: 0, to: nth };
+            }
+            (from, seen) = (nth, 0);
+        }
+        seen |= bit;
+    }
+    Newest { from, ..all }
+}
+
+fn take<'r>(reading: &mut Reading<'r>, rule: &'static Rule, value: &'r Bytes) -> Result<(), &'static str> {
+    let bytes = cut(value);
+    if bytes.len() < value.len() {
+        reading.note(Note::Header(rule.header, "is longer than is looked at"));
+    }
+    match rule.field {
+        Field::Attempts => {
+            let made = codec::number(rule.codec, bytes)?.saturating_add(rule.shift);
+            reading.attempts = Some(u32::try_from(made).map_err(|_| "is not a number of attempts")?);
+        }
+        Field::FailedAt => reading.failed_at = Some(codec::time(rule.codec, bytes)?),
+        Field::OriginalKey => {
+            if value.is_empty() {
+                reading.fact("the original key was null or empty: its header cannot tell the two apart");
+            }
+            reading.original_key = Some(Some(value.clone()).filter(|v| !v.is_empty()));
+        }
+        field => {
+            let text = codec::text(rule.codec, bytes)?;
+            if matches!(field, Field::ErrorClass | Field::CauseClass) && text.is_empty() {
+                return Err("is empty");
+            }
+            reading.set_text(field, text);
+        }
+    }
+    Ok(())
+}
+
+/// The name of a field beside the origin's, as documents have it.
+pub(super) fn name_of(field: Field) -> Option<&'static str> {
+    Some(match field {
+        Field::ErrorClass => "error_class",
+        Field::CauseClass => "cause_class",
+        Field::Message => "message",
+        Field::StackTrace => "stack_trace",
+        Field::Attempts => "attempts",
+        Field::FailedAt => "failed_at",
+        Field::OriginalKey => "original_key",
+        _ => return None,
+    })
+}
+
+/// Sets root, previous hop and the number of hops.
+fn origins<'r>(
+    reading: &mut Reading<'r>,
+    hops: Hops<'r>,
+    record: &'r Record,
+    format: &'static Format,
+    rules: &[&'static Rule],
+) {
+    let (count, source) = (hops.count, hops.root_topic.clone());
+    let (mut root, mut latest) = hops.ends(format.latest);
+    let mut by_name = false;
+    if format.group_in_name {
+        for hop in [&mut root, &mut latest] {
+            hop.group =
+                hop.topic.as_deref().and_then(|t| group_in_name(&record.at.topic, t)).map(Cow::Borrowed);
+        }
+        by_name = latest.group.is_some();
+        if by_name {
+            reading.fact("the consumer group is taken from the dead-letter topic's name");
+        }
+    }
+    if format.keeps_timestamp {
+        latest.timestamp = record.timestamp();
+        if count <= 1 {
+            root.timestamp = latest.timestamp;
+        }
+    }
+    if count > 1 && !(root.is_whole() && latest.is_whole()) {
+        reading.fact("the headers of several hops do not fit together: an origin is not whole");
+    }
+    reading.hops = match format.repeats {
+        Repeats::DeadLetterings if count > 0 => Some(count),
+        _ => None,
+    };
+    reading.retried = format.repeats == Repeats::Retries;
+    if let Some(topic) = source.filter(|t| latest.topic.as_ref() != Some(t)) {
+        // The origin headers are those of the retry topic where it failed last.
+        reading.retried = true;
+        reading.previous = Some(latest).filter(|hop| *hop != Hop::default());
+        reading.root.topic = Some(topic);
+    } else {
+        reading.previous = (count > 1 && root != latest).then_some(latest);
+        reading.root = root;
+    }
+    let header = |field: Field| {
+        let of = |wanted: Field| rules.iter().find(|r| r.field == wanted).map(|r| Source::Header(r.header));
+        match field {
+            Field::OriginTimestamp if format.keeps_timestamp => Some(Source::Timestamp),
+            Field::Group if by_name => Some(Source::TopicName),
+            Field::OriginTopic if reading.retried && reading.root.partition.is_none() => {
+                of(Field::RootTopic).or_else(|| of(Field::OriginTopic))
+            }
+            field => of(field),
+        }
+    };
+    let mut given: Vec<(&'static str, Source)> = Vec::with_capacity(8);
+    let root = [
+        ("root.topic", Field::OriginTopic, reading.root.topic.is_some()),
+        ("root.partition", Field::OriginPartition, reading.root.partition.is_some()),
+        ("root.offset", Field::OriginOffset, reading.root.offset.is_some()),
+        ("root.timestamp", Field::OriginTimestamp, reading.root.timestamp.is_some()),
+        ("root.group", Field::Group, reading.root.group.is_some()),
+    ];
+    for (name, field, _) in root.into_iter().filter(|(_, _, is_there)| *is_there) {
+        given.extend(header(field).map(|by| (name, by)));
+    }
+    if reading.hops.is_some() {
+        given.push(("hops", Source::Repeats));
+    }
+    reading.given.append(&mut given);
+}
+
+/// What became of key and value.
+fn carried(reading: &mut Reading<'_>, record: &Record, format: &Format) {
+    match format.payload {
+        Payload::Copied => {}
+        Payload::PointerIfNull => {
+            if record.key.is_none() && record.value.is_none() {
+                reading.pointer = true;
+                reading.fact(
+                    "key and value were not copied (errors.deadletterqueue.copy.record.enable is off), or the \
+                     record was a tombstone without a key: the two cannot be told apart",
+                );
+            }
+            if reading.root.topic.as_deref().is_some_and(is_topic_id) {
+                reading.fact(
+                    "the origin's topic looks like a topic id: the broker writes it where it could not find the name",
+                );
+            }
+        }
+        Payload::WithoutKey => {
+            if record.key.is_none() {
+                reading.fact("Watermill drops the key: the true one is the origin record's");
+            }
+        }
+    }
+    let is_key = record.headers.last("deserialization-failure-key").is_some_and(|v| v.as_ref() == b"true");
+    if format.name.starts_with("smallrye") && is_key {
+        reading.fact(
+            "the key could not be read: the letter's value is the key's bytes, the value is the origin's",
+        );
+    }
+}
+
+/// Whether a name has the form of a topic id: sixteen bytes in URL-safe base64, of mixed case or with digits.
+fn is_topic_id(name: &str) -> bool {
+    let safe = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    name.len() == 22
+        && name.bytes().all(safe)
+        && name.bytes().any(|b| b.is_ascii_uppercase())
+        && name.bytes().any(|b| b.is_ascii_lowercase())
+}
+
+/// The group in `error.<topic>.<group>`.
+fn group_in_name<'r>(dead_letter_topic: &'r str, origin: &str) -> Option<&'r str> {
+    dead_letter_topic
+        .strip_prefix("error.")?
+        .strip_prefix(origin)?
+        .strip_prefix('.')
+        .filter(|group| !group.is_empty())
+}
+
+/// Takes off what Spring's listener puts before the message of the error that was thrown.
+fn unwrap_spring(reading: &mut Reading<'_>) {
+    const NESTED: &str = "nested exception is ";
+    let Some(message) = reading.message.take() else { return };
+    let inner = message.rfind(NESTED).and_then(|at| {
+        let rest = &message[at + NESTED.len()..];
+        rest.find(": ").map(|colon| message.len() - rest.len() + colon + 2)
+    });
+    let inner = inner.or_else(|| {
+        let class = reading.error_class.as_deref()?;
+        let wrapper = reading.stack_trace.as_deref()?.strip_prefix(class)?.strip_prefix(": ")?;
+        let same = wrapper.bytes().zip(message.bytes()).take_while(|(a, b)| a == b).count();
+        let ends = wrapper.as_bytes().get(same).is_none_or(|b| matches!(b, b'\n' | b'\r'));
+        (ends && message.get(same..same + 2) == Some("; ")).then_some(same + 2)
+    });
+    reading.message = Some(match (inner, message) {
+        (None, message) => message,
+        (Some(at), Cow::Borrowed(text)) => Cow::Borrowed(&text[at..]),
+        (Some(at), Cow::Owned(text)) => Cow::Owned(text[at..].to_owned()),
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_signs_and_rules_of_the_table_fit_their_sets() {
+        assert!(SIGNS.len() <= 128);
+        assert!(TABLE.iter().all(|format| format.rules.len() <= MOST_RULES));
+        assert_eq!(TABLE.last().map(|f| f.name), Some(HOME_GROWN));
+    }
+
+    #[test]
+    fn a_topic_id_is_told_from_a_name() {
+        assert!(is_topic_id("b8tRS7h4TJ2Vt43Dp85v2A"));
+        assert!(!is_topic_id("orders") && !is_topic_id("orders-of-the-whole-us"));
+    }
+}
