@@ -24,7 +24,8 @@ pub struct Moment {
 pub fn render(picture: &Snapshot, choice: &Choice, dialect: Dialect, moment: Moment) -> String {
     let mut out = Writer::new(dialect);
     let age = moment.now.since(picture.taken);
-    let known = picture.freshness == Freshness::Live && age <= moment.oldest.as_millis() as i64;
+    let known = picture.freshness == Freshness::Live
+        && u128::from(age.max(0).unsigned_abs()) <= moment.oldest.as_millis();
     out.sample(&names::UP, &[], f64::from(u8::from(known)));
     out.sample(&names::BUILD, &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
     // Without a broker in it the picture is the one before the first sample, and its time is no sample's.

@@ -340,6 +340,17 @@ fn topics_and_groups_tell_what_the_cluster_has() {
     bench.run(&["groups", "show", &group, "--window", "200ms", "--fail-on", "lag>5"]).code(0);
 }
 
+#[test]
+#[ignore = "needs a Kafka broker: tests/run starts one"]
+fn metrics_once_tells_of_a_broker_that_is_up() {
+    let bench = Bench::new("metrics", 1);
+    bench.send(&[value("a"), value("b")]);
+    let ended = bench.run(&["metrics", "--once", "--topics", &bench.topic]).code(0);
+    assert!(ended.out.lines().any(|line| line == "redrive_up 1"), "{}{}", ended.out, ended.err);
+    let records = format!("redrive_topic_records_total{{topic=\"{}\"", bench.topic);
+    assert!(ended.out.contains(&records), "{}", ended.out);
+}
+
 fn letter<'a>(class: &'a str, message: &'a str, offset: &'a str) -> Sent<'a> {
     Sent {
         value: Some(br#"{"total":5}"#),
