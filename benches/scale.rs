@@ -93,7 +93,7 @@ fn console(runtime: &tokio::runtime::Runtime, partitions: usize) -> Cost {
     let memory = MemoryBroker::new(Arc::clone(&clock), 64 << 20);
     runtime.block_on(fill(&*memory.broker(), "", partitions));
     let before = resident();
-    let mut sampler = Sampler::new(context(memory.broker(), clock), Arc::new(|| None));
+    let mut sampler = Sampler::new(context(memory.broker(), clock), Arc::new(|| None), Arc::new(|| None));
     let mut bench = bench::console().sized(200, 60);
     let (mut look, mut picture) = (Vec::new(), Vec::new());
     // A whole window, so that all is held that ever is.
@@ -227,7 +227,7 @@ fn kafka(runtime: &tokio::runtime::Runtime, brokers: &str) {
     println!("making 10,000 partitions and 100 groups …");
     let _ = runtime.block_on(fill(&*broker, &prefix, 10_000));
 
-    let mut sampler = Sampler::new(context(broker, clock), Arc::new(|| None));
+    let mut sampler = Sampler::new(context(broker, clock), Arc::new(|| None), Arc::new(|| None));
     let mut looks = Vec::new();
     for _ in 0..5 {
         let began = Instant::now();

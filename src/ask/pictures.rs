@@ -12,7 +12,8 @@ use super::{Event, EventSink, Interest};
 use crate::context::Silent;
 use crate::letters::Index;
 use crate::observe::Sampler;
-use crate::observe::sampler::{self, Letters, Wants};
+use crate::observe::sampler::{self, Letters, Scraped, Wants};
+use crate::observe::scrape::{self, Scraper};
 use crate::observe::snapshot::Snapshot;
 use crate::text::{Fault, FaultKind};
 
@@ -44,7 +45,14 @@ pub(super) fn follow(
     let letters = letters(index, &read);
     let cx = index.cx().clone();
     tokio::spawn(read_letters(Arc::clone(index), read, interest.clone(), ends.clone()));
-    tokio::spawn(sampler::run(cx, letters, Wants { interest, refresh }, pictures, ends.clone()));
+    let latest = watch::Sender::new(None);
+    let scraped = latest.subscribe();
+    if let Some(scraper) = Scraper::new(&cx) {
+        latest.send_replace(Some(Arc::new(scraper.applications())));
+        tokio::spawn(scrape::run(scraper, latest, ends.clone()));
+    }
+    let scraped: Scraped = Arc::new(move || scraped.borrow().clone());
+    tokio::spawn(sampler::run(cx, letters, scraped, Wants { interest, refresh }, pictures, ends.clone()));
 }
 
 /// The rows of the index, once it has something to say.
@@ -97,13 +105,18 @@ pub(super) async fn take(
     let sink = EventSink(tell);
     let clock = Arc::clone(&index.cx().clock);
     let read = Arc::new(AtomicBool::new(false));
-    let mut sampler = Sampler::new(index.cx().clone(), letters(index, &read));
+    let mut sampler = Sampler::new(index.cx().clone(), letters(index, &read), Arc::new(|| None));
     let pauses = u32::try_from(exposure.looks.saturating_sub(1)).unwrap_or(u32::MAX);
     let pause = exposure.window / pauses.max(1);
+    let mut scraper = Scraper::new(index.cx());
     let looking = async {
         for look in 1..=exposure.looks {
             let began = clock.monotonic();
             sampler.look_at(&exposure.interest).await?;
+            // Rates need two answers; an application that is away costs the picture its answer alone.
+            if let Some(scraper) = scraper.as_mut().filter(|_| look == 1 || look == exposure.looks) {
+                scraper.round().await;
+            }
             // Commits until the end meet the records that are read at the beginning. Where nothing can be read,
             // what follows from it stays unknown.
             if look == 1 || look == exposure.looks {
@@ -139,7 +152,8 @@ pub(super) async fn take(
         () = cancel.cancelled() => return Err(Fault::cancelled()),
     }
     sampler.renew_letters();
-    Ok(sampler.picture())
+    let applications = scraper.map(|scraper| Arc::new(scraper.applications()));
+    Ok(Snapshot { applications, ..sampler.picture() })
 }
 
 #[cfg(test)]

@@ -4,8 +4,10 @@
 //! program made are used, read-only and protected profiles are refused, and what will be done is shown before it is
 //! agreed to.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
 
 use super::Session;
 use super::exit::{Done, Ended, Stop};
@@ -13,6 +15,7 @@ use crate::ask::{Desk, Extra, ExtraCommand};
 use crate::broker::memory::shop::{self, Cause, Claim, Shop};
 use crate::config::profile::Profile;
 use crate::context::Cx;
+use crate::exposition::{Dialect, Pages, Server};
 use crate::text::{Fault, units};
 use crate::tui::Start;
 
@@ -128,8 +131,20 @@ fn open(cx: &Cx, options: shop::Options) -> Result<Shop, Fault> {
 }
 
 /// The console on the shop, or its numbers; then the shop is closed.
-async fn serve(session: &Session<'_>, cx: Cx, shop: Arc<Shop>, headless: bool) -> Ended {
+async fn serve(session: &Session<'_>, mut cx: Cx, shop: Arc<Shop>, headless: bool) -> Ended {
     let broker = Arc::clone(&cx.broker);
+    let told = session.cancel.child_token();
+    match tell_metrics(&shop, told.clone()).await {
+        Ok(url) => {
+            if headless {
+                session.output.note(&format!("the metrics of its services: {url}"));
+            }
+            let mut profile = (*cx.profile).clone();
+            profile.metrics.push(url);
+            cx.profile = Arc::new(profile);
+        }
+        Err(e) => session.output.note(&format!("warning: the services cannot tell their metrics: {e}")),
+    }
     let ended = if headless {
         let _log = session.log(None)?;
         watch(session, &shop).await
@@ -138,6 +153,7 @@ async fn serve(session: &Session<'_>, cx: Cx, shop: Arc<Shop>, headless: bool) -
         let start = Start::Desk(Arc::new(Desk::new(cx)));
         session.open_console(start, &session.configuration()?, Some(extra)).await
     };
+    told.cancel();
     // The palette's hold on it ended with the console.
     if let Some(shop) = Arc::into_inner(shop) {
         shop.stop(CLOSING).await;
@@ -145,6 +161,20 @@ async fn serve(session: &Session<'_>, cx: Cx, shop: Arc<Shop>, headless: bool) -
     // What cannot be closed in time ends with the process.
     let _ = broker.close(CLOSING).await;
     ended
+}
+
+/// The services tell their metrics over HTTP, on any free port of this machine; gives where.
+async fn tell_metrics(shop: &Arc<Shop>, stop: CancellationToken) -> std::io::Result<String> {
+    struct Services(Weak<Shop>);
+    impl Pages for Services {
+        fn metrics(&self, dialect: Dialect) -> String {
+            self.0.upgrade().map(|shop| shop.metrics(dialect)).unwrap_or_default()
+        }
+    }
+    let server = Server::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/metrics", server.address()?);
+    tokio::spawn(server.serve(Arc::new(Services(Arc::downgrade(shop))), stop));
+    Ok(url)
 }
 
 async fn watch(session: &Session<'_>, shop: &Shop) -> Ended {

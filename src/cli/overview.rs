@@ -12,6 +12,7 @@ use super::output::Format;
 use super::table::{Cell, Table, Tone};
 use super::watch::{Sampling, Wanted};
 use crate::ask::Interest;
+use crate::observe::applications::{Applications, CounterRow};
 use crate::observe::snapshot::{Attention, ClusterRow, GroupRow, Latency, Severity, Snapshot, Status};
 use crate::text::units;
 
@@ -114,6 +115,7 @@ struct Document<'a> {
     lag: Lag,
     dead_letters: DeadLetters,
     attention: &'a [Attention],
+    applications: Option<&'a Applications>,
     sample: Sample,
 }
 
@@ -213,8 +215,45 @@ fn document(picture: &Snapshot) -> Document<'_> {
             oldest_age_seconds: totals.oldest_age_seconds,
         },
         attention: &picture.attention,
+        applications: picture.applications.as_deref(),
         sample: Sample { seconds: picture.sample_seconds, requests: picture.sample_requests },
     }
+}
+
+/// What the applications tell of themselves.
+fn tell(session: &Session<'_>, applications: &Applications) -> Result<(), Stop> {
+    let out = session.output;
+    let rate = |rows: &[CounterRow]| units::or_dash(Applications::rate(rows), units::rate);
+    let time = |time: Option<f64>| units::or_dash(time, seconds);
+    let (publish, process) = (applications.publish_duration, applications.processing_duration);
+    out.facts(&[
+        ("applications", format!("{} of {} answer", applications.up(), applications.targets.len())),
+        (
+            "published",
+            format!(
+                "{}  p50 {}  p99 {}",
+                rate(&applications.published),
+                time(publish.p50_seconds),
+                time(publish.p99_seconds)
+            ),
+        ),
+        (
+            "consumed",
+            format!(
+                "{}  p50 {}  p99 {}",
+                rate(&applications.consumed),
+                time(process.p50_seconds),
+                time(process.p99_seconds)
+            ),
+        ),
+        ("their errors", rate(&applications.errors)),
+    ])?;
+    for target in &applications.targets {
+        if let Some(error) = &target.error {
+            out.note(&format!("warning: {}: {error}", target.url));
+        }
+    }
+    Ok(())
 }
 
 fn table(session: &Session<'_>, picture: &Snapshot) -> Result<(), Stop> {
@@ -244,6 +283,9 @@ fn table(session: &Session<'_>, picture: &Snapshot) -> Result<(), Stop> {
             ),
         ),
     ])?;
+    if let Some(applications) = &picture.applications {
+        tell(session, applications)?;
+    }
     let worst = worst(picture);
     if !worst.is_empty() {
         let mut table = Table::new().text("LAG OF").figure("RECORDS").figure("BEHIND").word("STATUS");

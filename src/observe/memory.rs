@@ -337,6 +337,7 @@ impl Memory {
             attention: attention.into(),
             totals,
             history: Arc::clone(&self.history),
+            applications: None,
             sample_seconds: self.sample_seconds,
             sample_requests: self.sample_requests,
         }

@@ -4,6 +4,7 @@
 //! now and then. [`Sampler`] takes looks and folds them into [`snapshot::Snapshot`]s; [`sampler::run`] does so
 //! for as long as somebody watches.
 
+pub mod applications;
 mod attention;
 mod errors;
 mod group;
@@ -15,6 +16,7 @@ mod look;
 mod memory;
 mod rates;
 pub mod sampler;
+pub mod scrape;
 mod sips;
 pub mod snapshot;
 mod status;

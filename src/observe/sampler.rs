@@ -11,6 +11,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::Interest;
+use super::applications::Applications;
 use super::look::{self, Scope};
 use super::memory::Memory;
 use super::sips::{self, Sip};
@@ -33,6 +34,9 @@ const SIP_EVERY: Duration = Duration::from_secs(4);
 /// Gives the dead-letter topics as they are known now; `None` while nothing is known of them.
 pub type Letters = Arc<dyn Fn() -> Option<Arc<[DlqRow]>> + Send + Sync>;
 
+/// Gives what the applications told last; `None` where none is asked.
+pub type Scraped = Arc<dyn Fn() -> Option<Arc<Applications>> + Send + Sync>;
+
 /// A read of a few records under way.
 type Sipping = Pin<Box<dyn Future<Output = Result<Vec<Sip>, BrokerError>> + Send>>;
 
@@ -48,6 +52,7 @@ pub struct Wants {
 pub struct Sampler {
     cx: Cx,
     letters: Letters,
+    scraped: Scraped,
     memory: Memory,
     /// When everything was looked at last.
     whole: Option<Duration>,
@@ -55,9 +60,9 @@ pub struct Sampler {
 
 impl Sampler {
     /// A sampler that has seen nothing yet.
-    pub fn new(cx: Cx, letters: Letters) -> Self {
+    pub fn new(cx: Cx, letters: Letters, scraped: Scraped) -> Self {
         let memory = Memory::new(cx.profile.dead_letters.clone(), cx.profile.thresholds);
-        Self { cx, letters, memory, whole: None }
+        Self { cx, letters, scraped, memory, whole: None }
     }
 
     /// Looks at what is on the screen; at everything where that is due.
@@ -107,7 +112,8 @@ impl Sampler {
 
     /// The picture of all that was seen.
     pub fn picture(&mut self) -> Snapshot {
-        self.memory.picture(Freshness::Live)
+        let picture = self.memory.picture(Freshness::Live);
+        Snapshot { applications: (self.scraped)(), ..picture }
     }
 }
 
@@ -115,13 +121,14 @@ impl Sampler {
 pub async fn run(
     cx: Cx,
     letters: Letters,
+    scraped: Scraped,
     mut wants: Wants,
     pictures: watch::Sender<Arc<Snapshot>>,
     cancel: CancellationToken,
 ) {
     let clock = Arc::clone(&cx.clock);
     let refresh = cx.profile.refresh;
-    let mut sampler = Sampler::new(cx, letters);
+    let mut sampler = Sampler::new(cx, letters, scraped);
     let mut failures = 0;
     let mut sipping: Option<Sipping> = None;
     let mut sipped: Option<Duration> = None;

@@ -49,7 +49,7 @@ fn bench() -> Bench {
 
 impl Bench {
     fn sampler(&self) -> Sampler {
-        Sampler::new(self.cx.clone(), Arc::new(|| None))
+        Sampler::new(self.cx.clone(), Arc::new(|| None), Arc::new(|| None))
     }
 
     async fn create(&self, topic: &str, partitions: i32, config: &[(&str, &str)]) {
@@ -207,7 +207,14 @@ fn watched(b: &Bench) -> Watched {
     let refresh = Arc::new(Notify::new());
     let wants = Wants { interest: interest.subscribe(), refresh: Arc::clone(&refresh) };
     let receiver = pictures.subscribe();
-    let task = tokio::spawn(run(b.cx.clone(), Arc::new(|| None), wants, pictures, CancellationToken::new()));
+    let task = tokio::spawn(run(
+        b.cx.clone(),
+        Arc::new(|| None),
+        Arc::new(|| None),
+        wants,
+        pictures,
+        CancellationToken::new(),
+    ));
     Watched { pictures: receiver, interest, refresh, task }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::applications::Applications;
 use crate::broker::ConfigEntry;
 use crate::dlq::groups::DlqRow;
 use crate::text::Timestamp;
@@ -407,6 +408,8 @@ pub struct Snapshot {
     pub totals: Totals,
     /// Charts.
     pub history: Arc<History>,
+    /// What the applications tell of themselves; `None` where the profile names none to be asked.
+    pub applications: Option<Arc<Applications>>,
     /// How long this sample took, in seconds.
     pub sample_seconds: f64,
     /// Requests that it took, as the protocol needs them; `None` before the first one.
@@ -435,6 +438,7 @@ impl Snapshot {
             attention: Arc::from([]),
             totals: Totals::default(),
             history: Arc::default(),
+            applications: None,
             sample_seconds: 0.0,
             sample_requests: None,
         }

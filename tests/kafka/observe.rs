@@ -49,7 +49,8 @@ impl World {
         let topic = unique("observed");
         make(&*broker, &topic, partitions).await;
         let profile = profile("REDRIVE_TEST_BROKERS", Protocol::Plaintext);
-        let sampler = Sampler::new(context(Arc::clone(&broker), profile), Arc::new(|| None));
+        let sampler =
+            Sampler::new(context(Arc::clone(&broker), profile), Arc::new(|| None), Arc::new(|| None));
         Self { broker, topic, sampler }
     }
 

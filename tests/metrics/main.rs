@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may end with a panic")]
 
+mod applications;
 mod assets;
 mod readers;
 mod truth;

@@ -36,13 +36,18 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
+        Self::scraping(Vec::new())
+    }
+
+    /// With applications that tell their metrics there.
+    pub fn scraping(urls: Vec<String>) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(PausedClock(tokio::time::Instant::now()));
         let memory = MemoryBroker::new(Arc::clone(&clock), 64 << 20);
         let operator = Operator { name: "t".into(), os_user: "t".into(), host: "t".into() };
         let cx = Cx {
             broker: memory.broker(),
             clock: Arc::clone(&clock),
-            profile: Arc::new(Profile::new("t", Vec::new())),
+            profile: Arc::new(Profile { metrics: urls, ..Profile::new("t", Vec::new()) }),
             operator: Arc::new(operator),
         };
         Self { broker: memory.broker(), memory, desk: Desk::new(cx), clock }

@@ -270,6 +270,7 @@ pub fn incident() -> Snapshot {
             lag: known(wave(3_200.0)),
             pending: known((0..40).map(|i| 100.0 + f64::from(i) * 2.1).collect()),
         }),
+        applications: None,
         sample_seconds: 0.02,
         sample_requests: Some(46),
     }

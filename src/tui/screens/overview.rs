@@ -209,6 +209,19 @@ impl Overview {
         let (span, chosen) = (units::age(self.window.shown(&picture.history)), self.window.name());
         let up_to = if span == chosen { String::new() } else { format!(" of {chosen}") };
         let x = pen.put(1, y, &format!("charts: last {span}{up_to}"), Role::Dim);
+        let x = match picture.applications.as_deref() {
+            Some(apps) => {
+                let down = apps.targets.iter().find_map(|target| Some((target, target.error.as_ref()?)));
+                let counts = format!("apps {} of {} up", apps.up(), apps.targets.len());
+                match down {
+                    Some((target, why)) => {
+                        pen.cell(x + 3, y, 44, &format!("▲ {counts}: {}: {why}", target.url), Role::Warn)
+                    }
+                    None => pen.put(x + 3, y, &counts, Role::Dim),
+                }
+            }
+            None => x,
+        };
         let requests = picture.requests_per_minute().map_or_else(String::new, |n| {
             let n = n.round() as u64;
             format!("{} requests/min, ", if n < 1_000 { units::count(n) } else { units::short(n) })
@@ -216,7 +229,9 @@ impl Overview {
         let took = units::duration(Duration::try_from_secs_f64(picture.sample_seconds).unwrap_or_default());
         let text = format!("this sample: {requests}{took}");
         let right = pen.width().saturating_sub(1);
-        pen.right(right.max(x + 2), y, &text, Role::Dim);
+        if usize::from(x) + 2 + crate::text::width::width(&text) <= usize::from(right) {
+            pen.right(right, y, &text, Role::Dim);
+        }
     }
 
     fn attention(&self, state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::super::theme::Role;
 use super::super::widgets::{Pen, spark};
 use crate::config::profile::Thresholds;
+use crate::observe::applications::Applications;
 use crate::observe::snapshot::{History, Role as TopicRole, Snapshot, Status};
 use crate::text::Timestamp;
 use crate::text::units::{self, DASH};
@@ -247,11 +248,18 @@ fn ranked<'r, T>(
     known.into_iter().take(20).map(line).collect()
 }
 
+/// What the broker tells, and what the applications tell of themselves.
+fn beside(broker: Option<String>, applications: Option<String>) -> String {
+    broker.into_iter().chain(applications).collect::<Vec<_>>().join(" · ")
+}
+
 fn throughput(picture: &Snapshot) -> Panel<'_> {
     let totals = &picture.totals;
+    let apps = picture.applications.as_ref().and_then(|a| Applications::rate(&a.published));
+    let apps = apps.map(|n| format!("apps {}", units::rate(n)));
     Panel {
         figure: units::or_dash(totals.records_per_second, units::rate),
-        beside: totals.bytes_per_second.map(units::about_bytes_rate).unwrap_or_default(),
+        beside: beside(totals.bytes_per_second.map(units::about_bytes_rate), apps),
         history: &picture.history.records_per_second,
         limit: None,
         rows: ranked(
@@ -266,6 +274,8 @@ fn latency<'p>(picture: &'p Snapshot, limits: &Thresholds) -> Panel<'p> {
     let all = &picture.totals.latency;
     let mut beside = Vec::new();
     beside.extend(all.p50.map(|ms| format!("p50 {}", milliseconds(ms))));
+    let processing = picture.applications.as_ref().and_then(|a| a.processing_duration.p99_seconds);
+    beside.extend(processing.map(|s| format!("processing {}", milliseconds(s * 1000.0))));
     beside.extend(all.resolution.map(|ms| format!("±{}", milliseconds(ms))));
     beside.extend((all.skewed > 0).then(|| format!("clock skew {}", units::count(all.skewed))));
     Panel {
@@ -283,9 +293,11 @@ fn latency<'p>(picture: &'p Snapshot, limits: &Thresholds) -> Panel<'p> {
 
 fn errors<'p>(picture: &'p Snapshot, limits: &Thresholds) -> Panel<'p> {
     let totals = &picture.totals;
+    let apps = picture.applications.as_ref().and_then(|a| Applications::rate(&a.errors));
+    let apps = apps.map(|n| format!("apps {}", units::rate(n)));
     Panel {
         figure: units::or_dash(totals.error_percent, units::percent),
-        beside: if totals.error_percent.is_some() { "of consumed".to_owned() } else { String::new() },
+        beside: beside(totals.error_percent.map(|_| "of consumed".to_owned()), apps),
         history: &picture.history.error_percent,
         limit: limits.errors.map(|limit| (limit, units::percent(limit))),
         rows: ranked(

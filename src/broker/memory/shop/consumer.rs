@@ -90,6 +90,7 @@ impl Consumer {
             let Some(records) = self.poll(&mut *member).await? else { break };
             // A few commits a second, whatever the size of a poll.
             for part in records.chunks(usize::try_from(pace / 4).unwrap_or(usize::MAX).max(1)) {
+                let began = shared.clock.monotonic();
                 for record in part {
                     let topic = shared.bare(&record.at.topic);
                     if let Outcome::Failed(cause, subject) = self.process(topic, record) {
@@ -98,7 +99,13 @@ impl Consumer {
                 }
                 commit(&mut *session, &mut *member, part).await?;
                 let wait = Duration::from_millis(1_000 * part.len() as u64 / pace.max(1));
-                if !shared.sleep(wait).await {
+                let goes_on = shared.sleep(wait).await;
+                let took = shared.clock.monotonic().saturating_sub(began);
+                for record in part {
+                    let kind = event::kind_of(shared.bare(&record.at.topic));
+                    shared.metrics.consumed(kind, &self.full_group, took / part.len().max(1) as u32);
+                }
+                if !goes_on {
                     break;
                 }
             }
@@ -152,6 +159,7 @@ impl Consumer {
         let seen = event::read(self.group, source, record.value.as_deref());
         let known = seen.event_id.as_ref().is_some_and(|id| self.done.contains(id));
         if let Some(cause) = seen.cause.filter(|cause| !known && !self.shared.repairs.is_repaired(*cause)) {
+            self.shared.metrics.failed(event::kind_of(source), cause.name());
             return Outcome::Failed(cause, seen.subject);
         }
         if let Some(id) = seen.event_id.filter(|_| !known) {

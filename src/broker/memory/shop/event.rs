@@ -87,6 +87,15 @@ fn draft(seed: u64, n: u64, failing: u64) -> Draft {
     Draft { topic, cause, hex, random }
 }
 
+/// The type of the events that services write to a topic, without prefix.
+pub(super) fn kind_of(topic: &str) -> &'static str {
+    match topic {
+        "orders" => "OrderPlaced",
+        "payments" => "PaymentProcessed",
+        _ => "InventoryUpdated",
+    }
+}
+
 /// Event number `n` of a seed; `failing` of ten thousand carry a cause.
 pub(super) fn event(seed: u64, n: u64, failing: u64, now: Timestamp) -> Event {
     let Draft { topic, cause, hex, mut random } = draft(seed, n, failing);

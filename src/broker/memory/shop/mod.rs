@@ -9,6 +9,7 @@ mod claim;
 mod consumer;
 mod event;
 mod letter;
+mod metrics;
 mod producer;
 mod random;
 
@@ -26,6 +27,7 @@ use cause::Repairs;
 pub use claim::Claim;
 
 use crate::broker::{Broker, BrokerError, ErrorKind, Name, NewTopic, Writer};
+use crate::exposition::Dialect;
 use crate::text::Clock;
 
 /// Events a second that the paces of the consumers are made for.
@@ -116,6 +118,7 @@ struct Shared {
     retried: AtomicU64,
     dead_lettered: AtomicU64,
     trouble: Mutex<Option<String>>,
+    metrics: metrics::Metrics,
     stop: CancellationToken,
 }
 
@@ -147,6 +150,7 @@ impl Shop {
             retried: AtomicU64::new(0),
             dead_lettered: AtomicU64::new(0),
             trouble: Mutex::default(),
+            metrics: metrics::Metrics::default(),
             stop: CancellationToken::new(),
         });
         let mut services = JoinSet::new();
@@ -193,6 +197,11 @@ impl Shop {
             dead_lettered: of(&self.shared.dead_lettered),
             trouble: self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
+    }
+
+    /// What its services tell of themselves, for a collector.
+    pub fn metrics(&self, dialect: Dialect) -> String {
+        self.shared.metrics.render(dialect)
     }
 
     /// Closes the shop: its consumers leave their groups. Returns at the latest after `deadline`.

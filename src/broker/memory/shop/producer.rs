@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::Shared;
-use super::event::{SOURCES, event};
+use super::event::{SOURCES, event, kind_of};
 use crate::broker::{BrokerError, Name, SessionKind, Write};
 use crate::event::Headers;
 
@@ -34,6 +34,7 @@ async fn produce(shared: &Shared) -> Result<(), BrokerError> {
         last = now;
         due += passed.as_secs_f64() * f64::from(options.rate);
         let mut staged = 0;
+        let mut written: Vec<&str> = Vec::new();
         while due >= 1.0 {
             due -= 1.0;
             let n = shared.produced.load(Ordering::Relaxed) + staged;
@@ -48,10 +49,15 @@ async fn produce(shared: &Shared) -> Result<(), BrokerError> {
             let write =
                 Write { topic, partition: None, key, value: Some(event.value), headers, timestamp: None };
             session.stage(write).await?;
+            written.push(event.topic);
             staged += 1;
         }
         for (_, placed) in session.settle().await? {
             placed?;
+        }
+        let took = shared.clock.monotonic().saturating_sub(now);
+        for topic in written {
+            shared.metrics.published(kind_of(topic), &shared.name(topic), took);
         }
         shared.produced.fetch_add(staged, Ordering::Relaxed);
     }
