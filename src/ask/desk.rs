@@ -108,7 +108,7 @@ impl Desk {
         let (profile, name) = (Arc::clone(&self.cx.profile), Arc::clone(&topic));
         let kept = tokio::task::spawn_blocking(move || keep::keep(&profile, &name, decision)).await;
         let kept = kept.map_err(|_| Fault::failed("internal", "the profile could not be changed"))??;
-        self.index.decide(topic, decision == Decision::Adopted).await;
+        self.index.decide(topic, decision == Decision::Adopted);
         self.refresh();
         Ok(kept)
     }

@@ -44,7 +44,8 @@ pub struct Index {
     rows: RwLock<Arc<[DlqRow]>>,
     ledger: tokio::sync::Mutex<Follower>,
     ledger_fault: Mutex<Option<Fault>>,
-    decided: Mutex<Decided>,
+    /// What the operator said, and whether discovery has not heard of it yet.
+    decided: Mutex<(Decided, bool)>,
     /// Topics that could be dead-letter topics, and were not looked into yet.
     unseen: AtomicUsize,
 }
@@ -108,9 +109,10 @@ impl Index {
     }
 
     /// The operator says whether a topic is a dead-letter topic; it counts from the next refresh on.
-    pub async fn decide(&self, topic: Name, is_one: bool) {
-        self.decided.lock().unwrap_or_else(PoisonError::into_inner).insert(topic, is_one);
-        self.discovery.lock().await.1 = None;
+    pub fn decide(&self, topic: Name, is_one: bool) {
+        let mut decided = self.decided.lock().unwrap_or_else(PoisonError::into_inner);
+        decided.0.insert(topic, is_one);
+        decided.1 = true;
     }
 
     /// All topics under watch.
@@ -142,9 +144,12 @@ impl Index {
             return self.refresh_these(self.topics(), Duration::ZERO, sink, cancel).await;
         };
         let now = self.cx.clock.monotonic();
-        let due = discovery.1.is_none_or(|at| now.saturating_sub(at) >= DISCOVER_EVERY);
+        let (decided, news) = {
+            let mut decided = self.decided.lock().unwrap_or_else(PoisonError::into_inner);
+            (decided.0.clone(), std::mem::take(&mut decided.1))
+        };
+        let due = news || discovery.1.is_none_or(|at| now.saturating_sub(at) >= DISCOVER_EVERY);
         if due {
-            let decided = self.decided.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let found = discovery.0.look(decided).await?;
             self.watch(found, Others::Leave);
             discovery.1 = Some(now);

@@ -469,8 +469,8 @@ async fn what_the_operator_decides_counts_at_once() {
     let row = b.refresh().await.remove(0);
     assert_eq!((&*row.topic, row.found_by), ("orders-dlt", FoundBy::Headers));
     assert_eq!(&*row.reason, "its records carry headers of spring-kafka, and its name fits *-dlt");
-    b.index.decide("cellar".into(), true).await;
-    b.index.decide("orders-dlt".into(), false).await;
+    b.index.decide("cellar".into(), true);
+    b.index.decide("orders-dlt".into(), false);
     let row = b.refresh().await.remove(0);
     assert_eq!((&*row.topic, row.found_by, row.pending), ("cellar", FoundBy::Adopted, Some(1)));
     assert_eq!(b.index.rows().len(), 1);
