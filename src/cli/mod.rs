@@ -26,6 +26,7 @@ mod overview;
 mod plan;
 mod progress;
 mod purge;
+mod replay;
 mod run;
 mod runs;
 pub mod selectors;
@@ -133,6 +134,8 @@ enum Command {
     Dlq(dlq::Command),
     /// Make a redrive plan and say what a run of it would do; writes nothing to the broker
     Plan(Box<plan::Args>),
+    /// A plan whose source is a slice of any topic; `run` executes it
+    Replay(Box<replay::Args>),
     /// Execute a plan exactly
     Run(run::Args),
     /// Records or dead letters into a file, byte for byte

@@ -32,6 +32,10 @@ pub(super) struct HowArgs {
     /// Keep the timestamps of the original records; by default they get new ones
     #[arg(long)]
     keep_timestamps: bool,
+    /// Change the records: a jq expression over {key, value, headers, …} that gives the document back; what it does
+    /// not change keeps its bytes
+    #[arg(long, value_name = "JQ")]
+    edit: Option<String>,
     /// Strip this header too; a * at its end stands for anything
     #[arg(long, value_name = "NAME")]
     strip_header: Vec<String>,
@@ -55,6 +59,8 @@ impl HowArgs {
             place: self.place,
             bytes: self.bytes,
             fill_keys: false,
+            edit: self.edit,
+            pace: None,
             strip_headers: self.strip_header,
             add_headers: self.add_header,
             keep_timestamps: self.keep_timestamps,

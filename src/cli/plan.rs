@@ -20,7 +20,7 @@ use crate::redrive::document::{
 };
 use crate::redrive::options::{CanaryThen, Options};
 use crate::redrive::plan::PlanHeader;
-use crate::text::units;
+use crate::text::{Safe, units};
 
 /// Arguments.
 #[derive(Clone, Debug, clap::Args)]
@@ -70,7 +70,6 @@ struct PlanDocument<'a> {
 
 pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
     let selection = args.selectors.selection(session.clock.now())?;
-    let save = args.save.clone();
     let request = PlanRequest {
         letters: LettersRequest {
             topic: Arc::from(args.topic),
@@ -80,11 +79,18 @@ pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
         },
         only: (!args.only.is_empty()).then_some(args.only),
         into: args.into,
+        replay: false,
         options: args.how.options(),
         compare_all: args.compare.is_some(),
         check_budget_ms: args.check_budget,
         save: args.save,
     };
+    answer(session, request).await
+}
+
+/// Asks for a plan and prints it.
+pub(super) async fn answer(session: &Session<'_>, request: PlanRequest) -> Ended {
+    let save = request.save.clone();
     let desk = Desk::new(session.connect().await?);
     let Answer::Plan(answer) = session.ask(&desk, Request::Plan(request)).await? else {
         return Err(session::unexpected());
@@ -134,6 +140,14 @@ fn newer(superseded: &Superseded) -> String {
     format!("{} letters have newer events of their key on the target{searched}", count(superseded.count))
 }
 
+/// What the edit does.
+fn edit(options: &Options, p: &Preflight) -> String {
+    let Some(code) = &options.edit else { return String::new() };
+    let count = units::count;
+    let (changed, errors) = (count(p.changed_by_edit), count(p.edit_errors));
+    format!("{code}: changes {changed} ({} written anew), fails on {errors}", count(p.rewritten))
+}
+
 /// The canary in words; empty without one.
 pub(super) fn canary(options: &Options) -> String {
     let Some(size) = options.canary else { return String::new() };
@@ -179,6 +193,16 @@ fn show(session: &Session<'_>, answer: &PlanAnswer) -> Result<(), Stop> {
         ("skipped", skipped.join(", ")),
         ("again", some(p.again, "were redriven before and failed again")),
         ("differ", differ(&p.differ_from_origin)),
+        ("edit", edit(&answer.plan.header.options, p)),
+        (
+            "pace",
+            answer
+                .plan
+                .header
+                .options
+                .pace
+                .map_or_else(String::new, |f| format!("the original gaps times {f}")),
+        ),
         ("newer", newer(&p.superseded)),
         ("guarantee", format!("{}: {}", answer.guarantee.replace('_', " "), answer.guarantee_reason)),
         ("canary", canary(&answer.plan.header.options)),
@@ -207,6 +231,14 @@ fn show(session: &Session<'_>, answer: &PlanAnswer) -> Result<(), Stop> {
     };
     tallies("FAILURE", &p.by_failure)?;
     tallies("TARGET", &p.by_origin)?;
+    for sample in &p.samples {
+        out.text(&format!("\n{}/{}\n", sample.partition, sample.offset))?;
+        for (sign, lines) in [('-', &sample.before), ('+', &sample.after)] {
+            for line in lines {
+                out.text(&format!("{sign} {}\n", Safe::new(line)))?;
+            }
+        }
+    }
     if !p.refusals.is_empty() {
         let mut table = Table::new().word("REFUSED BY").figure("LETTERS").text("WHY");
         for refusal in &p.refusals {

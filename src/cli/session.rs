@@ -11,7 +11,7 @@ use super::exit::{Done, Ended, Stop};
 use super::output::{Format, Output};
 use super::{
     Command, Global, completions, config, demo, dlq, export, get, groups, import, logs, man, metrics,
-    operator, overview, plan, run, runs, tail, topics,
+    operator, overview, plan, replay, run, runs, tail, topics,
 };
 use crate::ask::{Answer, Desk, Event, Extra, Request};
 use crate::config::place::{Environment, log_file};
@@ -80,6 +80,7 @@ impl<'a> Session<'a> {
             Command::Get(args) => get::run(self, args).await,
             Command::Dlq(command) => dlq::run(self, command).await,
             Command::Plan(args) => plan::run(self, *args).await,
+            Command::Replay(args) => replay::run(self, *args).await,
             Command::Run(args) => run::run(self, args).await,
             Command::Export(args) => export::run(self, *args).await,
             Command::Import(args) => import::run(self, args).await,

@@ -92,7 +92,7 @@ pub fn is_bounded(bytes: &[u8]) -> bool {
 }
 
 /// Where the string that begins with the quote at `from` ends: behind its closing quote, or at the end.
-pub(super) fn string_end(bytes: &[u8], from: usize) -> usize {
+pub fn string_end(bytes: &[u8], from: usize) -> usize {
     let mut at = from + 1;
     while let Some(found) = bytes.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
         if bytes.get(at + found) == Some(&b'"') {

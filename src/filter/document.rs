@@ -18,9 +18,18 @@ use crate::event::{Record, envelope};
 /// an array, so that `.key == "12"` finds the key `12`. What `program` cannot look at is left out.
 pub fn document(record: &Record, formats: &DeadLetters, program: &Program) -> Val {
     let needs = program.needs();
+    parts(record, formats, &|part| needs.has(part))
+}
+
+/// The document with all of its parts.
+pub(super) fn whole(record: &Record, formats: &DeadLetters) -> Val {
+    parts(record, formats, &|_| true)
+}
+
+fn parts(record: &Record, formats: &DeadLetters, has: &dyn Fn(Part) -> bool) -> Val {
     let mut members = Map::default();
     let mut put = |name: &'static str, part, make: &dyn Fn() -> Val| {
-        if needs.has(part) {
+        if has(part) {
             members.insert(Val::utf8_str(Bytes::from_static(name.as_bytes())), make());
         }
     };

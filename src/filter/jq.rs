@@ -131,6 +131,17 @@ impl Program {
         })
     }
 
+    /// The only output.
+    pub(super) fn one(&self, document: Val) -> Result<Val, String> {
+        self.run(document, |outputs| {
+            let first = outputs.next().ok_or("it gives nothing")??;
+            match outputs.next() {
+                None => Ok(first),
+                Some(_) => Err("it gives more than one document".to_owned()),
+            }
+        })
+    }
+
     /// All outputs, each as JSON, or as its own bytes where it is a string.
     pub fn outputs(&self, document: Val) -> Result<Vec<Output>, String> {
         self.run(document, |outputs| {

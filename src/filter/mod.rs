@@ -2,6 +2,7 @@
 
 mod document;
 mod edge;
+pub mod edit;
 mod guard;
 pub mod jq;
 mod matcher;

@@ -11,6 +11,7 @@ use super::found::{Found, Names};
 use super::origin::{self, Place};
 use super::outgoing::{ADDED, Recipe, Stamp, key, value};
 use super::plan::PlanHeader;
+use super::shape::Shape;
 use crate::context::{Cx, Progress, Sink};
 use crate::dlq::Letter;
 use crate::dlq::formats::{self, strip_rules};
@@ -94,6 +95,7 @@ fn headers(cx: &Cx, letter: &Letter, record: &Record) -> Vec<(Vec<u8>, Option<Ve
 pub(super) async fn take(
     cx: &Cx,
     header: &PlanHeader,
+    shape: &Shape<'_>,
     found: &mut [Found],
     wanted: &[usize],
     sink: &dyn Sink,
@@ -109,7 +111,9 @@ pub(super) async fn take(
             let (Some(take), Some(origin)) = (take, origin) else { continue };
             let digest = found[i].sha256;
             if origin::apply(&mut letter, &origin, take) {
-                found[i] = Found { sha256: digest, ..Found::of(&letter, &mut names, &mut recipe, stamp) };
+                let edited = shape.edit(&mut letter);
+                found[i] =
+                    Found { sha256: digest, edited, ..Found::of(&letter, &mut names, &mut recipe, stamp) };
                 gone.remove(&i);
             }
         }

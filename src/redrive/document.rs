@@ -32,6 +32,8 @@ pub struct PlanRequest {
     pub only: Option<Vec<(i32, i64)>>,
     /// Where to.
     pub into: Into,
+    /// A slice of any topic is sent once more, whatever was done with its records before.
+    pub replay: bool,
     /// How it is carried out.
     pub options: Options,
     /// Compare all letters with their origin records, not a sample.
@@ -79,6 +81,19 @@ pub struct Differ {
     pub headers: u64,
 }
 
+/// What an edit makes of one letter: key, value and headers as lines, cut to a bounded length.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Sample {
+    /// Partition in the dead-letter topic.
+    pub partition: i32,
+    /// Offset in the dead-letter topic.
+    pub offset: i64,
+    /// Lines that only the letter has.
+    pub before: Vec<String>,
+    /// Lines that only the record to be sent has.
+    pub after: Vec<String>,
+}
+
 /// Newer events of the letters' keys on their targets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Superseded {
@@ -113,6 +128,14 @@ pub struct Preflight {
     pub differ_from_origin: Differ,
     /// Newer events of the same keys on the targets.
     pub superseded: Superseded,
+    /// Letters that the edit changes.
+    pub changed_by_edit: u64,
+    /// Of these, JSON documents that are written anew as a whole.
+    pub rewritten: u64,
+    /// Letters on which the edit fails; they are left out.
+    pub edit_errors: u64,
+    /// Some of the letters that the edit changes.
+    pub samples: Vec<Sample>,
     /// By failure.
     pub by_failure: Vec<Tally>,
     /// By target topic.

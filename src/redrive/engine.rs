@@ -1,11 +1,13 @@
 //! The engine of one run: windows of letters, transactions, and what to do when one does not end well.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::ahead::{Ahead, Read};
 use super::control::Wishes;
 use super::document::{RunAnswer, RunRequest};
 use super::fence::{Fence, Halt, Other};
@@ -15,23 +17,23 @@ use super::origin;
 use super::outgoing::{Recipe, Stamp, batch_size, key};
 use super::plan::{Plan, PlannedLetter, damaged};
 use super::run::{Held, list_parked};
+use super::shape::{Edited, Shape};
 use super::transaction::Ended;
 use super::twins::{Identity, Twins, is_same};
 use super::watch::{Sent, Watch};
-use super::window::Window;
 use crate::broker::{Name, Placed, Writer};
 use crate::context::{Cx, Sink};
-use crate::dlq::{Letter, formats};
+use crate::dlq::Letter;
 use crate::ledger::Disposition;
 use crate::ledger::row::OwnerState;
 use crate::letters::document::Target;
-use crate::text::Fault;
+use crate::text::{Fault, Timestamp};
 
 /// A transaction aims at no more than this, so that live readers of the target stall less than a second.
 const LONGEST: Duration = Duration::from_millis(400);
 /// Records of a transaction: at first, and at most.
 const FIRST_BATCH: usize = 250;
-const MOST_BATCH: usize = 2_000;
+const MOST_BATCH: usize = 10_000;
 /// Bytes of a transaction at most.
 pub(super) const MOST_BYTES: usize = 4 << 20;
 const TELL_EVERY: Duration = Duration::from_millis(100);
@@ -46,6 +48,7 @@ pub(super) struct Engine<'a> {
     pub(super) fence: Fence<'a>,
     pub(super) watch: Watch<'a>,
     recipe: Recipe<'a>,
+    shape: Shape<'a>,
     pub(super) answer: RunAnswer,
     pub(super) sent: VecDeque<Sent>,
     twins: Twins,
@@ -60,6 +63,8 @@ pub(super) struct Engine<'a> {
     pub(super) canary: Option<u64>,
     /// Whether somebody can be asked.
     pub(super) may_ask: bool,
+    /// When the first record of a paced plan went out, and when it was written first.
+    pub(super) paced: Option<(Duration, Timestamp)>,
     pub(super) wishes: watch::Receiver<Wishes>,
     pub(super) pace: Pace,
     /// When was last looked for records that failed again.
@@ -73,6 +78,7 @@ pub(super) struct Engine<'a> {
 pub(super) struct Parts<'a> {
     pub fence: Fence<'a>,
     pub watch: Watch<'a>,
+    pub shape: Shape<'a>,
     pub answer: RunAnswer,
     pub most_bytes: usize,
     pub took_over: Option<Other>,
@@ -97,6 +103,7 @@ impl<'a> Engine<'a> {
             fence: parts.fence,
             watch: parts.watch,
             recipe: Recipe::new(&plan.header, &cx.profile.dead_letters),
+            shape: parts.shape,
             answer: parts.answer,
             sent: VecDeque::new(),
             twins: Twins::default(),
@@ -107,6 +114,7 @@ impl<'a> Engine<'a> {
             took_over: parts.took_over,
             canary: parts.canary,
             may_ask: request.may_ask,
+            paced: None,
             wishes: request.control.follow(),
             pace: Pace::new(plan.header.options.rate, now),
             looked: now,
@@ -122,7 +130,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Becomes the writer, and writes the plan's letters.
-    pub async fn run(&mut self, writer: &dyn Writer) -> Result<(), Halt> {
+    pub async fn run(&mut self, writer: &dyn Writer, plan: &Arc<Plan>) -> Result<(), Halt> {
         self.answer.waiting = Some(format!("the place of the one writer of {}", self.answer.topic));
         self.report(true);
         self.fence.begin(writer).await?;
@@ -137,56 +145,37 @@ impl<'a> Engine<'a> {
         let now = self.cx.clock.monotonic();
         self.pace.begin(self.pace.rate(), now);
         self.looked = now;
-        let mut window = Window::new();
-        let letters = &self.plan.letters;
-        let mut at = 0;
-        while at < letters.len() {
-            let mut chosen: Vec<PlannedLetter> = Vec::new();
+        let mut wanted = Vec::new();
+        for (number, letter) in (0_u32..).zip(&self.plan.letters) {
+            let state = self.state(letter);
+            let open = self.is_open(state);
+            self.answer.already_handled += u64::from(!open);
             // Closed letters are not read again, but for parked ones: their keys hold others.
-            let mut end = at;
-            while end < letters.len() && chosen.len() < super::window::MOST {
-                let letter = letters[end];
-                let state = self.state(&letter);
-                if !self.is_open(state) {
-                    self.answer.already_handled += 1;
-                }
-                if self.is_open(state) || state == Disposition::Parked {
-                    chosen.push(letter);
-                }
-                end += 1;
+            if open || state == Disposition::Parked {
+                wanted.push(number);
             }
-            at = end;
-            let mut rest = &chosen[..];
-            while !rest.is_empty() {
-                let topic = &self.plan.header.source.topic;
-                let read = self.read(writer, &mut window, topic, rest).await?;
-                rest = &rest[read.len()..];
-                let items = self.items(read).await?;
-                self.write(writer, items).await?;
-            }
+        }
+        let mut ahead = Ahead::begin(self.cx.clone(), Arc::clone(plan), wanted, self.fence.cancel.clone());
+        while let Some(read) = self.read(writer, &mut ahead).await? {
+            let items = self.items(read).await?;
+            self.write(writer, items).await?;
             self.report(false);
         }
         Ok(())
     }
 
-    /// Reads letters, and keeps the place of the writer meanwhile.
-    async fn read(
-        &mut self,
-        writer: &dyn Writer,
-        window: &mut Window,
-        topic: &Name,
-        letters: &[PlannedLetter],
-    ) -> Result<Vec<(PlannedLetter, Option<crate::event::Record>)>, Halt> {
-        let cancel = self.fence.cancel.clone();
-        let reading = window.read(self.cx, topic, letters, self.sink, &cancel);
-        tokio::pin!(reading);
+    /// Waits for letters, and keeps the place of the writer meanwhile.
+    async fn read(&mut self, writer: &dyn Writer, ahead: &mut Ahead) -> Result<Option<Read>, Halt> {
         loop {
             // A run that has written nothing yet holds nothing.
-            let due = if self.fence.has_written() { self.fence.due_in() } else { Duration::MAX };
+            let due = if self.fence.has_written() { self.fence.due_in() } else { Duration::from_secs(3600) };
             tokio::select! {
                 biased;
-                read = &mut reading => return Ok(read?),
-                () = tokio::time::sleep(due) => self.claim(writer, OwnerState::Running).await?,
+                read = ahead.next() => return Ok(read.transpose()?),
+                () = tokio::time::sleep(due) => {}
+            }
+            if self.fence.has_written() {
+                self.claim(writer, OwnerState::Running).await?;
             }
         }
     }
@@ -216,30 +205,23 @@ impl<'a> Engine<'a> {
     }
 
     /// Makes what is to be done of the letters read.
-    async fn items(
-        &mut self,
-        read: Vec<(PlannedLetter, Option<crate::event::Record>)>,
-    ) -> Result<Vec<Item>, Halt> {
+    async fn items(&mut self, read: Read) -> Result<Vec<Item>, Halt> {
         let mut items = Vec::with_capacity(read.len());
         let mut letters = Vec::with_capacity(read.len());
-        for (planned, record) in read {
-            let Some(record) = record else {
-                self.answer.expired += u64::from(self.state(&planned) != Disposition::Parked);
-                continue;
-            };
-            if record.digest() != planned.sha256 {
-                let why = format!(
-                    "letter {}/{} is not the one that was planned",
-                    planned.partition, planned.offset
-                );
-                return Err(damaged(why).into());
+        for (planned, letter) in read {
+            match letter {
+                Some(letter) => letters.push((planned, letter)),
+                None => self.answer.expired += u64::from(self.state(&planned) != Disposition::Parked),
             }
-            letters.push((planned, formats::decode(&record, &self.cx.profile.dead_letters)));
         }
-        for (planned, letter) in self.with_origins(letters).await? {
+        for (planned, mut letter) in self.with_origins(letters).await? {
             if self.state(&planned) == Disposition::Parked {
                 self.held.extend(hold_key(&letter, &planned));
                 continue;
+            }
+            if let Edited::Refused(_, why) = self.shape.edit(&mut letter) {
+                let at = format!("letter {}/{}", planned.partition, planned.offset);
+                return Err(damaged(format!("{at}: {why}")).into());
             }
             let stamp = Stamp { run: &self.answer.run, operator: &self.answer.operator };
             let ledger = self.fence.rows();
@@ -287,7 +269,8 @@ impl<'a> Engine<'a> {
     }
 
     async fn is_duplicate(&mut self, letter: &Letter, planned: &PlannedLetter) -> Result<bool, Fault> {
-        if self.plan.forces("duplicate") || self.state(planned) == Disposition::Redriven {
+        let header = &self.plan.header;
+        if header.replay || self.plan.forces("duplicate") || self.state(planned) == Disposition::Redriven {
             return Ok(false);
         }
         let (Some(identity), Some(target)) = (Identity::of(letter), self.plan.target(planned)) else {
@@ -312,8 +295,12 @@ impl<'a> Engine<'a> {
             if piece.is_empty() {
                 continue;
             }
+            if let Some(time) = piece.first().and_then(|item| item.time) {
+                self.paced.get_or_insert((self.cx.clock.monotonic(), time));
+            }
             let fitting = self.fitting(&piece);
-            self.gate(writer, fitting).await?;
+            let due = piece.first().and_then(|item| self.due(item));
+            self.gate(writer, fitting, due).await?;
             // The operator may have wished another rate meanwhile.
             let rest = piece.split_off(self.fitting(&piece));
             if !rest.is_empty() {
@@ -363,7 +350,9 @@ impl<'a> Engine<'a> {
         let canary =
             self.canary.map_or(usize::MAX, |size| size.saturating_sub(self.answer.redriven) as usize);
         let most = self.batch.min(self.pace.most()).min(canary);
-        items.iter().take(most).take_while(fits).count().max(1)
+        let now = self.cx.clock.monotonic();
+        let is_due = |item: &&Item| self.due(item).is_none_or(|due| due <= now);
+        items.iter().take(most).take_while(is_due).take_while(fits).count().max(1)
     }
 
     /// Turns the culprit into a parked letter and takes out the rest of its key.

@@ -224,6 +224,7 @@ mod tests {
                     topics: vec![topic("a\"b", 3), topic("orders", 6)],
                 },
                 origins: vec![topic("orders", 6)],
+                replay: false,
                 options: Options {
                     rate: Some(7),
                     canary: Some(3),

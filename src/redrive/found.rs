@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::origin::Place;
 use super::outgoing::{Recipe, Stamp, counted, key, sent_size, value};
+use super::shape::Edited;
 use super::twins::Identity;
 use crate::broker::Name;
 use crate::dlq::Letter;
@@ -38,6 +39,7 @@ pub(super) struct Found {
     pub count: u32,
     /// Bytes of a batch with the record that will be written, compressed.
     pub size: usize,
+    pub edited: Edited,
     /// Where other letters share its root.
     pub identity: Option<Identity>,
 }
@@ -85,6 +87,7 @@ impl Found {
             pointer: letter.pointer,
             count: counted(letter),
             size: sent_size(&write),
+            edited: Edited::Same,
             identity: Identity::of(letter),
         }
     }

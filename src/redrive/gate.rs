@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::document::CanaryAnswer;
 use super::engine::Engine;
 use super::fence::Halt;
+use super::item::Item;
 use super::options::CanaryThen;
 use crate::broker::Writer;
 use crate::ledger::row::OwnerState;
@@ -117,19 +118,33 @@ fn is_broken(outcomes: &[Outcome], above: u32) -> Option<(usize, usize)> {
 
 impl Engine<'_> {
     /// What is done before `records` more are written.
-    pub(super) async fn gate(&mut self, writer: &dyn Writer, records: usize) -> Result<(), Halt> {
+    pub(super) async fn gate(
+        &mut self,
+        writer: &dyn Writer,
+        records: usize,
+        due: Option<Duration>,
+    ) -> Result<(), Halt> {
         self.heed(writer).await?;
         self.prove_canary(writer).await?;
         self.look_for_failures().await?;
         loop {
             let now = self.cx.clock.monotonic();
             let wait = self.pace.wait(records.min(self.pace.most()), now);
+            let wait = wait.max(due.map_or(Duration::ZERO, |due| due.saturating_sub(now)));
             if wait.is_zero() {
                 return Ok(());
             }
             self.idle(writer, wait).await?;
             self.heed(writer).await?;
         }
+    }
+
+    /// When an item may go out, by the gaps of time that were between the records.
+    pub(super) fn due(&self, item: &Item) -> Option<Duration> {
+        let factor = self.plan.header.options.pace?;
+        let (since, first) = self.paced?;
+        let gap = item.time?.since(first).max(0) as f64 * factor / 1000.0;
+        Some(since + Duration::from_secs_f64(gap.min(1e9)))
     }
 
     /// Takes the operator's wishes; returns when the run may go on.

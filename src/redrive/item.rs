@@ -6,6 +6,7 @@ use super::outgoing::{Recipe, Stamp, counted, key};
 use super::plan::{Plan, PlannedLetter};
 use crate::broker::{Name, Placed, Write};
 use crate::dlq::Letter;
+use crate::event::{Digest, Position, Record};
 use crate::ledger::fold::Row;
 use crate::ledger::row::{Earlier, LetterRow, RootAt, TargetAt};
 use crate::ledger::{Disposition, FORMAT_VERSION, Ledger};
@@ -32,8 +33,12 @@ pub(super) struct Item {
     pub act: Act,
     pub write: Write,
     pub group: Option<Name>,
+    /// When the record was written first, where that is known.
+    pub time: Option<Timestamp>,
     root: RootAt,
     count: u32,
+    /// Digest of what is sent, where it is not the letter's own key and value.
+    after: Option<Digest>,
 }
 
 /// What all rows of a run have in common.
@@ -54,10 +59,21 @@ impl Item {
         stamp: Stamp<'_>,
     ) -> Option<Self> {
         let target = plan.target(&planned)?;
-        let source = plan.header.source.topic_id.as_deref().unwrap_or_default();
-        let count = redriven_before(letter, ledger, source).saturating_add(1);
+        let source = plan.header.ledger_id().unwrap_or_default();
+        let count = redriven_before(letter, ledger, &source).saturating_add(1);
         let write = recipe.write(letter, &target.topic, planned.target_partition, count, stamp);
-        Some(Self { planned, act: Act::Send, write, group: group(letter), root: root_at(letter), count })
+        let own = (&letter.record.key, &letter.record.value);
+        let changed = own != (&write.key, &write.value) || plan.header.options.edit.is_some();
+        Some(Self {
+            after: changed.then(|| digest(&write, planned)),
+            planned,
+            act: Act::Send,
+            write,
+            time: letter.root.timestamp.or(letter.record.timestamp()),
+            group: group(letter),
+            root: root_at(letter),
+            count,
+        })
     }
 
     /// What its rest is held by, when it cannot be sent.
@@ -74,8 +90,8 @@ impl Item {
         placed: Option<Placed>,
         now_ms: i64,
     ) -> LetterRow<'static> {
-        let source = plan.header.source.topic_id.as_deref().unwrap_or_default();
-        let before = ledger.and_then(|l| l.get(source, self.planned.partition, self.planned.offset));
+        let source = plan.header.ledger_id().unwrap_or_default();
+        let before = ledger.and_then(|l| l.get(&source, self.planned.partition, self.planned.offset));
         let (disposition, reason) = match &self.act {
             Act::Send => (Disposition::Redriven, run.reason.map(str::to_owned)),
             Act::Duplicate => (Disposition::Duplicate, run.reason.map(str::to_owned)),
@@ -98,7 +114,7 @@ impl Item {
             operator: Cow::Owned(run.operator.to_owned()),
             reason,
             sha256_before: Cow::Owned(self.planned.sha256.to_string()),
-            sha256_after: None,
+            sha256_after: self.after.filter(|_| sent).map(|d| d.to_string()),
             target,
             root: self.root.clone(),
             group: self.group.as_deref().map(str::to_owned),
@@ -155,6 +171,19 @@ pub(super) fn earlier(before: Option<Row<'_>>) -> Vec<Earlier> {
     });
     earlier.drain(..earlier.len().saturating_sub(MOST_EARLIER));
     earlier
+}
+
+/// The digest of a record to be sent, counted as that of a letter is.
+fn digest(write: &Write, planned: PlannedLetter) -> Digest {
+    Record {
+        at: Position::new(Name::clone(&write.topic), planned.target_partition, 0),
+        time: None,
+        key: write.key.clone(),
+        value: write.value.clone(),
+        headers: write.headers.clone(),
+        lease: None,
+    }
+    .digest()
 }
 
 /// The key by which the rest of a parked letter's key is held.

@@ -4,6 +4,8 @@
 //! crashes: target records, ledger rows and audit records are one transaction, and the ledger is the only truth
 //! about what was done. Limits: without transactions nothing is written.
 
+mod ahead;
+mod aims;
 pub mod audit;
 mod books;
 mod checks;
@@ -34,6 +36,7 @@ mod rows;
 pub mod rules;
 mod run;
 mod runs;
+mod shape;
 mod transaction;
 pub mod twins;
 mod watch;

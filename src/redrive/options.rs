@@ -22,6 +22,10 @@ pub struct Options {
     pub bytes: Which,
     /// Letters without a key take that of their origin: the comparison showed that their framework drops keys.
     pub fill_keys: bool,
+    /// A jq expression over the document of each record, which gives it back changed.
+    pub edit: Option<String>,
+    /// Records keep the gaps of time that were between them, times this factor.
+    pub pace: Option<f64>,
     /// Headers to strip in addition to those of the format.
     pub strip_headers: Vec<String>,
     /// Headers to add.
@@ -43,6 +47,8 @@ impl Default for Options {
             place: None,
             bytes: Which::default(),
             fill_keys: false,
+            edit: None,
+            pace: None,
             strip_headers: Vec::new(),
             add_headers: Vec::new(),
             keep_timestamps: false,

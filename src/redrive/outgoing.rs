@@ -24,6 +24,9 @@ pub const BY: &str = "redrive-by";
 /// Where the record failed first: topic, partition, offset.
 pub const ORIGIN: &str = "redrive-origin";
 
+/// Which record a replay sends once more: topic, partition, offset.
+pub const REPLAY: &str = "redrive-replay";
+
 /// The headers that a redrive adds, and so replaces.
 pub const ADDED: [&str; 5] = [ID, RUN, COUNT, BY, ORIGIN];
 
@@ -73,7 +76,7 @@ impl<'a> Recipe<'a> {
         }
         let rules: Vec<&StripRules> = formats.iter().filter_map(|f| self.by_format.get(f)).collect();
         let strips = |name: &[u8]| self.strip.strips(name) || rules.iter().any(|rules| rules.strips(name));
-        let ours = |name: &[u8]| ADDED.iter().any(|n| n.as_bytes() == name);
+        let ours = |name: &[u8]| ADDED.iter().chain([&REPLAY]).any(|n| n.as_bytes() == name);
         let mut headers = Headers::default();
         for (name, value) in letter.record.headers.iter() {
             if !strips(name) && !ours(name) {
@@ -93,15 +96,23 @@ impl<'a> Recipe<'a> {
             part(root.partition.map(i64::from)),
             part(root.offset)
         );
-        let values = [
-            format!("{source}:{}:{}", at.partition, at.offset),
-            stamp.run.to_owned(),
-            count.to_string(),
-            stamp.operator.to_owned(),
-            origin,
-        ];
-        for (name, value) in ADDED.into_iter().zip(values) {
-            headers.push(name, Some(Bytes::from(value)));
+        if self.header.replay {
+            let at = format!("{}:{}:{}", at.topic, at.partition, at.offset);
+            for (name, value) in [(REPLAY, at), (RUN, stamp.run.to_owned()), (BY, stamp.operator.to_owned())]
+            {
+                headers.push(name, Some(Bytes::from(value)));
+            }
+        } else {
+            let values = [
+                format!("{source}:{}:{}", at.partition, at.offset),
+                stamp.run.to_owned(),
+                count.to_string(),
+                stamp.operator.to_owned(),
+                origin,
+            ];
+            for (name, value) in ADDED.into_iter().zip(values) {
+                headers.push(name, Some(Bytes::from(value)));
+            }
         }
         Write {
             topic: Name::clone(topic),

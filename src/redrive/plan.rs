@@ -50,6 +50,9 @@ pub struct PlanHeader {
     pub source: PlannedTopic,
     /// Where to.
     pub target: PlannedTarget,
+    /// A slice of any topic is sent once more: rows in the ledger are the plan's own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replay: bool,
     /// The topics whose records are taken in the place of letters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub origins: Vec<PlannedTopic>,
@@ -62,6 +65,15 @@ pub struct PlanHeader {
     pub created_ms: i64,
     /// Counts, for the eye.
     pub counts: PlanCounts,
+}
+
+impl PlanHeader {
+    /// Under which id the ledger keeps the letters: that of the dead-letter topic. A replay has rows of its own, so that
+    /// it neither closes a letter nor is stopped by what was done with one.
+    pub fn ledger_id(&self) -> Option<Arc<str>> {
+        let id = self.source.topic_id.as_ref()?;
+        Some(if self.replay { format!("{id}.replay.{}", self.id).into() } else { Arc::clone(id) })
+    }
 }
 
 /// Counts of a plan.

@@ -4,7 +4,7 @@
 //! be forced. Duplicates are in the plan, because a run marks them; it does not send them. Limits: the letters of
 //! a plan are in memory while it is made, at some hundred bytes each.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -12,17 +12,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::checks::{self, Refused, Search};
 use super::cluster::{self, Target};
-use super::compare;
 use super::document::{Into, PlanAnswer, PlanRequest, Preflight, Tally};
 use super::found::{Found, Names};
-use super::options::{Place, Which};
-use super::origin;
-use super::outgoing::{ADDED, Recipe, Stamp, wrote};
+use super::options::Place;
+use super::outgoing::{ADDED, BY, REPLAY, RUN, Recipe, Stamp, wrote};
 use super::placement::{self, Rule};
 use super::plan::{Plan, PlanCounts, PlanHeader, PlannedLetter, PlannedTarget, SCHEMA};
-use super::retry::retry_topic;
 use super::rights;
 use super::rules::check_forced;
+use super::shape::{Edited, Shape, sample};
 use super::twins::{Twins, is_same};
 use crate::broker::{Guarantee, Name, Shard};
 use crate::context::{Cx, Sink};
@@ -31,7 +29,10 @@ use crate::dlq::names::is_internal_name;
 use crate::ledger::{AUDIT_TOPIC, Disposition, LEDGER_TOPIC};
 use crate::letters::Index;
 use crate::letters::document::LettersRequest;
-use crate::text::{Fault, units};
+use crate::text::{Fault, Timestamp, units};
+
+/// Letters shown before and after an edit.
+const SAMPLES: usize = 5;
 
 /// Answers [`PlanRequest`].
 pub async fn plan(
@@ -44,32 +45,36 @@ pub async fn plan(
     let mut planner = Planner::new(index, request).await?;
     planner.collect(sink, cancel).await?;
     planner.aim().await?;
+    // The records of a replay are their own origin, and nothing was done with them in its name yet.
+    if request.replay {
+        planner.judge_edits();
+        planner.check(sink, cancel).await?;
+        return planner.finish().await;
+    }
     planner.take_origins(sink, cancel).await?;
+    planner.judge_edits();
     planner.skip_duplicates().await?;
     planner.check(sink, cancel).await?;
-    let answer = planner.answer().await?;
-    if let Some(path) = &request.save {
-        answer.plan.save(path)?;
-    }
-    Ok(answer)
+    planner.finish().await
 }
 
-struct Planner<'a> {
-    cx: &'a Cx,
-    index: &'a Index,
-    request: &'a PlanRequest,
-    header: PlanHeader,
-    found: Vec<Found>,
+pub(super) struct Planner<'a> {
+    pub(super) cx: &'a Cx,
+    pub(super) index: &'a Index,
+    pub(super) request: &'a PlanRequest,
+    pub(super) header: PlanHeader,
+    pub(super) found: Vec<Found>,
     /// The topic that each of them goes to, by index.
-    aims: Vec<Option<Name>>,
+    pub(super) aims: Vec<Option<Name>>,
+    pub(super) shape: Shape<'a>,
     /// Formats met.
-    formats: HashSet<Option<Arc<str>>>,
-    targets: BTreeMap<Name, Target>,
+    pub(super) formats: HashSet<Option<Arc<str>>>,
+    pub(super) targets: BTreeMap<Name, Target>,
     /// By index into `found`.
-    duplicates: HashSet<usize>,
-    again: HashSet<usize>,
-    refused: Refused,
-    preflight: Preflight,
+    pub(super) duplicates: HashSet<usize>,
+    pub(super) again: HashSet<usize>,
+    pub(super) refused: Refused,
+    pub(super) preflight: Preflight,
 }
 
 impl<'a> Planner<'a> {
@@ -97,11 +102,13 @@ impl<'a> Planner<'a> {
             source: source.planned,
             target: PlannedTarget { into: request.into.clone(), topics: Vec::new() },
             origins: Vec::new(),
+            replay: request.replay,
             options: request.options.clone(),
             operator: cx.operator.name.clone(),
             created_ms: cx.clock.now().as_millis(),
             counts: PlanCounts::default(),
         };
+        let shape = Shape::new(&header, &cx.profile.dead_letters)?;
         Ok(Self {
             cx,
             index,
@@ -109,6 +116,7 @@ impl<'a> Planner<'a> {
             header,
             found: Vec::new(),
             aims: Vec::new(),
+            shape,
             formats: HashSet::new(),
             targets: BTreeMap::new(),
             duplicates: HashSet::new(),
@@ -116,6 +124,16 @@ impl<'a> Planner<'a> {
             refused: Refused::new(request.options.force.clone()),
             preflight: Preflight::default(),
         })
+    }
+
+    /// The answer; the plan is saved where that was asked for.
+    async fn finish(self) -> Result<PlanAnswer, Fault> {
+        let save = self.request.save.as_ref();
+        let answer = self.answer().await?;
+        if let Some(path) = save {
+            answer.plan.save(path)?;
+        }
+        Ok(answer)
     }
 
     fn forces(&self, rule: &str) -> bool {
@@ -126,9 +144,9 @@ impl<'a> Planner<'a> {
     async fn collect(&mut self, sink: &dyn Sink, cancel: &CancellationToken) -> Result<(), Fault> {
         let selection = &self.request.letters.selection;
         let by_content = selection.contains.is_some() || selection.filter.is_some();
-        let again = self.forces("again");
+        let again = self.forces("again") || self.header.replay;
         // What is closed is counted, too: by the index, or where content decides by looking at it.
-        let state = if by_content || again { None } else { Some(Disposition::Pending) };
+        let state = if by_content || again || self.header.replay { None } else { Some(Disposition::Pending) };
         let request = LettersRequest { state, ..self.request.letters.clone() };
         let only: Option<HashSet<(i32, i64)>> =
             self.request.only.as_ref().map(|only| only.iter().copied().collect());
@@ -138,16 +156,30 @@ impl<'a> Planner<'a> {
         let stamp = Stamp { run: "00000000000000000000000000000000", operator: &header.operator };
         let mut names = Names::default();
         let (mut closed, mut unknown) = (0, 0_u64);
-        let (found, formats) = (&mut self.found, &mut self.formats);
+        let (found, formats, samples) = (&mut self.found, &mut self.formats, &mut self.preflight.samples);
+        let (shape, replay) = (&self.shape, header.replay);
+        let is_open = |state: Disposition| state.is_pending() || (again && state == Disposition::Redriven);
         let walk = self
             .index
             .each(&request, only.as_ref(), sink, cancel, &mut |row| {
+                if replay || row.state.is_some_and(is_open) {
+                    let mut letter = shape.letter(&row.letter.record);
+                    let before = letter.clone();
+                    formats.extend(wrote(&letter));
+                    let edited = shape.edit(&mut letter);
+                    if samples.len() < SAMPLES && matches!(edited, Edited::Changed { .. }) {
+                        samples.push(sample(&before, &letter));
+                    }
+                    found.push(Found {
+                        // What is planned with is the letter as it lies.
+                        sha256: before.record.digest(),
+                        edited,
+                        ..Found::of(&letter, &mut names, &mut recipe, stamp)
+                    });
+                    return ControlFlow::Continue(());
+                }
                 match row.state {
                     None => unknown += 1,
-                    Some(state) if state.is_pending() || (again && state == Disposition::Redriven) => {
-                        formats.extend(wrote(&row.letter));
-                        found.push(Found::of(&row.letter, &mut names, &mut recipe, stamp));
-                    }
                     Some(_) => closed += 1,
                 }
                 ControlFlow::Continue(())
@@ -177,119 +209,18 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    fn warn(&mut self, warning: impl std::convert::Into<String>) {
+    pub(super) fn warn(&mut self, warning: impl std::convert::Into<String>) {
         self.preflight.warnings.push(warning.into());
     }
 
     /// The topic that a letter goes to, by name.
-    fn aimed(&self, letter: usize) -> Option<&Name> {
+    pub(super) fn aimed(&self, letter: usize) -> Option<&Name> {
         self.aims.get(letter)?.as_ref()
-    }
-
-    /// Finds the targets.
-    async fn aim(&mut self) -> Result<(), Fault> {
-        let source = Name::clone(&self.header.source.topic);
-        self.aims = match &self.request.into {
-            Into::Topic(name) => vec![Some(Name::from(&**name)); self.found.len()],
-            Into::Origin => self.found.iter().map(|f| f.origin.clone()).collect(),
-            Into::Retry => self.retry_topics().await?,
-        };
-        let mut wanted: HashSet<Name> = HashSet::new();
-        for i in 0..self.found.len() {
-            let Some(name) = self.aimed(i).cloned() else {
-                let (rule, why) = match (&self.request.into, &self.found[i].origin) {
-                    (Into::Retry, Some(origin)) => {
-                        let group = self.found[i].group.as_deref().unwrap_or("the group that failed");
-                        ("target_missing", format!("there is no retry topic of {origin} and {group}"))
-                    }
-                    _ => ("origin_unknown", "they do not say where they failed".to_owned()),
-                };
-                self.refused.add(i, rule, why);
-                continue;
-            };
-            // Headers are anybody's to write: none may lead into the ledger, or round in a circle.
-            if is_internal_name(&name) || name == source {
-                let why = format!("they name {name} as the topic where they failed");
-                self.refused.add(i, "origin_unknown", why);
-                continue;
-            }
-            wanted.insert(name);
-        }
-        if let Into::Topic(name) = &self.request.into {
-            wanted.insert(Name::from(&**name));
-        }
-        let mut wanted: Vec<Name> = wanted.into_iter().collect();
-        wanted.sort();
-        self.targets = cluster::targets(self.cx, &wanted).await?;
-        for i in 0..self.found.len() {
-            let missing = self.aimed(i).filter(|n| !self.targets.contains_key(*n));
-            let missing = missing.filter(|n| !is_internal_name(n)).cloned();
-            if let Some(name) = missing {
-                self.refused.add(i, "target_missing", format!("there is no topic {name}, and none is made"));
-            }
-        }
-        self.header.target.topics = self.targets.values().map(|t| t.planned.clone()).collect();
-        Ok(())
-    }
-
-    /// The retry topic of each letter, where there is one.
-    async fn retry_topics(&self) -> Result<Vec<Option<Name>>, Fault> {
-        let topics = self.cx.broker.catalog().topics(None).await?;
-        let mut known: HashMap<(Name, Option<Name>), Option<Name>> = HashMap::new();
-        let mut aim = |found: &Found| {
-            let origin = found.origin.as_ref()?;
-            let names = topics.iter().map(|t| &t.name);
-            let find = || retry_topic(names, origin, found.group.as_deref());
-            known.entry((Name::clone(origin), found.group.clone())).or_insert_with(find).clone()
-        };
-        Ok(self.found.iter().map(&mut aim).collect())
     }
 
     /// The target of a letter.
     fn target(&self, letter: usize) -> Option<&Target> {
         self.targets.get(self.aimed(letter)?)
-    }
-
-    /// Compares letters with the records that they come from, and takes those where letters lack what is sent.
-    async fn take_origins(&mut self, sink: &dyn Sink, cancel: &CancellationToken) -> Result<(), Fault> {
-        let compared =
-            compare::compare(self.cx, &self.header, &self.found, self.request.compare_all, sink, cancel)
-                .await?;
-        self.preflight.differ_from_origin = compared.differ;
-        self.header.options.fill_keys = compared.drops_keys;
-        let options = &self.header.options;
-        let wanted: Vec<usize> = (0..self.found.len())
-            .filter(|i| {
-                let found = &self.found[*i];
-                origin::takes(options, found.pointer, found.key.is_some()).is_some()
-            })
-            .collect();
-        if wanted.is_empty() {
-            return Ok(());
-        }
-        if compared.drops_keys {
-            self.warn(
-                "letters without a key take the key of their origin record: their framework drops keys",
-            );
-        }
-        let topics: BTreeSet<Name> = wanted.iter().filter_map(|i| self.found[*i].origin.clone()).collect();
-        let names: Vec<Name> = topics.into_iter().collect();
-        let there = cluster::targets(self.cx, &names).await?;
-        self.header.origins = there.into_values().map(|t| t.planned).collect();
-        self.preflight.pointers = wanted.iter().filter(|i| self.found[**i].pointer).count() as u64;
-        let gone = compare::take(self.cx, &self.header, &mut self.found, &wanted, sink, cancel).await?;
-        for i in gone {
-            let found = &self.found[i];
-            let why = match (found.pointer, found.key.is_some()) {
-                (true, _) => "they only point to their record, and it is gone from its topic",
-                (false, false) if self.request.options.bytes == Which::Letter => {
-                    "their framework drops keys, and the record that has the key is gone from its topic"
-                }
-                _ => "the origin's bytes are wanted, and the record is gone from its topic",
-            };
-            self.refused.add(i, "pointer", why.to_owned());
-        }
-        Ok(())
     }
 
     /// Finds letters that are the same failed record as another one.
@@ -350,9 +281,14 @@ impl<'a> Planner<'a> {
                 self.refused.add(i, "tombstone", why.to_owned());
             }
         }
-        let again =
-            checks::loops(self.index, &self.header, &self.found, &open, &mut self.refused, sink, cancel);
-        self.again.extend(again.await?);
+        let again = match self.header.replay {
+            true => Vec::new(),
+            false => {
+                checks::loops(self.index, &self.header, &self.found, &open, &mut self.refused, sink, cancel)
+                    .await?
+            }
+        };
+        self.again.extend(again);
         let mut search = Search::new(self.cx, self.request.check_budget_ms);
         for target in self.targets.values() {
             let to: Vec<usize> = open
@@ -405,6 +341,7 @@ impl<'a> Planner<'a> {
             let partitions = target.planned.partitions;
             let original = |f: &Found| f.origin_partition.filter(|_| f.origin.as_ref() == Some(name));
             let seen = to.iter().map(|i| &self.found[*i]);
+            let seen = seen.filter(|f| f.edited == Edited::Same);
             let seen = seen.filter_map(|f| Some((f.key.as_deref()?, original(f)?)));
             let from_elsewhere = to.iter().all(|i| original(&self.found[*i]).is_none());
             let rule = match self.header.options.place {
@@ -421,7 +358,10 @@ impl<'a> Planner<'a> {
             }
             for (turn, i) in to.into_iter().enumerate() {
                 let found = &self.found[i];
-                let at = placement::place(rule, partitions, found.key.as_ref(), original(found), turn as u64);
+                // An edited key is placed anew.
+                let new_key = matches!(found.edited, Edited::Changed { key: true, .. });
+                let (rule, was) = if new_key { (Rule::Murmur2, None) } else { (rule, original(found)) };
+                let at = placement::place(rule, partitions, found.key.as_ref(), was, turn as u64);
                 places.insert(i, at);
             }
         }
@@ -430,6 +370,22 @@ impl<'a> Planner<'a> {
 
     /// The order: as they lie, where that is the order of each origin partition; else sorted by it.
     fn order(&mut self, going: &mut [usize]) {
+        if self.header.options.pace.is_some() {
+            // By time, but never against the order of a partition.
+            let mut latest: HashMap<i32, Timestamp> = HashMap::new();
+            going.sort_by_key(|i| (self.found[*i].partition, self.found[*i].offset));
+            let times: HashMap<usize, Option<Timestamp>> = going
+                .iter()
+                .map(|i| {
+                    let found = &self.found[*i];
+                    let latest = latest.entry(found.partition).or_insert(Timestamp(i64::MIN));
+                    *latest = found.origin_time.or(found.time).map_or(*latest, |at| at.max(*latest));
+                    (*i, Some(*latest))
+                })
+                .collect();
+            going.sort_by_key(|i| times.get(i).copied().flatten());
+            return;
+        }
         let mut last: HashMap<(&str, i32), i64> = HashMap::new();
         let mut sorted = true;
         for found in going.iter().map(|i| &self.found[*i]) {
@@ -585,6 +541,7 @@ impl<'a> Planner<'a> {
         stripped.sort();
         stripped.dedup();
         let added = self.header.options.add_headers.iter().map(|(n, _)| n.clone());
-        (stripped, added.chain(ADDED.iter().map(|n| (*n).to_owned())).collect())
+        let ours: &[&str] = if self.header.replay { &[REPLAY, RUN, BY] } else { &ADDED };
+        (stripped, added.chain(ours.iter().map(|n| (*n).to_owned())).collect())
     }
 }

@@ -3,8 +3,16 @@
 use crate::text::Fault;
 
 /// Rules that `--force` overrules.
-pub const FORCIBLE: &[&str] =
-    &["tombstone", "duplicate", "loop_limit", "same_failure", "compacted_order", "ledger_weak", "again"];
+pub const FORCIBLE: &[&str] = &[
+    "tombstone",
+    "duplicate",
+    "loop_limit",
+    "same_failure",
+    "superseded",
+    "compacted_order",
+    "ledger_weak",
+    "again",
+];
 
 /// Rules that nothing overrules. Without transactions nothing is written, so that one is among them.
 pub const FIRM: &[&str] = &[
@@ -16,6 +24,7 @@ pub const FIRM: &[&str] = &[
     "too_large",
     "timestamp",
     "schema",
+    "edit",
     "acl",
     "ledger_lost",
     "ledger_newer",

@@ -17,6 +17,7 @@ use super::fence::{self, Fence, Halt};
 use super::follow;
 use super::plan::{Plan, PlannedLetter, damaged};
 use super::rules::check_forced;
+use super::shape::Shape;
 use super::watch::Watch;
 use super::window;
 use crate::broker::{Guarantee, Name};
@@ -82,9 +83,10 @@ pub async fn run(
     let watch = Watch::begin(cx, &topics).await?;
     let canary = canary(index, plan, &source, &ledger, &mut answer, sink, cancel).await?;
     let fence = Fence::new(cx, &answer.run, source, ledger, sink, cancel);
-    let parts = Parts { fence, watch, answer, most_bytes, took_over, canary };
+    let shape = Shape::new(&plan.header, &cx.profile.dead_letters)?;
+    let parts = Parts { fence, watch, shape, answer, most_bytes, took_over, canary };
     let mut engine = Engine::new(cx, request, parts, tell, sink);
-    let ended = engine.run(writer).await;
+    let ended = engine.run(writer, &request.plan).await;
     let (stopped, why, fault) = match ended {
         Ok(()) => (None, None, None),
         Err(Halt::Cancelled) => (Some("cancelled"), None, None),
@@ -129,7 +131,7 @@ async fn preliminary(cx: &Cx, plan: &Plan) -> Result<(Arc<str>, usize), Fault> {
             .why(format!("it is of cluster {}, this one is {}", header.cluster_id, cluster.id))
             .hint("choose the other profile, or make a new plan"));
     }
-    let Some(source) = header.source.topic_id.clone() else {
+    let (Some(id), Some(source)) = (&header.source.topic_id, header.ledger_id()) else {
         return Err(no_transactions("has no topic ids"));
     };
     if !cx.broker.capabilities().transactions.usable() {
@@ -145,7 +147,7 @@ async fn preliminary(cx: &Cx, plan: &Plan) -> Result<(Arc<str>, usize), Fault> {
             .hint("make a new plan")
     };
     match there.get(&header.source.topic) {
-        Some(now) if now.planned.topic_id.as_ref() == Some(&source) => {}
+        Some(now) if now.planned.topic_id.as_ref() == Some(id) => {}
         Some(_) => {
             let why = "it was deleted and made again since, so its offsets mean other letters";
             return Err(changed(&header.source.topic, why.to_owned()));
@@ -172,8 +174,10 @@ async fn preliminary(cx: &Cx, plan: &Plan) -> Result<(Arc<str>, usize), Fault> {
         }
     }
     window::check_ends(cx, &header.source, &plan.letters).await?;
-    let smallest = there.values().filter_map(|t| t.max_bytes).min().unwrap_or(MOST_BYTES);
-    Ok((source, smallest.min(MOST_BYTES)))
+    // A client makes batches of about a megabyte, and a broker refuses by batch: where less is taken, a transaction has
+    // no more than one batch may have.
+    let smallest = there.values().filter_map(|t| t.max_bytes).min().filter(|max| *max < 1_000_000);
+    Ok((source, smallest.unwrap_or(MOST_BYTES)))
 }
 
 pub(super) fn read_only(cx: &Cx) -> Fault {

@@ -13,9 +13,9 @@ use crate::letters::read;
 use crate::text::Fault;
 
 /// Bytes of records held at once.
-const BUDGET: usize = 32 << 20;
+const BUDGET: usize = 16 << 20;
 /// Letters read in one window at most.
-pub(super) const MOST: usize = 20_000;
+pub(super) const MOST: usize = 10_000;
 const FIRST: usize = 1_000;
 
 /// How many letters the next window takes.

@@ -318,7 +318,21 @@ fn back(state: &mut State, effects: &mut Vec<Effect>) {
     pop(state, effects);
 }
 
+/// Ends the console. A run that goes on is stopped first, and waited for where it can be seen; the second time nothing
+/// is waited for, and the ledger keeps what was done.
 fn quit(state: &mut State, effects: &mut Vec<Effect>) {
+    let job = state.job.as_mut().filter(|job| job.ended.is_none());
+    if let Some(job) = job.filter(|_| !state.ending) {
+        if !job.stopping {
+            job.stopping = true;
+            effects.push(Effect::Cancel(job.id));
+        }
+        state.ending = true;
+        let text =
+            "a run goes on: it stops after this transaction, then the console ends; once more ends it now";
+        state.tell(Sign::Warn, text);
+        return;
+    }
     state.ending = true;
     effects.push(Effect::Quit);
 }

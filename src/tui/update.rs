@@ -50,7 +50,12 @@ pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
                 screen.view_mut().dropped(records);
             }
         }
-        Message::Done(id, answer) => done(state, id, *answer, &mut effects),
+        Message::Done(id, answer) => {
+            done(state, id, *answer, &mut effects);
+            if state.ending && state.job.as_ref().is_none_or(|job| job.ended.is_some()) {
+                effects.push(Effect::Quit);
+            }
+        }
         Message::Extras(extras) => {
             if let Some(Overlay::Palette(palette)) = state.overlays.last_mut() {
                 palette.extras(extras);

@@ -5,6 +5,7 @@
 mod groups;
 mod oauth;
 mod observe;
+mod proofs;
 mod reading;
 mod redrive;
 mod security;

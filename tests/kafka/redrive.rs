@@ -15,19 +15,19 @@ use tempfile::TempDir;
 use crate::support::{plain, put, read, transaction, unique, variable};
 
 /// A topic, its dead letters, and an operator's home.
-struct Bench {
-    broker: Arc<dyn Broker>,
+pub struct Bench {
+    pub broker: Arc<dyn Broker>,
     home: TempDir,
-    source: Name,
-    target: Name,
+    pub source: Name,
+    pub target: Name,
     partitions: i32,
 }
 
 /// How the program ended.
-struct Ended {
-    code: i32,
-    out: String,
-    err: String,
+pub struct Ended {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
 }
 
 impl From<Output> for Ended {
@@ -42,14 +42,14 @@ impl From<Output> for Ended {
 
 impl Ended {
     #[track_caller]
-    fn with(self, code: i32) -> Value {
+    pub fn with(self, code: i32) -> Value {
         assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.out, self.err);
         serde_json::from_str(&self.out).unwrap_or(Value::Null)
     }
 }
 
 impl Bench {
-    async fn new(partitions: i32, config: &[(&str, &str)]) -> Self {
+    pub async fn new(partitions: i32, config: &[(&str, &str)]) -> Self {
         let broker = plain().await;
         let target = unique("orders");
         let bench = Self {
@@ -66,7 +66,7 @@ impl Bench {
         bench
     }
 
-    async fn create(&self, name: &Name, partitions: i32, config: &[(&str, &str)]) {
+    pub async fn create(&self, name: &Name, partitions: i32, config: &[(&str, &str)]) {
         let new = NewTopic {
             name: name.clone(),
             partitions,
@@ -108,7 +108,7 @@ impl Bench {
         put(&*self.broker, writes).await;
     }
 
-    async fn bury_many(&self, count: usize, keys: usize) {
+    pub async fn bury_many(&self, count: usize, keys: usize) {
         self.bury((0..count).map(|i| (format!("key-{}", i % keys), format!("value {i}").into()))).await;
     }
 
@@ -126,7 +126,7 @@ impl Bench {
         command
     }
 
-    async fn redrive(&self, arguments: &[&str]) -> Ended {
+    pub async fn redrive(&self, arguments: &[&str]) -> Ended {
         let mut command = self.command(arguments);
         tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap().into()
     }
@@ -136,7 +136,7 @@ impl Bench {
     }
 
     /// Plans all letters; gives the file and the document.
-    async fn plan(&self, also: &[&str]) -> (String, Ended) {
+    pub async fn plan(&self, also: &[&str]) -> (String, Ended) {
         let file = self.file("plan").display().to_string();
         let mut arguments = vec!["plan", &*self.source, "--save", &*file, "-o", "json"];
         arguments.extend(also);
@@ -144,13 +144,13 @@ impl Bench {
         (file, ended)
     }
 
-    fn start(&self, file: &str, also: &[&str]) -> Child {
+    pub fn start(&self, file: &str, also: &[&str]) -> Child {
         let mut arguments = vec!["run", file, "--yes", "-o", "json"];
         arguments.extend(also);
         self.command(&arguments).spawn().unwrap()
     }
 
-    async fn run(&self, file: &str, also: &[&str]) -> Ended {
+    pub async fn run(&self, file: &str, also: &[&str]) -> Ended {
         let child = self.start(file, also);
         tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap().into()
     }
@@ -166,7 +166,7 @@ impl Bench {
     }
 
     /// Every one of `count` letters is on the target once, on its key's partition, in its key's order.
-    async fn assert_exactly_once(&self, count: usize) {
+    pub async fn assert_exactly_once(&self, count: usize) {
         let records = self.sent().await;
         let mut seen = vec![0; count];
         let mut last: HashMap<Bytes, usize> = HashMap::new();
@@ -196,7 +196,8 @@ async fn a_run_that_is_killed_again_and_again_sends_every_letter_once() {
     let (file, plan) = bench.plan(&["--rate", "400"]).await;
     assert_eq!(plan.with(0)["preflight"]["selected"], LETTERS);
     let mut killed = 0;
-    for _ in 0..6 {
+    let kills = std::env::var("REDRIVE_KILLS").map_or(10, |n| n.parse().unwrap());
+    for _ in 0..kills {
         let mut child = bench.start(&file, &["--take-over"]);
         tokio::time::sleep(Duration::from_millis(250) + millis(900)).await;
         // SIGKILL: nothing of it is told to the broker.

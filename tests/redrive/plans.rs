@@ -271,3 +271,76 @@ async fn timestamps_that_the_target_refuses_and_partitions_by_word() {
     let hashed = redrive::event::murmur2::partition(b"a", 3).unwrap();
     assert_eq!(places(&world.plan_with(request).await.unwrap().plan), [hashed, hashed]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_changes_what_it_says_and_places_a_new_key_anew() {
+    let world = World::empty().await;
+    let value = |text: &'static str| Some(Bytes::from_static(text.as_bytes()));
+    world
+        .bury(&[
+            Dead { value: value("{ \"n\" : 1.0, \"ok\": false }"), ..Dead::new(0, "a", (1, 1)) },
+            Dead { value: value("{\"ok\":true}"), ..Dead::new(0, "b", (2, 2)) },
+            Dead { value: value("plain"), ..Dead::new(0, "c", (2, 3)) },
+        ])
+        .await;
+    let mut request = World::request();
+    let code = "if .value.ok then . else .value.ok = true | .key = \"x\" end";
+    request.options.edit = Some(code.to_owned());
+    let plan = world.plan_with(request.clone()).await.unwrap();
+    let p = &plan.preflight;
+    assert_eq!((p.selected, p.changed_by_edit, p.rewritten, p.edit_errors), (2, 1, 0, 1));
+    assert_eq!(rules(&plan), [("edit", 1)]);
+    assert_eq!(p.samples.len(), 1);
+    assert!(p.samples[0].after.iter().any(|line| line.contains("true")), "{:?}", p.samples);
+    let run = world.run(&plan.plan).await.unwrap();
+    assert_eq!(run.redriven, 2);
+    let records = world.read(TARGET).await;
+    let edited = records.iter().find(|r| r.key.as_deref() == Some(b"x")).unwrap();
+    assert_eq!(edited.value.as_deref(), Some(&b"{ \"n\" : 1.0, \"ok\": true }"[..]));
+    assert_eq!(Some(edited.at.partition), redrive::event::murmur2::partition(b"x", 3));
+    assert!(records.iter().any(|r| r.value.as_deref() == Some(b"{\"ok\":true}")));
+    request.options.edit = Some(".value = (".to_owned());
+    assert_eq!(world.plan_with(request).await.unwrap_err().code, "jq");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replay_sends_a_slice_once_more_whatever_was_done_with_it_before() {
+    let world = World::empty().await;
+    world.create("copies", 2, &[]).await;
+    for i in 0..6 {
+        world
+            .produce(redrive::broker::Write {
+                topic: TARGET.into(),
+                partition: Some(i % 2),
+                key: Some("k".into()),
+                value: Some(format!("value {i}").into()),
+                headers: redrive::event::Headers::default(),
+                timestamp: None,
+            })
+            .await;
+        tokio::time::sleep(std::time::Duration::from_secs(10)).await;
+    }
+    let mut request = World::request();
+    request.letters.topic = TARGET.into();
+    request.into = Into::Topic("copies".to_owned());
+    request.replay = true;
+    request.options.pace = Some(0.1);
+    for round in 1..=2 {
+        let plan = world.plan_with(request.clone()).await.unwrap();
+        assert_eq!((plan.preflight.selected, rules(&plan).len()), (6, 0));
+        let run = world.run(&plan.plan).await.unwrap();
+        assert_eq!(run.redriven, 6);
+        // Five gaps of ten seconds, ten times as fast.
+        assert!((4.9..7.0).contains(&run.seconds), "{}", run.seconds);
+        // The same plan once more sends nothing.
+        assert_eq!(world.run(&plan.plan).await.unwrap().already_handled, 6);
+        let copies = world.read("copies").await;
+        assert_eq!(copies.len(), 6 * round);
+        let at = copies.last().unwrap().headers.last("redrive-replay").unwrap().to_vec();
+        assert_eq!(String::from_utf8(at).unwrap(), "orders:1:2");
+    }
+    // And no letter counts as handled by it.
+    request.replay = false;
+    let plan = world.plan_with(request).await.unwrap();
+    assert_eq!(plan.preflight.already_handled, 0);
+}

@@ -168,6 +168,7 @@ impl World {
             },
             only: None,
             into: Into::Origin,
+            replay: false,
             options: Options::default(),
             compare_all: false,
             check_budget_ms: 30_000,

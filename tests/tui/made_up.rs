@@ -449,6 +449,7 @@ pub fn plan(records: u64) -> PlanAnswer {
         source: topic("payments-dlt"),
         target: PlannedTarget { into: Into::Origin, topics: vec![topic("payments")] },
         origins: Vec::new(),
+        replay: false,
         options: Options { rate: Some(200), ..Options::default() },
         operator: "oncall@desk".to_owned(),
         created_ms: NOW.0,

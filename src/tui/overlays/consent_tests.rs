@@ -151,6 +151,7 @@ fn plan(records: u64) -> PlanAnswer {
         source: topic("payments-dlt"),
         target: PlannedTarget { into: Into::Origin, topics: vec![topic("payments")] },
         origins: Vec::new(),
+        replay: false,
         options: crate::redrive::options::Options::default(),
         operator: "oncall".into(),
         created_ms: NOW.0,

@@ -46,6 +46,7 @@ pub fn request(topic: &Arc<str>, failure: Option<Arc<str>>, only: Option<Vec<(i3
         letters: LettersRequest { topic: Arc::clone(topic), failure, ..all_letters() },
         only,
         into: Into::Origin,
+        replay: false,
         // A first look at what becomes of few, and then the operator's word.
         options: Options { canary: Some(CANARY), canary_then: CanaryThen::Ask, ..Options::default() },
         compare_all: false,
