@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use redrive::broker::{Isolation, ReadPlan, Shard, Span, Until, Write};
+use redrive::broker::{ReadPlan, Shard, Span, Until, Write};
 use redrive::event::Headers;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -21,7 +21,7 @@ async fn a_rate_is_kept_within_five_percent_and_a_live_reader_hardly_waits() {
     let (file, plan) = bench.plan(&["--rate", "400"]).await;
     plan.with(0);
     let span = Span { shard: Shard::new(bench.target.clone(), 0), from: 0, until: Until::Follow };
-    let plan = ReadPlan { spans: vec![span], isolation: Isolation::ReadCommitted, budget: 8 << 20 };
+    let plan = ReadPlan::new(vec![span]);
     let stop = CancellationToken::new();
     let mut live = bench.broker.reader().open(plan, stop.clone()).await.unwrap();
     let child = bench.start(&file, &[]);
