@@ -195,7 +195,7 @@ impl Part {
         }
         let out = options.open(part)?;
         let mut archive = Archive::new(BufReader::new(&out))?;
-        while let Ok(Some(record)) = archive.next() {
+        while let Ok(Some(record)) = archive.read() {
             let of = last.entry(record.at.partition).or_insert(record.at.offset);
             *of = record.at.offset.max(*of);
             before += 1;
@@ -243,7 +243,7 @@ impl Part {
         if self.format == Format::Csv {
             return self.records;
         }
-        while let Ok(Some(_)) = archive.next() {}
+        while let Ok(Some(_)) = archive.read() {}
         archive.records()
     }
 
@@ -293,7 +293,9 @@ impl Sink for Saving<'_> {
     }
 
     fn records(&self, records: Vec<Record>) {
-        records.iter().for_each(|record| self.take(record));
+        for record in &records {
+            self.take(record);
+        }
     }
 }
 

@@ -213,9 +213,8 @@ mod tests {
                 let was = state;
                 match ACTS.get(step).filter(|_| !redrives) {
                     Some(act) if act.takes(state) => state = act.becomes(),
-                    Some(_) => {}
                     None if state.may_become(Redriven, false) => state = Redriven,
-                    None => {}
+                    Some(_) | None => {}
                 }
                 if was == Redriven {
                     prop_assert_eq!(state, Redriven);

@@ -221,7 +221,7 @@ async fn look(path: &Path, sink: &dyn Sink, cancel: &CancellationToken) -> Resul
     let mut archive = open(path)?;
     let mut highest = -1;
     let mut progress = Progress { what: format!("checking {}", path.display()), ..Progress::default() };
-    while let Some(record) = archive.next()? {
+    while let Some(record) = archive.read()? {
         highest = highest.max(record.at.partition);
         if archive.records().is_multiple_of(1_000) {
             progress.done = archive.records();
@@ -347,11 +347,11 @@ impl Work<'_> {
         let mut archive = open(&self.request.path)?;
         let mut done = self.answer.before + self.answer.imported;
         while archive.records() < done {
-            if archive.next()?.is_none() {
+            if archive.read()?.is_none() {
                 break;
             }
         }
-        let mut next = archive.next()?;
+        let mut next = archive.read()?;
         while next.is_some() {
             if cancel.is_cancelled() {
                 return Err(Fault::cancelled());
@@ -360,7 +360,7 @@ impl Work<'_> {
             while let Some(record) = next.take() {
                 bytes += record.size();
                 batch.push(record);
-                next = archive.next()?;
+                next = archive.read()?;
                 if batch.len() >= MOST_RECORDS || bytes >= MOST_BYTES {
                     break;
                 }

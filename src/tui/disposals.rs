@@ -171,18 +171,17 @@ pub fn ended(state: &mut State, answer: Result<Answer, Fault>, effects: &mut Vec
     state.action = None;
     match answer {
         Ok(Answer::Disposal(answer)) => {
-            let mut text = format!("{} {}", plan::letters(answer.changed), answer.disposal.act.done());
             let left = answer.selected - answer.changed;
-            if left > 0 {
-                text.push_str(&format!(" of {}", count(answer.selected)));
-            }
-            match (answer.stopped, &answer.stopped_reason) {
-                (Some(stopped), Some(why)) => text.push_str(&format!("; stopped: {stopped}, {why}")),
-                (Some(stopped), None) => text.push_str(&format!("; stopped: {stopped}")),
-                (None, _) if answer.expired > 0 => text.push_str("; the others are gone by retention"),
-                (None, _) if left > 0 => text.push_str("; the others are in another state by now"),
-                (None, _) => {}
-            }
+            let why = match (answer.stopped, &answer.stopped_reason) {
+                (Some(stopped), Some(why)) => format!("; stopped: {stopped}, {why}"),
+                (Some(stopped), None) => format!("; stopped: {stopped}"),
+                (None, _) if answer.expired > 0 => "; the others are gone by retention".to_owned(),
+                (None, _) if left > 0 => "; the others are in another state by now".to_owned(),
+                (None, _) => String::new(),
+            };
+            let of = if left > 0 { format!(" of {}", count(answer.selected)) } else { String::new() };
+            let done = answer.disposal.act.done();
+            let text = format!("{}{of} {done}{why}", plan::letters(answer.changed));
             state.tell(if left > 0 { Sign::Warn } else { Sign::Ok }, text);
         }
         Ok(Answer::Export(answer)) => {

@@ -109,8 +109,11 @@ async fn import(world: &World, path: &Path, again: bool) -> Arc<ImportAnswer> {
     ask(world, importing(path, Some(&shown.sha256), again), &CancellationToken::new()).await.unwrap()
 }
 
+/// Partition, key, value, headers and time.
+type Content = (i32, Option<Bytes>, Option<Bytes>, Headers, Option<Timestamp>);
+
 /// Everything of records but where they lie.
-fn content(records: Vec<Record>) -> Vec<(i32, Option<Bytes>, Option<Bytes>, Headers, Option<Timestamp>)> {
+fn content(records: Vec<Record>) -> Vec<Content> {
     let mut out: Vec<_> = records
         .into_iter()
         .map(|r| (r.at.partition, r.at.offset, r.timestamp(), r.key, r.value, r.headers))
