@@ -270,7 +270,21 @@ fn table(session: &Session<'_>, picture: &Snapshot) -> Result<(), Stop> {
                 units::or_dash(totals.bytes_per_second, units::about_bytes_rate)
             ),
         ),
-        ("latency", format!("p50 {}  p95 {}  p99 {}", ms(latency.p50), ms(latency.p95), ms(latency.p99))),
+        (
+            "latency",
+            format!(
+                "p50 {}  p95 {}  p99 {}  ±{}{}",
+                ms(latency.p50),
+                ms(latency.p95),
+                ms(latency.p99),
+                ms(latency.resolution),
+                if latency.skewed > 0 {
+                    format!("  clock skew: {} records", units::count(latency.skewed))
+                } else {
+                    String::new()
+                }
+            ),
+        ),
         ("errors", format!("{} of consumed", units::or_dash(totals.error_percent, units::percent))),
         ("lag", units::or_dash(totals.lag, units::count)),
         (

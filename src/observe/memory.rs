@@ -311,7 +311,9 @@ impl Memory {
             self.groups.values().map(|g| g.row(&logs, self.taken, interval)).collect();
         let letters = self.letters.clone().unwrap_or_default();
         let rows = self.topic_rows(&groups, &letters);
-        let totals = self.totals();
+        let mut totals = self.totals();
+        // Of all groups together no more is known than of the one that commits most seldom.
+        totals.latency.resolution = groups.iter().filter_map(|g| g.latency_ms.resolution).reduce(f64::max);
         let facts = Facts {
             now: self.taken.1,
             topic_rows: &rows,
