@@ -161,6 +161,9 @@ impl Desk {
             Request::Import(request) => Ok(Answer::Import(Arc::new(
                 redrive::import::import(&self.cx, &request, &sink, &cancel).await?,
             ))),
+            Request::Lineage(letter) => {
+                Ok(Answer::Lineage(Arc::new(self.index.lineage(&letter, &sink, &cancel).await?)))
+            }
             Request::Runs => Ok(Answer::Runs(Arc::new(redrive::runs(&self.index, &sink, &cancel).await?))),
             Request::Offsets(request) => {
                 Ok(Answer::Offsets(Arc::new(offsets::plan(&self.cx, &request, &sink, &cancel).await?)))

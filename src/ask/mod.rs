@@ -18,8 +18,10 @@ pub use pictures::Exposure;
 
 use crate::config::keep::{Decision, Kept};
 use crate::context::{Progress, Sink};
+use crate::dlq::Letter;
 use crate::event::Record;
 use crate::letters::document::{FailuresAnswer, FailuresRequest, LettersAnswer, LettersRequest};
+use crate::letters::lineage::Lineage;
 use crate::offsets::document::{OffsetsAnswer, OffsetsPlan, OffsetsRequest, OffsetsRun};
 use crate::records::document::{GetAnswer, GetRequest, TailAnswer, TailRequest};
 use crate::redrive::disposal::{DisposalAnswer, DisposalRequest, DisposeRequest};
@@ -54,6 +56,8 @@ pub enum Request {
     Import(ImportRequest),
     /// The runs, from the audit.
     Runs,
+    /// Where a letter comes from: its origin record, compared, and other letters of it.
+    Lineage(Arc<Letter>),
     /// Keeps in the profile whether a topic is one of dead letters.
     Decide(Arc<str>, Decision),
     /// What moving or deleting a group's offsets would do; writes nothing to the broker.
@@ -87,6 +91,8 @@ pub enum Answer {
     Import(Arc<ImportAnswer>),
     /// To [`Request::Runs`].
     Runs(Arc<RunsAnswer>),
+    /// To [`Request::Lineage`].
+    Lineage(Arc<Lineage>),
     /// To [`Request::Decide`].
     Decided(Arc<Kept>),
     /// To [`Request::Offsets`].

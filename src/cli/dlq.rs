@@ -18,6 +18,7 @@ use crate::dlq::groups::{DlqRow, FoundBy};
 use crate::ledger::Disposition;
 use crate::letters::document::{DlqsAnswer, FailuresAnswer, FailuresRequest, LettersAnswer, LettersRequest};
 use crate::letters::letter_json;
+use crate::letters::lineage::Lineage;
 use crate::redrive::disposal::Act;
 use crate::text::time::{TimeFormat, TimeStyle};
 use crate::text::{Safe, units};
@@ -75,6 +76,9 @@ pub(super) struct LettersArgs {
     /// Try a home-grown format before it goes into the profile: a TOML file with its name, fields, encodings
     #[arg(long, value_name = "FILE.toml")]
     letter_format: Option<PathBuf>,
+    /// Also read each letter's origin record, compare it, and name other letters of it
+    #[arg(long)]
+    lineage: bool,
     #[command(flatten)]
     selectors: Selectors,
 }
@@ -259,6 +263,14 @@ async fn letters(session: &Session<'_>, args: LettersArgs) -> Ended {
     let Answer::Letters(answer) = session.ask(&desk, Request::Letters(request)).await? else {
         return Err(session::unexpected());
     };
+    let mut lineages = Vec::new();
+    for row in answer.letters.iter().filter(|_| args.lineage) {
+        let Answer::Lineage(lineage) = session.ask(&desk, Request::Lineage(Arc::clone(&row.letter))).await?
+        else {
+            return Err(session::unexpected());
+        };
+        lineages.push(lineage);
+    }
     match session.output.format() {
         Format::Json => session.output.document(&LettersDocument {
             topic: &answer.topic,
@@ -266,9 +278,9 @@ async fn letters(session: &Session<'_>, args: LettersArgs) -> Ended {
             complete: answer.complete,
             filter_errors: answer.filter_errors,
             selection: selected,
-            letters: answer.letters.iter().map(letter_json).collect(),
+            letters: with_lineage(&answer, lineages),
         })?,
-        Format::Jsonl => session.output.lines(answer.letters.iter().map(letter_json))?,
+        Format::Jsonl => session.output.lines(with_lineage(&answer, lineages))?,
         _ => letters_table(session, &answer)?,
     }
     if !answer.complete {
@@ -281,6 +293,19 @@ async fn letters(session: &Session<'_>, args: LettersArgs) -> Ended {
     }
     note_errors(session, answer.filter_errors);
     Ok(Done::All)
+}
+
+/// The letters, each with where it comes from, where that was asked.
+fn with_lineage(answer: &LettersAnswer, lineages: Vec<Arc<Lineage>>) -> Vec<serde_json::Value> {
+    let mut lineages = lineages.into_iter();
+    let with = |row| {
+        let mut letter = letter_json(row);
+        if let (Some(lineage), Some(fields)) = (lineages.next(), letter.as_object_mut()) {
+            fields.insert("lineage".to_owned(), serde_json::json!(lineage));
+        }
+        letter
+    };
+    answer.letters.iter().map(with).collect()
 }
 
 fn letters_table(session: &Session<'_>, answer: &LettersAnswer) -> Result<(), Stop> {

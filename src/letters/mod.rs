@@ -9,6 +9,7 @@ pub mod fold;
 pub mod index;
 pub mod json;
 pub mod ledger;
+pub mod lineage;
 pub mod outcome;
 pub(crate) mod read;
 pub mod retention;

@@ -252,4 +252,6 @@ fn cut(bytes: &Bytes) -> &[u8] {
 }
 
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod tests;

@@ -7,8 +7,9 @@ use crate::dlq::trace::{self, LineKind};
 use crate::dlq::{Letter, Origin};
 use crate::event::Record;
 use crate::letters::document::LetterRow;
+use crate::letters::lineage;
 use crate::text::units::{self, count};
-use crate::text::{Safe, width};
+use crate::text::{Fault, Safe, width};
 use crate::tui::theme::{Role, Sign};
 use crate::tui::widgets::line::{Line, Span, wrap};
 use crate::tui::widgets::list::Cell;
@@ -189,7 +190,7 @@ pub fn disposition(row: &LetterRow) -> Cell {
 }
 
 /// All that is known about where the letter came from.
-pub fn origins(row: &LetterRow, look: &Look<'_>) -> Vec<Line> {
+pub fn origins(row: &LetterRow, lineage: &Lineage<'_>, look: &Look<'_>) -> Vec<Line> {
     let letter = &row.letter;
     let text = |text: &str| vec![Span::new(text, Role::Value)];
     let mut out = vec![field("root", 14, origin(&letter.root, look))];
@@ -197,10 +198,13 @@ pub fn origins(row: &LetterRow, look: &Look<'_>) -> Vec<Line> {
         out.push(field("previous", 14, origin(previous, look)));
     }
     out.push(field("this", 14, text(&position(&letter.record.at))));
+    out.extend(came_from(lineage, look));
     if let Some(group) = &letter.root.group {
         out.push(field("group", 14, text(group)));
     }
-    out.push(field("format", 14, text(letter.format.as_deref().unwrap_or("none recognised"))));
+    let others = letter.others.iter().fold(String::new(), |all, name| format!("{all}, before it {name}"));
+    let format = letter.format.as_deref().unwrap_or("none recognised");
+    out.push(field("format", 14, text(&format!("{format}{others}"))));
     let numbers = [("hops", letter.hops), ("attempts", letter.attempts)];
     for (name, number) in numbers.into_iter().filter_map(|(name, n)| n.map(|n| (name, n))) {
         out.push(field(name, 14, text(&count(u64::from(number)))));
@@ -226,6 +230,76 @@ pub fn origins(row: &LetterRow, look: &Look<'_>) -> Vec<Line> {
     }
     out.extend(letter.also.iter().map(|(name, value)| field(name, 14, text(value))));
     out.extend(letter.notes.iter().map(|note| vec![Span::new("▲ ", Role::Warn), Span::text(note)]));
+    let told = |heading: &str, lines: &[(&'static str, String)]| -> Vec<Line> {
+        let heading = (!lines.is_empty()).then(|| vec![Span::dim(heading)]);
+        let lines = lines.iter().map(|(name, text)| field(name, 18, vec![Span::dim(text)]));
+        heading.into_iter().chain(lines).collect()
+    };
+    out.extend(told("not known, and why", &letter.unknown));
+    out.extend(told("what gave each field", &letter.rules));
+    out
+}
+
+/// What is known of the letter's origin record.
+pub enum Lineage<'a> {
+    /// It was read, or is not there.
+    Known(&'a lineage::Lineage),
+    /// It is being asked for, or could not be: in words.
+    Not(String),
+}
+
+impl<'a> Lineage<'a> {
+    /// What was answered, why it could not be, or that it is on its way.
+    pub fn of(known: Option<&'a lineage::Lineage>, fault: Option<&Fault>) -> Self {
+        match (known, fault) {
+            (Some(known), _) => Self::Known(known),
+            (None, Some(fault)) => Self::Not(format!("could not be read: {fault}")),
+            (None, None) => Self::Not("is being read \u{2026}".to_owned()),
+        }
+    }
+}
+
+/// The origin record, compared, and the other letters of it.
+fn came_from(known: &Lineage<'_>, look: &Look<'_>) -> Vec<Line> {
+    let known = match known {
+        Lineage::Known(known) => known,
+        Lineage::Not(why) => return vec![field("origin record", 14, vec![Span::dim(why)])],
+    };
+    let origin = &known.origin;
+    let mut spans = Vec::new();
+    match (origin.same_key, origin.same_value, origin.same_headers) {
+        (Some(true), Some(true), Some(true)) => {
+            spans.push(Span::new("the same key, value and headers, byte by byte", Role::Ok));
+        }
+        (Some(key), Some(value), Some(headers)) => {
+            for (name, same) in [("key", key), ("value", value), ("headers", headers)] {
+                let (text, role) = if same { ("the same", Role::Ok) } else { ("another", Role::Warn) };
+                spans.push(Span::new(format!("{text} {name}  "), role));
+            }
+        }
+        _ => {
+            spans.push(Span::new(origin.state, Role::Warn));
+            spans.extend(origin.why.as_ref().map(|why| Span::dim(format!("  {why}"))));
+        }
+    }
+    let mut out = vec![field("origin record", 14, spans)];
+    for (name, headers) in [("headers lost", &origin.headers_lost), ("headers added", &origin.headers_added)]
+    {
+        if !headers.is_empty() {
+            out.push(field(name, 14, vec![Span::text(headers.join(", "))]));
+        }
+    }
+    for sibling in &known.same_root {
+        let at = &sibling.position;
+        let mut spans =
+            vec![Span::new(place(Some(&at.topic), Some(at.partition), Some(at.offset)), Role::Value)];
+        spans.push(Span::dim(format!(
+            "   {}  {}",
+            look.time(sibling.timestamp),
+            sibling.state.unwrap_or("unknown")
+        )));
+        out.push(field("same record", 14, spans));
+    }
     out
 }
 

@@ -18,6 +18,7 @@ use crate::event::view::{Layout, View};
 use crate::event::{Position, Record, envelope};
 use crate::filter::{Edge, Selection};
 use crate::letters::document::LettersRequest;
+use crate::letters::lineage::Lineage;
 use crate::observe::snapshot::Snapshot;
 use crate::records::document::{GetAnswer, GetRequest};
 use crate::text::units::{self, count};
@@ -30,6 +31,9 @@ use crate::tui::theme::Role;
 use crate::tui::widgets::Pen;
 use crate::tui::widgets::line::{self, Line, Span};
 use crate::tui::widgets::pager::{Direction, Found, Pager};
+
+/// Lines of the origin's page that can be scrolled away.
+const ORIGIN_LINES: usize = 40;
 
 /// A page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +65,10 @@ pub struct Inspector {
     /// The letter is asked for, and not the bare record.
     letters: Option<LettersRequest>,
     asking: Asking,
+    /// Where the letter comes from, once it was asked.
+    lineage: Option<Arc<Lineage>>,
+    /// Lines of the origin's page that are above the window.
+    origin_top: usize,
     among: Among,
     page: Page,
     frames: Frames,
@@ -127,6 +135,8 @@ impl Inspector {
             wanted: None,
             letters: None,
             asking: Asking::new(),
+            lineage: None,
+            origin_top: 0,
             among: Among::default(),
             page: Page::All,
             frames: Frames::Folded,
@@ -211,6 +221,7 @@ impl Inspector {
         let at = pages.iter().position(|p| *p == self.page).unwrap_or(0) as isize;
         let to = (at + by).rem_euclid(pages.len() as isize) as usize;
         self.page = pages.get(to).copied().unwrap_or(Page::All);
+        self.ask_lineage();
     }
 
     /// Shows or hides the frames of libraries.
@@ -247,8 +258,19 @@ impl Inspector {
         let Some(subject) = self.among.list.get(at).cloned() else { return false };
         self.among.at = at;
         self.subject = Some(subject);
+        self.lineage = None;
+        self.asking = Asking::nothing();
+        self.ask_lineage();
         self.lay_out();
         true
+    }
+
+    /// Asks where the letter comes from, once its origin is looked at.
+    fn ask_lineage(&mut self) {
+        if self.page == Page::Origin && self.is_letter() && self.lineage.is_none() {
+            self.asking = Asking::new();
+            self.origin_top = 0;
+        }
     }
 
     fn pages(&self) -> Vec<Page> {
@@ -397,6 +419,19 @@ impl Screen for Inspector {
         self.pager()
     }
 
+    fn scroll(&mut self, by: isize, page: usize) {
+        if self.page == Page::Origin {
+            self.origin_top = self.origin_top.saturating_add_signed(by).min(ORIGIN_LINES);
+            return;
+        }
+        let Some(pager) = self.pager() else { return };
+        match by {
+            isize::MIN => pager.scroll_to(0),
+            isize::MAX => pager.scroll_to_end(u16::try_from(page).unwrap_or(u16::MAX)),
+            by => pager.scroll(by),
+        }
+    }
+
     fn resized(&mut self, columns: u16) {
         self.resize(columns);
     }
@@ -404,6 +439,9 @@ impl Screen for Inspector {
     fn wants(&mut self, _: &Arc<Snapshot>) -> Option<Request> {
         if !self.asking.due() {
             return None;
+        }
+        if let (Page::Origin, Some(Subject::Letter(row))) = (self.page, &self.subject) {
+            return Some(Request::Lineage(Arc::clone(&row.letter)));
         }
         let letters = self.letters.clone().map(Request::Letters);
         letters.or_else(|| self.wanted.clone().map(Request::Get))
@@ -423,6 +461,7 @@ impl Screen for Inspector {
 
     fn answered(&mut self, answer: Result<Answer, Fault>) {
         match self.asking.answered(answer) {
+            Some(Answer::Lineage(lineage)) => self.lineage = Some(lineage),
             Some(Answer::Get(answer)) => match &*answer {
                 GetAnswer::Found(record) => {
                     self.subject = Some(Subject::Record(Arc::clone(record)));
@@ -479,7 +518,9 @@ impl Screen for Inspector {
             }
             Page::Origin => {
                 if let Subject::Letter(row) = subject {
-                    let lines = Pager::lines(failure::origins(row, &look), 0);
+                    let lineage = failure::Lineage::of(self.lineage.as_deref(), self.asking.fault());
+                    let mut lines = Pager::lines(failure::origins(row, &lineage, &look), 0);
+                    lines.scroll_to(self.origin_top);
                     section(&mut body, &[Span::dim("origin")], &lines, hits);
                 }
             }
