@@ -277,7 +277,7 @@ fn main() {
     match std::env::var("REDRIVE_TEST_BROKERS") {
         Ok(brokers) => kafka(&runtime, &brokers),
         Err(_) => {
-            println!("REDRIVE_TEST_BROKERS names no Kafka: the comparison with its own tool is left out")
+            println!("REDRIVE_TEST_BROKERS names no Kafka: the comparison with its own tool is left out");
         }
     }
 }

@@ -125,7 +125,7 @@ impl Default for DeadLetters {
             adopt: Vec::new(),
             ignore: Vec::new(),
             library_frames: Vec::new(),
-            retention_warning: Duration::from_hours(24),
+            retention_warning: Duration::from_secs(24 * 3600),
             formats: Vec::new(),
         }
     }

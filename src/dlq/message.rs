@@ -126,10 +126,7 @@ fn is_of_date(word: &[u8], behind: &[u8], out: &str) -> bool {
         return false;
     }
     let behind = behind.strip_prefix(b",").unwrap_or(behind);
-    let next = match behind {
-        [b' ' | b'-' | b'/', next @ ..] => next,
-        _ => return false,
-    };
+    let [b' ' | b'-' | b'/', next @ ..] = behind else { return false };
     let in_date = next.first().is_some_and(u8::is_ascii_digit) || next.get(..3).is_some_and(known);
     in_date || (out.ends_with("# ") && next.first().is_some_and(u8::is_ascii_digit))
 }

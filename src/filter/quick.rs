@@ -63,7 +63,7 @@ enum Literal {
 
 #[derive(Debug)]
 enum Search {
-    Contains(Finder<'static>),
+    Contains(Box<Finder<'static>>),
     Begins(Box<[u8]>),
     Ends(Box<[u8]>),
 }
@@ -133,8 +133,8 @@ impl Maker {
                 let [argument] = arguments.as_slice() else { return None };
                 let text = text(argument)?;
                 let search = match *name {
-                    "test" if is_plain(&text) => Search::Contains(Finder::new(&text).into_owned()),
-                    "contains" => Search::Contains(Finder::new(&text).into_owned()),
+                    "test" if is_plain(&text) => Search::Contains(Box::new(Finder::new(&text).into_owned())),
+                    "contains" => Search::Contains(Box::new(Finder::new(&text).into_owned())),
                     "startswith" => Search::Begins(text.into_bytes().into()),
                     "endswith" => Search::Ends(text.into_bytes().into()),
                     _ => return None,

@@ -52,7 +52,7 @@ impl Distinct {
                 let m = REGISTERS as f64;
                 let sum: f64 = registers.iter().map(|r| 2_f64.powi(-i32::from(*r))).sum();
                 let raw = 0.7213 / (1.0 + 1.079 / m) * m * m / sum;
-                let empty = registers.iter().filter(|r| **r == 0).count();
+                let empty = registers.iter().map(|r| usize::from(*r == 0)).sum::<usize>();
                 // Few of them: counting the empty registers is better.
                 let best = if raw <= 2.5 * m && empty > 0 { m * (m / empty as f64).ln() } else { raw };
                 best.round() as u64

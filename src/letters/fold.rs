@@ -24,6 +24,9 @@ use crate::event::Record;
 use crate::ledger::Disposition;
 use crate::text::Timestamp;
 
+/// A range of offsets: the first one, and the one before which it ends.
+pub type Span = (i64, i64);
+
 /// Letters of one topic that are kept: 96 MB.
 pub const MOST_LETTERS: usize = 2_000_000;
 /// Failures that are told apart in one topic.
@@ -213,7 +216,7 @@ impl Fold {
 
     /// The ranges (first offset, and the one before which it ends) of a partition that were not read yet, up to
     /// `end`: the newest letters, where they are read first, and the others.
-    pub fn unread(&self, partition: i32, end: i64) -> (Option<(i64, i64)>, Option<(i64, i64)>) {
+    pub fn unread(&self, partition: i32, end: i64) -> (Option<Span>, Option<Span>) {
         let Some(part) = self.parts.get(&partition) else { return (None, None) };
         let range = |from: i64, end: i64| (from < end).then_some((from, end));
         match &part.newest {

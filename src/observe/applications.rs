@@ -366,7 +366,7 @@ mod tests {
         assert_eq!((now.samples, now.mean_seconds, now.p50_seconds), (100.0, Some(0.5), Some(0.1)));
         assert!(now.p99_seconds.unwrap() > 0.9);
         target.take(&text(3, 0), at(20)).unwrap();
-        assert_eq!(of(&target).samples, 0.0, "it began anew");
+        assert!(of(&target).samples < 0.5, "it began anew");
     }
 
     #[test]
@@ -375,8 +375,8 @@ mod tests {
         let why = target.take("events_published_total 1\n<html>\n", at(0)).unwrap_err();
         assert!(why.contains("line 2"), "{why}");
         assert!(target.counts.is_empty());
-        let many: String =
-            (0..=MOST_SERIES).map(|i| format!("events_published_total{{event_type=\"{i}\"}} 1\n")).collect();
+        let line = |i| format!("events_published_total{{event_type=\"{i}\"}} 1");
+        let many = (0..=MOST_SERIES).map(line).collect::<Vec<_>>().join("\n");
         assert!(target.take(&many, at(0)).unwrap_err().contains("more than"));
     }
 }

@@ -199,7 +199,7 @@ fn stalled(row: &GroupRow, stuck: Vec<Stuck>, out: &mut Vec<Finding>) {
             hint,
             since: stuck.since,
             hold: 0,
-            weight: weight,
+            weight,
         });
     };
     let number = |n: i64| units::count(n.max(0) as u64);

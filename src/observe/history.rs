@@ -38,7 +38,7 @@ fn thin(history: &mut History, now: Timestamp) {
     for (i, at) in history.at.iter().enumerate().skip(drop) {
         match groups.last_mut() {
             Some((first, end)) if i < old && history.at.get(*first).map(minute) == Some(minute(at)) => {
-                *end = i + 1
+                *end = i + 1;
             }
             _ => groups.push((i, i + 1)),
         }
@@ -49,14 +49,15 @@ fn thin(history: &mut History, now: Timestamp) {
         };
         *values = groups.iter().map(of).collect();
     };
-    let [a, b, c, d, e] = [
+    [
         &mut history.records_per_second,
         &mut history.latency_p99,
         &mut history.error_percent,
         &mut history.lag,
         &mut history.pending,
-    ];
-    [a, b, c, d, e].into_iter().for_each(highest);
+    ]
+    .into_iter()
+    .for_each(highest);
     history.at = groups.iter().filter_map(|(first, _)| history.at.get(*first).copied()).collect();
 }
 

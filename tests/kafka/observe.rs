@@ -248,7 +248,7 @@ impl Own {
             .env_remove("REDRIVE_TEST_PORT")
             .output()
             .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{:?}", output.stderr.escape_ascii().to_string());
         String::from_utf8(output.stdout).unwrap()
     }
 

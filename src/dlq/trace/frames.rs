@@ -119,7 +119,7 @@ fn without_counters(name: &str) -> Option<String> {
             && ["__", "$Proxy", "_closure", ".func", ".gowrap", ".deferwrap"].iter().any(|m| so_far_ends(m))
         {
             out.push_str(before);
-        } else if ends && so_far_ends(".") && (out.ends_with(".func") || out.ends_with(".func.")) {
+        } else if ends && so_far_ends(".") && out.trim_end_matches('.').rsplit('.').next() == Some("func") {
             // `Reserve.func1.2`: a closure within one.
             out.push_str(before);
             out.truncate(out.trim_end_matches('.').len());
