@@ -133,9 +133,10 @@ fn differ(differ: &Differ) -> String {
 /// Newer events of the same keys.
 fn newer(superseded: &Superseded) -> String {
     let count = units::count;
-    let searched = match superseded.complete {
-        true => String::new(),
-        false => format!(" ({} of {} searched)", count(superseded.checked), count(superseded.of)),
+    let searched = if superseded.complete {
+        String::new()
+    } else {
+        format!(" ({} of {} searched)", count(superseded.checked), count(superseded.of))
     };
     format!("{} letters have newer events of their key on the target{searched}", count(superseded.count))
 }

@@ -99,9 +99,10 @@ impl Edit {
             }
             changed = true;
         }
-        match changed {
-            true => Edited::Changed { record: Box::new(out), key: key_changed, rewritten },
-            false => Edited::Same,
+        if changed {
+            Edited::Changed { record: Box::new(out), key: key_changed, rewritten }
+        } else {
+            Edited::Same
         }
     }
 }

@@ -281,12 +281,11 @@ impl<'a> Planner<'a> {
                 self.refused.add(i, "tombstone", why.to_owned());
             }
         }
-        let again = match self.header.replay {
-            true => Vec::new(),
-            false => {
-                checks::loops(self.index, &self.header, &self.found, &open, &mut self.refused, sink, cancel)
-                    .await?
-            }
+        let again = if self.header.replay {
+            Vec::new()
+        } else {
+            checks::loops(self.index, &self.header, &self.found, &open, &mut self.refused, sink, cancel)
+                .await?
         };
         self.again.extend(again);
         let mut search = Search::new(self.cx, self.request.check_budget_ms);

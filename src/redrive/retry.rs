@@ -25,7 +25,7 @@ pub(super) fn retry_topic<'t>(
         if !rest.iter().all(known) {
             continue;
         }
-        let number = rest.iter().filter_map(|w| w.parse::<u64>().ok()).next().unwrap_or(0);
+        let number = rest.iter().find_map(|w| w.parse::<u64>().ok()).unwrap_or(0);
         let rank = (!own, number, topic.len(), topic);
         if best.is_none_or(|best| rank < best) {
             best = Some(rank);

@@ -11,7 +11,7 @@ use crate::dlq::formats;
 use crate::dlq::letter::{Letter, Origin};
 use crate::event::Record;
 use crate::filter::edit::{self, Edit};
-use crate::text::Fault;
+use crate::text::{Fault, Safe};
 
 /// What an edit did to a letter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -88,7 +88,7 @@ const LONGEST: usize = 200;
 /// Key, value and headers as lines; a JSON value has a line a member.
 fn lines(letter: &Letter) -> Vec<String> {
     let text = |bytes: Option<&bytes::Bytes>| {
-        bytes.map_or_else(|| "null".to_owned(), |b| String::from_utf8_lossy(b).into_owned())
+        bytes.map_or_else(|| "null".to_owned(), |b| Safe::from_bytes(b).to_string())
     };
     let mut out = vec![format!("key {}", text(key(letter)))];
     let document = value(letter).and_then(|v| crate::event::json::parse(v).ok());
@@ -96,7 +96,7 @@ fn lines(letter: &Letter) -> Vec<String> {
     let body = body.unwrap_or_else(|| text(value(letter)));
     out.extend(body.lines().map(|line| format!("value {line}")));
     for (name, value) in letter.record.headers.iter() {
-        out.push(format!("header {}={}", String::from_utf8_lossy(name), text(value)));
+        out.push(format!("header {}={}", Safe::from_bytes(name), text(value)));
     }
     out.into_iter().map(|line| line.chars().take(LONGEST).collect()).collect()
 }

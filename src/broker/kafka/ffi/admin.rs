@@ -416,7 +416,7 @@ unsafe fn operations(topic: *const rd::rd_kafka_TopicDescription_t) -> Option<(b
     let mut count = 0;
     // SAFETY: by the caller's word; the operations belong to the topic, and there are `count` of them.
     let operations = unsafe {
-        let first = rd::rd_kafka_TopicDescription_authorized_operations(topic, &mut count);
+        let first = rd::rd_kafka_TopicDescription_authorized_operations(topic, &raw mut count);
         if first.is_null() {
             return None;
         }
