@@ -44,7 +44,7 @@ pub(super) struct Part {
     consumed: Steps,
     /// When the commit was last seen to move, or was first seen.
     moved: Option<Timestamp>,
-    next: Option<Next>,
+    next: Option<Box<Next>>,
     /// When a read for it was asked.
     asked: Option<Duration>,
     /// Records whose latency was counted.
@@ -60,6 +60,7 @@ impl Part {
         let from = committed.max(bounds.start);
         let blank = self
             .next
+            .as_ref()
             .filter(|n| n.committed == committed && n.first.is_none() && n.blank_to >= bounds.last_stable);
         Some(if blank.is_some() { 0 } else { (bounds.last_stable - from).max(0) })
     }
@@ -101,7 +102,7 @@ impl Part {
         if let Some(at) = log.ends.appended(from) {
             return Some((since(at), "observed"));
         }
-        let next = self.next.filter(|n| {
+        let next = self.next.as_ref().filter(|n| {
             n.committed == committed || (n.committed < committed && now.0.saturating_sub(n.at) < AGE_HOLDS)
         })?;
         let (at, kind) = next.first?.time?;
@@ -120,7 +121,7 @@ impl Part {
         if lag == 0 {
             return None;
         }
-        let known = self.next.is_some_and(|n| {
+        let known = self.next.as_ref().is_some_and(|n| {
             n.committed == committed && (n.first.is_some() || n.stable == bounds.last_stable)
         });
         let doubtful = lag <= MARKERS && self.window.still() >= STILL;
@@ -285,7 +286,7 @@ impl Group {
         let Some(part) = self.parts.get_mut(shard) else { return };
         let (Some(committed), Some(bounds)) = (part.committed, log.bounds) else { return };
         if committed.max(bounds.start) == from {
-            part.next = Some(Next { committed, stable: bounds.last_stable, at, first, blank_to });
+            part.next = Some(Box::new(Next { committed, stable: bounds.last_stable, at, first, blank_to }));
         }
     }
 
@@ -343,7 +344,8 @@ impl Group {
             .iter()
             .filter(|(_, part)| part.window.status() == Status::Stall)
             .filter_map(|(shard, part)| {
-                let first = part.next.filter(|n| Some(n.committed) == part.committed).and_then(|n| n.first);
+                let first =
+                    part.next.as_ref().filter(|n| Some(n.committed) == part.committed).and_then(|n| n.first);
                 Some(Stuck {
                     shard: shard.clone(),
                     offset: first.map(|t| t.offset).or(part.committed)?,

@@ -47,12 +47,27 @@ pub(super) struct Memory {
     sample_seconds: f64,
     sample_requests: Option<u64>,
     thresholds: Thresholds,
+    /// The rows of the last picture.
+    shown: (Arc<[TopicRow]>, Arc<[GroupRow]>),
     /// The partition after which the next round of reading begins.
     turn: Option<Shard>,
 }
 
 fn log_of<'a>(topics: &'a BTreeMap<Name, Topic>, shard: &Shard) -> Option<&'a Log> {
     topics.get(&shard.topic)?.logs.get(&shard.partition)
+}
+
+/// The row of the last picture with this name; rows are ordered by name.
+fn before<'r, R>(rows: &'r [R], name: impl Fn(&R) -> &Arc<str>, wanted: &Arc<str>) -> Option<&'r R> {
+    rows.binary_search_by(|row| name(row).cmp(wanted)).ok().and_then(|i| rows.get(i))
+}
+
+/// Takes the details of the last picture where they are the same: on a large cluster most are, and two pictures are
+/// there at once.
+fn share<R: PartialEq>(now: &mut Arc<[R]>, before: Option<&Arc<[R]>>) {
+    if let Some(before) = before.filter(|before| *before == now) {
+        *now = Arc::clone(before);
+    }
 }
 
 impl Memory {
@@ -74,6 +89,7 @@ impl Memory {
             taken: (Duration::ZERO, Timestamp(0)),
             sample_seconds: 0.0,
             sample_requests: None,
+            shown: (Arc::from([]), Arc::from([])),
             turn: None,
         }
     }
@@ -307,13 +323,20 @@ impl Memory {
         let topics = &self.topics;
         let logs = |shard: &Shard| log_of(topics, shard);
         let interval = self.looks.0.zip(self.looks.1).map(|(b, a)| b.saturating_sub(a).as_secs_f64());
-        let groups: Vec<GroupRow> =
-            self.groups.values().map(|g| g.row(&logs, self.taken, interval)).collect();
+        let (topics_before, groups_before) = std::mem::take(&mut self.shown);
+        let row = |group: &Group| {
+            let mut row = group.row(&logs, self.taken, interval);
+            share(&mut row.detail, before(&groups_before, |r| &r.group, &row.group).map(|r| &r.detail));
+            row
+        };
+        let groups: Arc<[GroupRow]> = self.groups.values().map(row).collect();
         let letters = self.letters.clone().unwrap_or_default();
-        let rows = self.topic_rows(&groups, &letters);
         let mut totals = self.totals();
         // Of all groups together no more is known than of the one that commits most seldom.
         totals.latency.resolution = groups.iter().filter_map(|g| g.latency_ms.resolution).reduce(f64::max);
+        let rows: Arc<[TopicRow]> = self.topic_rows(&groups, &letters, &topics_before).into();
+        drop((topics_before, groups_before));
+        self.shown = (Arc::clone(&rows), Arc::clone(&groups));
         let facts = Facts {
             now: self.taken.1,
             topic_rows: &rows,
@@ -332,8 +355,8 @@ impl Memory {
             freshness,
             cluster: self.cluster.clone(),
             window_seconds: interval,
-            topics: rows.into(),
-            groups: groups.into(),
+            topics: rows,
+            groups,
             groups_error: self.groups_error.clone(),
             dead_letters: letters,
             attention: attention.into(),
@@ -350,7 +373,7 @@ impl Memory {
     }
 
     /// The rows of all topics, by name.
-    fn topic_rows(&self, groups: &[GroupRow], letters: &[DlqRow]) -> Vec<TopicRow> {
+    fn topic_rows(&self, groups: &[GroupRow], letters: &[DlqRow], shown: &[TopicRow]) -> Vec<TopicRow> {
         let found: HashSet<&str> = letters.iter().map(|r| &*r.topic).collect();
         let mut sources: HashMap<&str, Vec<Arc<str>>> = HashMap::new();
         for row in letters {
@@ -388,6 +411,7 @@ impl Memory {
         let row = |(topic, role): (&Topic, Role)| {
             let name = &*topic.info.name;
             let mut row = topic.row(role);
+            share(&mut row.detail, before(shown, |r| &r.name, &row.name).map(|r| &r.detail));
             row.dead_letter_topics = sources.get(name).cloned().unwrap_or_default();
             row.worst_group = worst.get(name).map(|(_, group)| Arc::clone(group));
             row.worst_lag = worst.get(name).map(|(lag, _)| *lag);

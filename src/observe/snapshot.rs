@@ -41,7 +41,7 @@ pub enum Role {
 }
 
 /// One partition of a topic: a row of `topics show`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PartitionRow {
     /// Partition.
     pub partition: i32,
@@ -182,7 +182,7 @@ impl LatencyCounts {
 }
 
 /// One partition of a group: a row of `groups show`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct GroupPartitionRow {
     /// Topic.
     pub topic: Arc<str>,

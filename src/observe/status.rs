@@ -1,7 +1,5 @@
 //! The status of a group on a partition, after Burrow's rules over a sliding window of looks.
 
-use std::collections::VecDeque;
-
 use super::snapshot::Status;
 use crate::text::Timestamp;
 
@@ -21,17 +19,40 @@ pub(super) struct Point {
     pub members: Option<bool>,
 }
 
-/// The last looks.
+/// Looks one after the other that found the same; `at` of the point is that of the first one.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    point: Point,
+    looks: u8,
+}
+
+/// The last looks. A partition at which nothing happens takes one run: most of a large cluster is so.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Window(VecDeque<Point>);
+pub(super) struct Window(Vec<Run>);
 
 impl Window {
     /// Adds a look.
     pub fn push(&mut self, point: Point) {
-        if self.0.len() == WINDOW {
-            self.0.pop_front();
+        match self.0.last_mut() {
+            Some(Run { point: last, looks }) if (Point { at: last.at, ..point }) == *last => *looks += 1,
+            _ => {
+                self.0.reserve_exact(1);
+                self.0.push(Run { point, looks: 1 });
+            }
         }
-        self.0.push_back(point);
+        if self.len() > WINDOW
+            && let Some(first) = self.0.first_mut()
+        {
+            first.looks -= 1;
+            if first.looks == 0 {
+                self.0.remove(0);
+            }
+        }
+    }
+
+    /// Looks.
+    fn len(&self) -> usize {
+        self.0.iter().map(|run| usize::from(run.looks)).sum()
     }
 
     /// Whether the commit moved forward in the window.
@@ -41,8 +62,9 @@ impl Window {
 
     /// How many looks the commit has stood where it is.
     pub fn still(&self) -> usize {
-        let Some(last) = self.0.back() else { return 0 };
-        self.0.iter().rev().take_while(|p| p.committed == last.committed).count()
+        let Some(last) = self.0.last() else { return 0 };
+        let same = |run: &&Run| run.point.committed == last.point.committed;
+        self.0.iter().rev().take_while(same).map(|run| usize::from(run.looks)).sum()
     }
 
     /// When the commit was first seen past `offset`; `None` where it was so all the time, or never.
@@ -60,29 +82,30 @@ impl Window {
 
     /// Whether a rate of commits can be told: two were seen, or the window is full.
     pub fn is_settled(&self) -> bool {
-        self.0.len() == WINDOW || self.commit_interval().is_some()
+        self.len() == WINDOW || self.commit_interval().is_some()
     }
 
+    /// Neighbours that differ.
     fn pairs(&self) -> impl Iterator<Item = (&Point, &Point)> {
-        self.0.iter().zip(self.0.iter().skip(1))
+        self.0.iter().zip(self.0.iter().skip(1)).map(|(a, b)| (&a.point, &b.point))
     }
 
     /// The verdict. Before the window is full only what no further look can change is told.
     pub fn status(&self) -> Status {
-        let Some(last) = self.0.back() else { return Status::Unknown };
+        let Some(Run { point: last, .. }) = self.0.last() else { return Status::Unknown };
         if self.pairs().any(|(a, b)| b.committed < a.committed) {
             return Status::Rewind;
         }
-        if self.0.iter().any(|p| p.lag <= 0) {
+        if self.0.iter().any(|run| run.point.lag <= 0) {
             return Status::Ok;
         }
-        if self.0.len() < WINDOW {
+        if self.len() < WINDOW {
             return Status::Unknown;
         }
         if !self.moved() {
             return if last.members == Some(false) { Status::Stop } else { Status::Stall };
         }
-        let first = self.0.front().map_or(last.lag, |p| p.lag);
+        let first = self.0.first().map_or(last.lag, |run| run.point.lag);
         let grows = last.lag > first && self.pairs().all(|(a, b)| b.lag >= a.lag);
         if grows { Status::Warn } else { Status::Ok }
     }
