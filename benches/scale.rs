@@ -134,7 +134,6 @@ fn console(runtime: &tokio::runtime::Runtime, partitions: usize) -> Cost {
 }
 
 fn embedded(runtime: &tokio::runtime::Runtime) {
-    // The largest first: what it frees would hide what the smaller ones take.
     let mut sizes: Vec<(usize, Cost)> = Vec::new();
     for partitions in [1_000, 10_000, 100_000] {
         sizes.push((partitions, console(runtime, partitions)));
