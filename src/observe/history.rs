@@ -14,7 +14,11 @@ const MOST: usize = 8_000;
 
 /// Adds the totals of a look.
 pub(super) fn push(history: &mut History, at: Timestamp, totals: &Totals) {
-    thin(history, at);
+    let minute = |at: Timestamp| at.as_millis().div_euclid(STEP);
+    let begins = history.at.last().is_some_and(|last| minute(*last) != minute(at));
+    if begins || history.at.len() >= MOST {
+        thin(history, at);
+    }
     history.at.push(at);
     history.records_per_second.push(totals.records_per_second);
     history.latency_p99.push(totals.latency.p99);
@@ -23,12 +27,13 @@ pub(super) fn push(history: &mut History, at: Timestamp, totals: &Totals) {
     history.pending.push(totals.pending.map(|n| n as f64));
 }
 
-/// Joins the looks of one minute that have grown old, and forgets the oldest.
+/// Once a minute: joins the looks of one minute that have grown old, and forgets the oldest.
 fn thin(history: &mut History, now: Timestamp) {
     let minute = |at: &Timestamp| at.as_millis().div_euclid(STEP);
     let old = history.at.partition_point(|at| now.since(*at) > WHOLE);
     let too_old = history.at.partition_point(|at| now.since(*at) > LONGEST);
-    let drop = too_old.max((history.at.len() + 1).saturating_sub(MOST));
+    // Where there are too many a quarter goes, so that it is not done again at once.
+    let drop = if history.at.len() >= MOST { too_old.max(MOST / 4) } else { too_old };
     let joins = history.at.get(..old).is_some_and(|of| of.windows(2).any(|p| minute(&p[0]) == minute(&p[1])));
     if drop == 0 && !joins {
         return;
@@ -82,7 +87,7 @@ mod tests {
         let last: Vec<_> = history.lag.iter().rev().take(450).map(|l| l.unwrap()).collect();
         assert!(last.windows(2).all(|pair| (pair[0] - pair[1] - 1.0).abs() < 0.1));
         let (now, first) = (Timestamp(86_399 * 2_000), history.at[0]);
-        assert!(now.since(first) <= LONGEST && now.since(first) > LONGEST - 2 * STEP);
+        assert!(now.since(first) <= LONGEST + STEP && now.since(first) > LONGEST - 2 * STEP);
         assert_eq!((history.pending.len(), history.pending[0]), (history.at.len(), None));
     }
 
