@@ -31,6 +31,7 @@ use crate::redrive::purge::{PurgeAnswer, PurgeRequest};
 
 /// What can be asked.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one is made for each question, and never kept in numbers")]
 pub enum Request {
     /// Dead letters grouped by failure.
     Failures(FailuresRequest),
