@@ -4,6 +4,8 @@
 //! Partitions that were added later leave old records elsewhere, where the oldest tell it; a compacted topic keeps old
 //! records among new ones, and a sample of its ends would miss them, so there only the whole log tells.
 
+use std::collections::HashMap;
+
 use tokio_util::sync::CancellationToken;
 
 use super::range::{Piece, plan};
@@ -14,6 +16,8 @@ use crate::text::Fault;
 
 /// Records of the sample at each of the three places in each partition.
 const EACH: i64 = 16;
+/// So many records are read for a sample at most.
+const MOST_READ: usize = 200_000;
 /// Partitions beyond which no sample is taken: it would cost more than is known to be saved.
 const MOST_PARTITIONS: usize = 256;
 /// Keyed records in different places that a sample must have to say anything.
@@ -55,22 +59,43 @@ pub(super) async fn of(
             Err(_) => return Ok(Placement::Anywhere("a partition cannot be looked at")),
         }
     }
-    let middle = |b: &Bounds| b.start.midpoint(b.last_stable);
-    let newest = |b: &Bounds| b.last_stable.saturating_sub(EACH).max(b.start);
-    let samples = [|b: &Bounds| b.start, middle, newest].map(|begin: fn(&Bounds) -> i64| {
-        let sample = known.iter().map(|(shard, b)| Piece {
-            shard: shard.clone(),
-            from: begin(b),
-            to: Some(begin(b).saturating_add(EACH).min(b.last_stable)),
-        });
-        sample.collect::<Vec<_>>()
-    });
+    // The oldest records are looked for behind what aborted transactions left: they tell of partitions added later.
+    let oldest = known.iter().map(|(shard, b)| (shard, b.start, b.last_stable));
+    let middle = known.iter().map(|(shard, b)| (shard, b.start.midpoint(b.last_stable), b.last_stable));
+    let newest = known
+        .iter()
+        .map(|(shard, b)| (shard, b.last_stable.saturating_sub(EACH).max(b.start), b.last_stable));
     let mut fitting: Vec<(Partitioner, usize)> = Partitioner::ALL.map(|partitioner| (partitioner, 0)).into();
-    for sample in samples {
-        let plan = plan(sample.iter(), isolation);
+    for places in [oldest.collect::<Vec<_>>(), middle.collect(), newest.collect()] {
+        // For each partition: records that are still wanted, and where it ends.
+        let mut wanted: HashMap<i32, (i64, i64)> = HashMap::new();
+        let pieces: Vec<Piece> = places
+            .into_iter()
+            .filter(|(_, from, to)| from < to)
+            .map(|(shard, from, to)| {
+                wanted.insert(shard.partition, (EACH, to));
+                Piece { shard: shard.clone(), from, to: Some(to) }
+            })
+            .collect();
+        let mut left = MOST_READ;
+        let plan = plan(pieces.iter(), isolation);
         let mut batches = cx.broker.reader().open(plan, cancel.clone()).await?;
-        while let Some(batch) = batches.next().await? {
+        while wanted.values().any(|(records, _)| *records > 0)
+            && let Some(batch) = batches.next().await?
+        {
+            for (shard, next) in &batch.positions {
+                wanted.retain(|partition, (_, end)| *partition != shard.partition || next < end);
+            }
+            left = left.saturating_sub(batch.records.len());
+            if left == 0 {
+                return Ok(Placement::Anywhere(
+                    "its oldest records are not near the beginning of each partition",
+                ));
+            }
             for record in &batch.records {
+                if let Some((records, _)) = wanted.get_mut(&record.at.partition) {
+                    *records -= 1;
+                }
                 let Some(seen) = record.key.as_ref() else { continue };
                 fitting.retain_mut(|(partitioner, explained)| match partitioner.partition(seen, count) {
                     Some(partition) if partition == record.at.partition => {

@@ -285,7 +285,7 @@ pub const REGISTRY: &[Command] = &[
         Id::ExportLetters,
         "dlq.export",
         "export…",
-        "Saves the open letters of the topic into a file, byte for byte, before retention deletes them.",
+        "Saves the topic's open letters into a file, before retention deletes them.",
     )
     .on(&[Dlqs])
     .keys(&["S"])
@@ -357,7 +357,7 @@ pub const REGISTRY: &[Command] = &[
         Id::Release,
         "dlq.release",
         "release…",
-        "Opens letters again that were discarded, parked or marked as duplicates; asks for a reason.",
+        "Opens discarded, parked or duplicate letters again; asks for a reason.",
     )
     .on(&[Failures, Letters, Inspector])
     .keys(&["U"])
