@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::View;
 use super::asking::Asking;
 use super::look::short_class;
-use crate::ask::{Answer, Event, Request};
+use crate::ask::{Answer, Request};
 use crate::dlq::groups::FailureRow;
 use crate::letters::document::{FailuresAnswer, FailuresRequest};
 use crate::observe::snapshot::Snapshot;
@@ -14,7 +14,6 @@ use crate::text::units::{self, count, or_dash};
 use crate::text::{Fault, Safe, Timestamp, width};
 use crate::tui::command::Scope;
 use crate::tui::hits::Hits;
-use crate::tui::message::RequestId;
 use crate::tui::state::State;
 use crate::tui::theme::{Role, Sign};
 use crate::tui::widgets::line::wrap;
@@ -243,16 +242,12 @@ impl View for Failures {
         self.asking.due().then(|| Request::Failures(self.request.clone()))
     }
 
-    fn asked(&mut self, id: RequestId) {
-        self.asking.asked(id);
+    fn asking(&self) -> Option<&Asking> {
+        Some(&self.asking)
     }
 
-    fn waits_for(&self) -> Option<RequestId> {
-        self.asking.waits_for()
-    }
-
-    fn told(&mut self, event: Event) {
-        self.asking.told(event);
+    fn asking_mut(&mut self) -> Option<&mut Asking> {
+        Some(&mut self.asking)
     }
 
     fn answered(&mut self, answer: Result<Answer, Fault>) {

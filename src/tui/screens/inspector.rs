@@ -12,7 +12,7 @@ use super::asking::Asking;
 use super::failure::{self, Frames};
 use super::look::{Look, key_text, position};
 use super::subject::{Among, Subject, copy};
-use crate::ask::{Answer, Event, Request};
+use crate::ask::{Answer, Request};
 use crate::dlq::groups::Sample;
 use crate::event::view::{Layout, View};
 use crate::event::{Position, Record, envelope};
@@ -25,7 +25,6 @@ use crate::text::units::{self, count};
 use crate::text::{Fault, Safe, width};
 use crate::tui::command::{Id, Scope};
 use crate::tui::hits::Hits;
-use crate::tui::message::RequestId;
 use crate::tui::state::State;
 use crate::tui::theme::Role;
 use crate::tui::widgets::Pen;
@@ -447,16 +446,12 @@ impl Screen for Inspector {
         letters.or_else(|| self.wanted.clone().map(Request::Get))
     }
 
-    fn asked(&mut self, id: RequestId) {
-        self.asking.asked(id);
+    fn asking(&self) -> Option<&Asking> {
+        Some(&self.asking)
     }
 
-    fn waits_for(&self) -> Option<RequestId> {
-        self.asking.waits_for()
-    }
-
-    fn told(&mut self, event: Event) {
-        self.asking.told(event);
+    fn asking_mut(&mut self) -> Option<&mut Asking> {
+        Some(&mut self.asking)
     }
 
     fn answered(&mut self, answer: Result<Answer, Fault>) {

@@ -7,7 +7,7 @@ use super::View;
 use super::asking::Asking;
 use super::look::{Look, key_text, place, short_class};
 use super::subject::{Among, Subject};
-use crate::ask::{Answer, Event, Request};
+use crate::ask::{Answer, Request};
 use crate::ledger::Disposition;
 use crate::letters::document::{LetterRow, LettersAnswer, LettersRequest};
 use crate::observe::snapshot::Snapshot;
@@ -245,16 +245,12 @@ impl View for Letters {
         self.asking.due().then(|| Request::Letters(self.request.clone()))
     }
 
-    fn asked(&mut self, id: RequestId) {
-        self.asking.asked(id);
+    fn asking(&self) -> Option<&Asking> {
+        Some(&self.asking)
     }
 
-    fn waits_for(&self) -> Option<RequestId> {
-        self.asking.waits_for()
-    }
-
-    fn told(&mut self, event: Event) {
-        self.asking.told(event);
+    fn asking_mut(&mut self) -> Option<&mut Asking> {
+        Some(&mut self.asking)
     }
 
     fn answered(&mut self, answer: Result<Answer, Fault>) {

@@ -43,6 +43,7 @@ pub use topic::Topic;
 pub use topics::Topics;
 pub use welcome::Welcome;
 
+use self::asking::Asking;
 use super::command::{Id, Scope};
 use super::hits::Hits;
 use super::message::RequestId;
@@ -109,14 +110,30 @@ pub trait View {
     fn wants(&mut self, _picture: &Arc<Snapshot>) -> Option<Request> {
         None
     }
-    /// Its request got this name.
-    fn asked(&mut self, _id: RequestId) {}
-    /// The request it waits for.
-    fn waits_for(&self) -> Option<RequestId> {
+    /// Its one request, where it has one.
+    fn asking(&self) -> Option<&Asking> {
         None
     }
+    /// The same, to change it.
+    fn asking_mut(&mut self) -> Option<&mut Asking> {
+        None
+    }
+    /// Its request got this name.
+    fn asked(&mut self, id: RequestId) {
+        if let Some(asking) = self.asking_mut() {
+            asking.asked(id);
+        }
+    }
+    /// The request it waits for.
+    fn waits_for(&self) -> Option<RequestId> {
+        self.asking()?.waits_for()
+    }
     /// Takes what its request tells.
-    fn told(&mut self, _event: Event) {}
+    fn told(&mut self, event: Event) {
+        if let Some(asking) = self.asking_mut() {
+            asking.told(event);
+        }
+    }
     /// So many records of its request were dropped.
     fn dropped(&mut self, _records: u64) {}
     /// Takes its answer.

@@ -12,7 +12,7 @@ use super::asking::{self, Asking};
 use super::look::field;
 use super::plan::{Consent, quoted};
 use super::{View, figure, words};
-use crate::ask::{Answer, Event, Request};
+use crate::ask::{Answer, Request};
 use crate::observe::snapshot::Snapshot;
 use crate::offsets::document::{
     Change, OffsetRow, OffsetsAnswer, OffsetsPlan, OffsetsRequest, OffsetsRun, Stretch,
@@ -472,16 +472,12 @@ impl View for Offsets {
         })
     }
 
-    fn asked(&mut self, id: RequestId) {
-        self.asking.asked(id);
+    fn asking(&self) -> Option<&Asking> {
+        Some(&self.asking)
     }
 
-    fn waits_for(&self) -> Option<RequestId> {
-        self.asking.waits_for()
-    }
-
-    fn told(&mut self, event: Event) {
-        self.asking.told(event);
+    fn asking_mut(&mut self) -> Option<&mut Asking> {
+        Some(&mut self.asking)
     }
 
     fn answered(&mut self, answer: Result<Answer, Fault>) {

@@ -10,7 +10,7 @@ use super::asking::{self, Asking};
 use super::look::field;
 pub use super::plan_fields::Field;
 use super::plan_fields::{self as fields, FIELDS};
-use crate::ask::{Answer, Event, Request};
+use crate::ask::{Answer, Request};
 use crate::broker::Guarantee;
 use crate::filter::Selection;
 use crate::letters::document::LettersRequest;
@@ -287,16 +287,12 @@ impl View for PlanForm {
         self.asking.due().then(|| Request::Plan(self.request.clone()))
     }
 
-    fn asked(&mut self, id: RequestId) {
-        self.asking.asked(id);
+    fn asking(&self) -> Option<&Asking> {
+        Some(&self.asking)
     }
 
-    fn waits_for(&self) -> Option<RequestId> {
-        self.asking.waits_for()
-    }
-
-    fn told(&mut self, event: Event) {
-        self.asking.told(event);
+    fn asking_mut(&mut self) -> Option<&mut Asking> {
+        Some(&mut self.asking)
     }
 
     fn answered(&mut self, answer: Result<Answer, Fault>) {

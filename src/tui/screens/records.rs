@@ -453,12 +453,12 @@ impl View for Records {
         self.asking.due().then(|| Request::Tail(self.request.clone()))
     }
 
-    fn asked(&mut self, id: RequestId) {
-        self.asking.asked(id);
+    fn asking(&self) -> Option<&Asking> {
+        Some(&self.asking)
     }
 
-    fn waits_for(&self) -> Option<RequestId> {
-        self.asking.waits_for()
+    fn asking_mut(&mut self) -> Option<&mut Asking> {
+        Some(&mut self.asking)
     }
 
     fn told(&mut self, event: Event) {

@@ -6,14 +6,13 @@ use std::sync::Arc;
 use super::View;
 use super::asking::Asking;
 use super::look::Look;
-use crate::ask::{Answer, Event, Request};
+use crate::ask::{Answer, Request};
 use crate::observe::snapshot::Snapshot;
 use crate::redrive::document::{RunRow, RunsAnswer};
 use crate::text::Fault;
 use crate::text::units::{self, count, or_dash};
 use crate::tui::command::Scope;
 use crate::tui::hits::Hits;
-use crate::tui::message::RequestId;
 use crate::tui::state::State;
 use crate::tui::theme::{Role, Sign};
 use crate::tui::widgets::list::{Cell, Column, List, Source};
@@ -186,16 +185,12 @@ impl View for Runs {
         self.asking.due().then_some(Request::Runs)
     }
 
-    fn asked(&mut self, id: RequestId) {
-        self.asking.asked(id);
+    fn asking(&self) -> Option<&Asking> {
+        Some(&self.asking)
     }
 
-    fn waits_for(&self) -> Option<RequestId> {
-        self.asking.waits_for()
-    }
-
-    fn told(&mut self, event: Event) {
-        self.asking.told(event);
+    fn asking_mut(&mut self) -> Option<&mut Asking> {
+        Some(&mut self.asking)
     }
 
     fn answered(&mut self, answer: Result<Answer, Fault>) {
