@@ -36,11 +36,25 @@ pub(super) struct Matter {
     pub(super) counts: &'static str,
     /// Whether it must be typed at a terminal, whatever the profile.
     pub(super) grave: bool,
+    /// What is said where it is not agreed to.
+    pub(super) undone: Undone,
 }
+
+/// What is said of a change that was not agreed to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Undone {
+    /// That it was not made.
+    pub(super) what: &'static str,
+    /// The options that agree to it where nobody can be asked.
+    pub(super) add: &'static str,
+}
+
+/// Of a change that writes.
+pub(super) const UNWRITTEN: Undone = Undone { what: "nothing was written", add: "--yes" };
 
 /// What the operator said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Said {
+enum Said {
     Yes,
     No,
     /// Nobody could be asked.
@@ -48,13 +62,29 @@ pub(super) enum Said {
 }
 
 impl Consent {
-    /// Says what will be done, on stderr, and asks.
-    pub(super) async fn ask(
+    /// Asks, and tells what an answer other than yes comes to; `show` prints what would be done where nobody can be
+    /// asked. Whether it was agreed to.
+    pub(super) async fn given(
         &self,
         session: &Session<'_>,
         profile: &Profile,
         matter: &Matter,
-    ) -> Result<Said, Stop> {
+        show: impl FnOnce() -> Result<(), Stop>,
+    ) -> Result<bool, Stop> {
+        let Undone { what, add } = matter.undone;
+        match self.ask(session, profile, matter).await? {
+            Said::Yes => return Ok(true),
+            Said::No => session.output.note(what),
+            Said::Nothing => {
+                session.output.note(&format!("{what}: nobody can be asked here; add {add} to do it"));
+                show()?;
+            }
+        }
+        Ok(false)
+    }
+
+    /// Says what will be done, on stderr, and asks.
+    async fn ask(&self, session: &Session<'_>, profile: &Profile, matter: &Matter) -> Result<Said, Stop> {
         if self.yes {
             match self.count {
                 Some(count) => return Ok(matter.typed(count)?),
@@ -87,9 +117,14 @@ impl Consent {
                 Err(_) => Ok(Said::No),
             };
         }
-        let answer = session.output.ask("do it? [y/N]", &session.cancel).await.unwrap_or_default();
-        Ok(if matches!(answer.to_lowercase().as_str(), "y" | "yes") { Said::Yes } else { Said::No })
+        let answer = session.output.ask("do it? [y/N]", &session.cancel).await;
+        Ok(if is_yes(answer.as_deref()) { Said::Yes } else { Said::No })
     }
+}
+
+/// Whether an answer means yes; none, and all else, means no.
+pub(super) fn is_yes(answer: Option<&str>) -> bool {
+    answer.is_some_and(|answer| matches!(answer.to_lowercase().as_str(), "y" | "yes"))
 }
 
 impl Matter {

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use super::consent::{Consent, Matter, Said};
+use super::consent::{Consent, Matter, UNWRITTEN};
 use super::dlq::StateWord;
 use super::exit::{Done, Ended, Stop};
-use super::output::Format;
 use super::selectors::Selectors;
 use super::table::{Cell, Table};
 use super::{Session, session};
@@ -96,18 +95,10 @@ pub(super) async fn run(session: &Session<'_>, act: Act, args: Args, state: Stat
         count: preview.selected,
         counts: "letters",
         grave: act == Act::Discard || preview.selected > MANY,
+        undone: UNWRITTEN,
     };
-    match args.consent.ask(session, &profile, &matter).await? {
-        Said::Yes => {}
-        Said::No => {
-            session.output.note("nothing was written");
-            return Ok(Done::Refused);
-        }
-        Said::Nothing => {
-            session.output.note("nothing was written: nobody can be asked here; add --yes to do it");
-            tell_answer(session, &preview)?;
-            return Ok(Done::Refused);
-        }
+    if !args.consent.given(session, &profile, &matter, || tell_answer(session, &preview)).await? {
+        return Ok(Done::Refused);
     }
     let request = DisposeRequest {
         disposal: Arc::clone(&preview.disposal),
@@ -184,11 +175,7 @@ fn skipped(act: Act, answer: &DisposalAnswer) -> Vec<String> {
 }
 
 fn tell_answer(session: &Session<'_>, answer: &DisposalAnswer) -> Result<(), Stop> {
-    match session.output.format() {
-        Format::Json => session.output.document(answer),
-        Format::Jsonl => session.output.document_line(answer),
-        _ => show(session, answer),
-    }
+    session.output.answer(answer, || show(session, answer))
 }
 
 fn show(session: &Session<'_>, answer: &DisposalAnswer) -> Result<(), Stop> {

@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::consent::{Consent, Matter, Said};
+use super::consent::{Consent, Matter, UNWRITTEN};
 use super::exit::{Done, Ended, Stop};
-use super::output::Format;
 use super::{Session, session};
 use crate::ask::{Answer, Desk, Request};
 use crate::redrive::import::{ImportAgreed, ImportAnswer, ImportRequest, Place};
@@ -82,18 +81,15 @@ pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
     if shown.before > 0 {
         lines.push(format!("{} of them were imported before, and are left out", units::count(shown.before)));
     }
-    let matter = Matter { lines, count: shown.remaining, counts: "records", grave: shown.remaining > MANY };
-    match args.consent.ask(session, &profile, &matter).await? {
-        Said::Yes => {}
-        Said::No => {
-            session.output.note("nothing was written");
-            return Ok(Done::Refused);
-        }
-        Said::Nothing => {
-            session.output.note("nothing was written: nobody can be asked here; add --yes to do it");
-            tell(session, &shown)?;
-            return Ok(Done::Refused);
-        }
+    let matter = Matter {
+        lines,
+        count: shown.remaining,
+        counts: "records",
+        grave: shown.remaining > MANY,
+        undone: UNWRITTEN,
+    };
+    if !args.consent.given(session, &profile, &matter, || tell(session, &shown)).await? {
+        return Ok(Done::Refused);
     }
     request.agreed = Some(ImportAgreed { sha256: shown.sha256.clone(), reason: args.consent.reason });
     let Answer::Import(answer) = session.ask(&desk, Request::Import(request)).await? else {
@@ -108,12 +104,11 @@ pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
 }
 
 fn tell(session: &Session<'_>, answer: &ImportAnswer) -> Result<(), Stop> {
+    session.output.answer(answer, || show(session, answer))
+}
+
+fn show(session: &Session<'_>, answer: &ImportAnswer) -> Result<(), Stop> {
     let out = session.output;
-    match out.format() {
-        Format::Json => return out.document(answer),
-        Format::Jsonl => return out.document_line(answer),
-        _ => {}
-    }
     let count = |n: u64| if n == 0 { String::new() } else { units::count(n) };
     out.facts(&[
         ("dry run", if answer.dry_run { "nothing was written".to_owned() } else { String::new() }),

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
-use super::consent::{Consent, Matter, Said};
+use super::consent::{Consent, Matter, UNWRITTEN};
 use super::exit::{Done, Ended, Stop};
-use super::output::Format;
 use super::table::{Cell, Table, Tone};
 use super::{Session, session};
 use crate::ask::{Answer, Desk, Request};
@@ -128,18 +127,13 @@ async fn run(session: &Session<'_>, request: OffsetsRequest, consent: Consent) -
         count: plan.count,
         counts: "partitions",
         grave: plan.is_grave(),
+        undone: UNWRITTEN,
     };
-    match consent.ask(session, &profile, &matter).await? {
-        Said::Yes => {}
-        Said::No => {
-            session.output.note("nothing was written");
-            return Ok(Done::Refused);
-        }
-        Said::Nothing => {
-            session.output.note("nothing was written: nobody can be asked here; add --yes to do it");
-            tell(session, &unwritten(session, &plan, &consent))?;
-            return Ok(Done::Refused);
-        }
+    if !consent
+        .given(session, &profile, &matter, || tell(session, &unwritten(session, &plan, &consent)))
+        .await?
+    {
+        return Ok(Done::Refused);
     }
     let request = Request::MoveOffsets(OffsetsRun { plan, reason: consent.reason });
     let Answer::MoveOffsets(answer) = session.ask(&desk, request).await? else {
@@ -257,13 +251,12 @@ fn table(plan: &OffsetsPlan, most: usize) -> Table {
 }
 
 fn tell(session: &Session<'_>, answer: &OffsetsAnswer) -> Result<(), Stop> {
+    session.output.answer(answer, || show(session, answer))
+}
+
+fn show(session: &Session<'_>, answer: &OffsetsAnswer) -> Result<(), Stop> {
     let out = session.output;
     let plan = &answer.plan;
-    match out.format() {
-        Format::Json => return out.document(answer),
-        Format::Jsonl => return out.document_line(answer),
-        _ => {}
-    }
     let times = TimeFormat::new(TimeStyle::Local);
     out.facts(&[
         ("dry run", if answer.dry_run { "nothing was written".to_owned() } else { String::new() }),

@@ -157,6 +157,19 @@ impl Output {
         Ok(())
     }
 
+    /// Writes an answer: as a document in the formats for machines, else as `show` has it for the eye.
+    pub fn answer<T: Serialize + ?Sized>(
+        &self,
+        answer: &T,
+        show: impl FnOnce() -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
+        match self.format {
+            Format::Json => self.document(answer),
+            Format::Jsonl => self.document_line(answer),
+            _ => show(),
+        }
+    }
+
     /// Writes a JSON document that has its schema among its own fields, indented or on one line as asked for.
     pub fn whole<T: Serialize + ?Sized>(&self, document: &T) -> Result<(), Stop> {
         if self.format == Format::Jsonl {

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use super::consent::{Consent, Matter, Said};
+use super::consent::{Consent, Matter, Undone};
 use super::exit::{Done, Ended, Stop};
-use super::output::Format;
 use super::table::{Cell, Table, Tone};
 use super::{Session, session};
 use crate::ask::{Answer, Desk, Request};
@@ -69,26 +68,15 @@ pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
     for warning in &shown.warnings {
         session.output.note(&format!("warning: {warning}"));
     }
-    let matter = Matter { lines, count: shown.letters, counts: "letters", grave: true };
+    let matter = Matter { lines, count: shown.letters, counts: "letters", grave: true, undone: UNDELETED };
     if args.consent.yes && args.consent.count.is_none() && !session.output.can_ask() {
         return Err(Fault::refused("protected", "a purge cannot be undone")
             .why("the number of letters was not typed")
             .hint(format!("add --count {}", shown.letters))
             .into());
     }
-    match args.consent.ask(session, &profile, &matter).await? {
-        Said::Yes => {}
-        Said::No => {
-            session.output.note("nothing was deleted");
-            return Ok(Done::Refused);
-        }
-        Said::Nothing => {
-            session
-                .output
-                .note("nothing was deleted: nobody can be asked here; add --yes and --count to do it");
-            tell(session, &shown)?;
-            return Ok(Done::Refused);
-        }
+    if !args.consent.given(session, &profile, &matter, || tell(session, &shown)).await? {
+        return Ok(Done::Refused);
     }
     let agreed = PurgeAgreed { shown, reason, force: args.force, take_over: args.take_over };
     let request = PurgeRequest { topic, agreed: Some(agreed) };
@@ -107,12 +95,11 @@ pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
     })
 }
 
+/// Of a purge that was not agreed to.
+const UNDELETED: Undone = Undone { what: "nothing was deleted", add: "--yes and --count" };
+
 fn tell(session: &Session<'_>, answer: &PurgeAnswer) -> Result<(), Stop> {
-    match session.output.format() {
-        Format::Json => session.output.document(answer),
-        Format::Jsonl => session.output.document_line(answer),
-        _ => show(session, answer),
-    }
+    session.output.answer(answer, || show(session, answer))
 }
 
 fn show(session: &Session<'_>, answer: &PurgeAnswer) -> Result<(), Stop> {

@@ -1,20 +1,17 @@
 //! `redrive run`: executes a plan exactly, after the operator agreed.
 //!
-//! Who agrees: `--yes`, or an answer at a terminal whose default is No. A protected profile, and a plan of more
-//! than 1,000 letters at a terminal, want the number typed: it is short, and proves that it was read. Where
-//! nobody can be asked nothing is written.
+//! Who agrees is in [`super::consent`]; a plan of more than 1,000 letters wants the number typed at a terminal.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::consent::{Consent, Matter, UNWRITTEN, is_yes};
 use super::exit::{Done, Ended, Stop};
-use super::output::Format;
 use super::table::{Cell, Table, Tone};
 use super::{Session, session};
 use crate::ask::{Answer, Desk, Event, Request};
-use crate::config::profile::Profile;
 use crate::context::Progress;
 use crate::redrive::control::Control;
 use crate::redrive::document::{CanaryAnswer, RunAnswer, RunRequest};
@@ -46,15 +43,6 @@ pub(super) struct Args {
     take_over: bool,
 }
 
-/// What the operator said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Said {
-    Yes,
-    No,
-    /// Nobody could be asked.
-    Nothing,
-}
-
 pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
     let plan = Arc::new(Plan::load(&args.file)?);
     let cx = session.connect().await?;
@@ -70,23 +58,18 @@ pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
             .into());
     }
     if args.dry_run {
-        return dry_run(session, &plan, Done::All);
+        tell_answer(session, &planned(session, &plan))?;
+        return Ok(Done::All);
     }
     if cx.broker.writer().is_none() {
         return Err(Fault::refused("read_only", format!("profile {} is read-only", profile.name))
             .hint("nothing can be written with this profile")
             .into());
     }
-    match agreed(session, &args, &plan, &profile).await? {
-        Said::Yes => {}
-        Said::No => {
-            session.output.note("nothing was written");
-            return Ok(Done::Refused);
-        }
-        Said::Nothing => {
-            session.output.note("nothing was written: nobody can be asked here; add --yes to do it");
-            return dry_run(session, &plan, Done::Refused);
-        }
+    let consent = Consent { yes: args.yes, dry_run: args.dry_run, count: args.count, reason: None };
+    let show = || tell_answer(session, &planned(session, &plan));
+    if !consent.given(session, &profile, &matter(&plan), show).await? {
+        return Ok(Done::Refused);
     }
     let control = Control::default();
     let request = RunRequest {
@@ -124,7 +107,7 @@ pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
                 tokio::select! {
                     biased;
                     answer = &mut running => break answer?,
-                    said = ask => control.after_canary(is_yes(&said.unwrap_or_default())),
+                    said = ask => control.after_canary(is_yes(said.as_deref())),
                 }
             }
         }
@@ -144,9 +127,10 @@ fn ended(answer: &RunAnswer) -> Done {
     }
 }
 
-fn dry_run(session: &Session<'_>, plan: &Plan, done: Done) -> Ended {
+/// What a run of the plan would begin with.
+fn planned(session: &Session<'_>, plan: &Plan) -> RunAnswer {
     let records = plan.header.counts.records;
-    let answer = RunAnswer {
+    RunAnswer {
         plan: plan.header.id.clone(),
         topic: Arc::clone(&plan.header.source.topic),
         operator: session.operator().name,
@@ -155,34 +139,15 @@ fn dry_run(session: &Session<'_>, plan: &Plan, done: Done) -> Ended {
         remaining: records,
         dry_run: true,
         ..RunAnswer::default()
-    };
-    tell_answer(session, &answer)?;
-    Ok(done)
+    }
 }
 
-/// Says what will be done, on stderr, and asks.
-async fn agreed(session: &Session<'_>, args: &Args, plan: &Plan, profile: &Profile) -> Result<Said, Stop> {
+/// What is to be agreed to.
+fn matter(plan: &Plan) -> Matter {
     let header = &plan.header;
     let records = header.counts.records;
-    let typed = |given: u64| if given == records { Ok(Said::Yes) } else { Err(wrong_count(given, records)) };
-    if args.yes {
-        match (profile.protected, args.count) {
-            (_, Some(count)) => return Ok(typed(count)?),
-            (false, None) => return Ok(Said::Yes),
-            (true, None) if session.output.can_ask() => {}
-            (true, None) => {
-                return Err(Fault::refused("protected", format!("profile {} is protected", profile.name))
-                    .why("the number of letters was not typed")
-                    .hint(format!("add --count {records}"))
-                    .into());
-            }
-        }
-    }
-    if !session.output.can_ask() {
-        return Ok(Said::Nothing);
-    }
     let topics: Vec<&str> = header.target.topics.iter().map(|t| &*t.topic).collect();
-    let lines = [
+    let mut lines = vec![
         format!(
             "redrive {} letters of {} into {}",
             units::count(records),
@@ -190,45 +155,23 @@ async fn agreed(session: &Session<'_>, args: &Args, plan: &Plan, profile: &Profi
             topics.join(", ")
         ),
         format!(
-            "on {} (cluster {}){}",
-            profile.name,
-            header.cluster_id,
-            if profile.protected { ", which is PROTECTED" } else { "" }
+            "plan {} by {}, {}, on cluster {}",
+            header.id,
+            header.operator,
+            plan.created(),
+            header.cluster_id
         ),
-        format!("plan {} by {}, {}", header.id, header.operator, plan.created()),
         "this cannot be undone".to_owned(),
     ];
-    for line in lines {
-        session.output.note(&line);
-    }
     let options = &header.options;
     if options.canary.is_some() {
-        session.output.note(&format!("canary: {}", super::plan::canary(options)));
+        lines.push(format!("canary: {}", super::plan::canary(options)));
     }
-    session.output.note(&format!("it stops {}", super::plan::stops(options)));
+    lines.push(format!("it stops {}", super::plan::stops(options)));
     if !options.force.is_empty() {
-        session.output.note(&format!("forced: {}", options.force.join(", ")));
+        lines.push(format!("forced: {}", options.force.join(", ")));
     }
-    if profile.protected || records > MANY {
-        let question = format!("type the number of letters ({records}) to do it:");
-        let answer = session.output.ask(&question, &session.cancel).await.unwrap_or_default();
-        return match answer.replace(',', "").parse::<u64>() {
-            Ok(count) => Ok(typed(count)?),
-            Err(_) => Ok(Said::No),
-        };
-    }
-    let answer = session.output.ask("do it? [y/N]", &session.cancel).await.unwrap_or_default();
-    Ok(if is_yes(&answer) { Said::Yes } else { Said::No })
-}
-
-fn is_yes(answer: &str) -> bool {
-    matches!(answer.to_lowercase().as_str(), "y" | "yes")
-}
-
-fn wrong_count(given: u64, records: u64) -> Fault {
-    Fault::refused("protected", "the number typed is not the number of letters")
-        .why(format!("{given} was typed, the plan has {records}"))
-        .hint("look at the plan again; nothing was written")
+    Matter { lines, count: records, counts: "letters", grave: records > MANY, undone: UNWRITTEN }
 }
 
 fn progress_of(run: &RunAnswer) -> Progress {
@@ -248,12 +191,7 @@ fn canary_wait(canary: &CanaryAnswer) -> Option<String> {
 }
 
 fn tell_answer(session: &Session<'_>, answer: &RunAnswer) -> Result<(), Stop> {
-    let out = session.output;
-    match out.format() {
-        Format::Json => out.document(answer),
-        Format::Jsonl => out.document_line(answer),
-        _ => show(session, answer),
-    }
+    session.output.answer(answer, || show(session, answer))
 }
 
 /// How the canary went.

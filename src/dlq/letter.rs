@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::event::Record;
+use crate::event::{Position, Record};
 use crate::text::Timestamp;
 
 /// Where a record failed. What the letter does not say is `None`, never a guess.
@@ -20,6 +20,19 @@ pub struct Origin {
     pub timestamp: Option<Timestamp>,
     /// The consumer group that failed.
     pub group: Option<Arc<str>>,
+}
+
+impl Origin {
+    /// Where the record lies, if the letter says so whole.
+    pub fn position(&self) -> Option<Position> {
+        Some(Position::new(Arc::clone(self.topic.as_ref()?), self.partition?, self.offset?))
+    }
+
+    /// Whether a record at that position is the one that failed, as far as its timestamp tells: a topic that was made
+    /// again has others at the same offsets.
+    pub fn may_be(&self, record: &Record) -> bool {
+        self.timestamp.zip(record.timestamp()).is_none_or(|(named, there)| named == there)
+    }
 }
 
 /// A dead letter, decoded by the format that wrote it.

@@ -141,7 +141,7 @@ impl Index {
         let Some(record) = found else {
             return Ok(missing("gone", "compaction took it, or its transaction was aborted".to_owned()));
         };
-        if letter.root.timestamp.zip(record.timestamp()).is_some_and(|(named, there)| named != there) {
+        if !letter.root.may_be(&record) {
             let why =
                 "its timestamp is not the one that the letter names: the topic was made again".to_owned();
             return Ok(OriginRecord { timestamp: record.timestamp(), ..missing("another", why) });
@@ -181,8 +181,7 @@ impl Index {
 }
 
 fn place(origin: &Origin) -> Option<Target> {
-    let topic = Arc::clone(origin.topic.as_ref()?);
-    Some(Target { topic, partition: origin.partition?, offset: origin.offset? })
+    origin.position().map(|at| Target { topic: at.topic, partition: at.partition, offset: at.offset })
 }
 
 /// Compares a letter with its origin record; headers that `strips` takes off are the failure's.

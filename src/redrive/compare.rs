@@ -63,7 +63,7 @@ pub(super) async fn compare(
         };
         sink.progress(progress);
         for (_, letter, origin) in pairs(cx, header, found, chunk, sink, cancel).await? {
-            let Some(origin) = origin.filter(|o| origin::is_same(&letter, o)) else { continue };
+            let Some(origin) = origin.filter(|o| letter.root.may_be(o)) else { continue };
             out.differ.checked += 1;
             out.differ.key += u64::from(key(&letter) != origin.key.as_ref());
             out.differ.value += u64::from(value(&letter) != origin.value.as_ref());

@@ -40,13 +40,12 @@ pub(super) fn takes(options: &Options, pointer: bool, has_key: bool) -> Option<T
 
 /// Where the letter's record was first, if the letter says so whole.
 pub(super) fn place(letter: &Letter) -> Option<Place> {
-    let root = &letter.root;
-    Some((Name::clone(root.topic.as_ref()?), root.partition?, root.offset?))
+    letter.root.position().map(|at| (at.topic, at.partition, at.offset))
 }
 
 /// Puts the origin's bytes in the place of the letter's. `false` if it is not the record that the letter names.
 pub(super) fn apply(letter: &mut Letter, origin: &Record, take: Take) -> bool {
-    if !is_same(letter, origin) {
+    if !letter.root.may_be(origin) {
         return false;
     }
     letter.original_key = Some(origin.key.clone());
@@ -57,11 +56,6 @@ pub(super) fn apply(letter: &mut Letter, origin: &Record, take: Take) -> bool {
         letter.root.timestamp = letter.root.timestamp.or(origin.timestamp());
     }
     true
-}
-
-/// Whether the record is the one that the letter names, as far as its timestamp tells.
-pub(super) fn is_same(letter: &Letter, origin: &Record) -> bool {
-    letter.root.timestamp.zip(origin.timestamp()).is_none_or(|(named, there)| named == there)
 }
 
 /// Reads records by their places; those that are gone, or never were, are left out.

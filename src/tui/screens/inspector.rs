@@ -155,13 +155,8 @@ impl Inspector {
         let Some(Subject::Letter(row)) = &self.subject else {
             return Err("only a dead letter has an origin".to_owned());
         };
-        let of = &row.letter.root;
-        match (&of.topic, of.partition, of.offset) {
-            (Some(topic), Some(partition), Some(offset)) => {
-                Ok(Position::new(Arc::clone(topic), partition, offset))
-            }
-            _ => Err("the letter does not say where exactly it came from".to_owned()),
-        }
+        let unknown = || "the letter does not say where exactly it came from".to_owned();
+        row.letter.root.position().ok_or_else(unknown)
     }
 
     /// Fits everything into another width.
