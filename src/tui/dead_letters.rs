@@ -7,7 +7,7 @@ use super::command::Id;
 use super::disposals;
 use super::message::Effect;
 use super::overlays::consent::Agreed;
-use super::overlays::prompt::Purpose;
+use super::overlays::prompt::{self, Purpose};
 use super::overlays::{Consent, Overlay, Prompt, Stays};
 use super::screens::plan::{self, Field};
 use super::screens::run::Job;
@@ -343,16 +343,7 @@ pub fn typed(state: &mut State, purpose: Purpose, text: &str, effects: &mut Vec<
         (Purpose::Plan(field), Screen::Plan(form)) => form.change(field, text),
         _ => Ok(None),
     };
-    match told {
-        Ok(stale) => {
-            effects.extend(stale.map(Effect::Cancel));
-            Stays::No
-        }
-        Err(why) => {
-            state.tell(Sign::Warn, why);
-            Stays::Yes
-        }
-    }
+    prompt::taken(state, told, effects)
 }
 
 /// Asks for consent to the plan that is shown.

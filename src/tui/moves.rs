@@ -7,7 +7,7 @@ use super::act::push;
 use super::command::Id;
 use super::message::{Effect, RequestId};
 use super::overlays::consent::Agreed;
-use super::overlays::prompt::Purpose;
+use super::overlays::prompt::{self, Purpose};
 use super::overlays::{Consent, Overlay, Prompt, Stays};
 use super::screens::Screen;
 use super::screens::offsets::{Offsets, Part};
@@ -97,16 +97,8 @@ fn ask_for(state: &mut State, part: Part) {
 pub fn typed(state: &mut State, part: Part, text: &str, effects: &mut Vec<Effect>) -> Stays {
     let now = state.now;
     let Screen::Offsets(screen) = state.screen_mut() else { return Stays::No };
-    match screen.change(part, text, now) {
-        Ok(stale) => {
-            effects.extend(stale.map(Effect::Cancel));
-            Stays::No
-        }
-        Err(why) => {
-            state.tell(Sign::Warn, why);
-            Stays::Yes
-        }
-    }
+    let told = screen.change(part, text, now);
+    prompt::taken(state, told, effects)
 }
 
 /// Asks for consent to what is shown.

@@ -2,10 +2,11 @@
 
 use super::Stays;
 use crate::tui::keymap::{Chord, Code};
-use crate::tui::message::Effect;
+use crate::tui::message::{Effect, RequestId};
 use crate::tui::screens::offsets::Part;
 use crate::tui::screens::plan::Field;
 use crate::tui::state::State;
+use crate::tui::theme::Sign;
 use crate::tui::widgets::Input;
 
 /// What the text is for.
@@ -23,6 +24,20 @@ pub enum Purpose {
     Export,
     /// A part of moving a group's offsets.
     Offsets(Part),
+}
+
+/// Goes on after a typed text was taken, with the request to take back, or stays and tells what is wrong with it.
+pub fn taken(state: &mut State, told: Result<Option<RequestId>, String>, effects: &mut Vec<Effect>) -> Stays {
+    match told {
+        Ok(stale) => {
+            effects.extend(stale.map(Effect::Cancel));
+            Stays::No
+        }
+        Err(why) => {
+            state.tell(Sign::Warn, why);
+            Stays::Yes
+        }
+    }
 }
 
 /// The prompt.
