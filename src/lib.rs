@@ -7,7 +7,7 @@
 //! | 2 | [`filter`], [`dlq`], [`ledger`], [`config`] | 0-1 |
 //! | 3 | [`broker`] (the port), [`context`] | 0-2 |
 //! | 4a | [`observe`], [`letters`], [`records`], [`redrive`], [`offsets`] | 0-3; not each other, but `redrive` uses `letters`, and `offsets` the audit of `redrive` |
-//! | 4b | `broker::kafka`, `broker::memory` | 0-1, `config`, the port |
+//! | 4b | `broker::kafka`, `broker::memory`, [`schemas`] | 0-1, `config`, the port |
 //! | 5 | [`ask`], [`metrics`] | 0-4a |
 //! | 6 | [`tui`], then [`cli`], which opens it | 0-5 |
 //! | 7 | [`wire`], `main` | all |
@@ -30,6 +30,7 @@ pub mod observe;
 pub mod offsets;
 pub mod records;
 pub mod redrive;
+pub mod schemas;
 pub mod text;
 pub mod tui;
 pub mod wire;

@@ -21,6 +21,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("context", &["text", "event", "config", "broker"]),
     ("broker::kafka", &["text", "event", "config", "broker"]),
     ("broker::memory", &["text", "event", "config", "broker", "exposition"]),
+    ("schemas", &["text", "event", "config"]),
     ("observe", &["text", "event", "exposition", "filter", "dlq", "ledger", "config", "broker", "context"]),
     ("records", &["text", "event", "filter", "dlq", "ledger", "config", "broker", "context"]),
     ("letters", &["text", "event", "filter", "dlq", "ledger", "config", "broker", "context"]),
@@ -67,7 +68,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 ];
 
 /// The only places of adapters and of the demonstration.
-const ADAPTERS: &[&str] = &["broker::kafka", "broker::memory"];
+const ADAPTERS: &[&str] = &["broker::kafka", "broker::memory", "schemas"];
 
 /// Crates that belong to one place.
 const FENCED: &[(&str, &[&str])] = &[

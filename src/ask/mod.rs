@@ -23,7 +23,7 @@ use crate::event::Record;
 use crate::letters::document::{FailuresAnswer, FailuresRequest, LettersAnswer, LettersRequest};
 use crate::letters::lineage::Lineage;
 use crate::offsets::document::{OffsetsAnswer, OffsetsPlan, OffsetsRequest, OffsetsRun};
-use crate::records::document::{GetAnswer, GetRequest, TailAnswer, TailRequest};
+use crate::records::document::{DecodedRecord, GetAnswer, GetRequest, TailAnswer, TailRequest};
 use crate::redrive::disposal::{DisposalAnswer, DisposalRequest, DisposeRequest};
 use crate::redrive::document::{PlanAnswer, PlanRequest, RunAnswer, RunRequest, RunsAnswer};
 use crate::redrive::import::{ImportAnswer, ImportRequest};
@@ -41,6 +41,8 @@ pub enum Request {
     Tail(TailRequest),
     /// One record.
     Get(GetRequest),
+    /// What the key and the value of a record are.
+    Decode(Arc<Record>),
     /// A redrive plan with its preflight; writes nothing to the broker.
     Plan(PlanRequest),
     /// Executes a plan.
@@ -78,6 +80,8 @@ pub enum Answer {
     Tail(Arc<TailAnswer>),
     /// To [`Request::Get`].
     Get(Arc<GetAnswer>),
+    /// To [`Request::Decode`].
+    Decoded(Arc<DecodedRecord>),
     /// To [`Request::Plan`].
     Plan(Arc<PlanAnswer>),
     /// To [`Request::Run`].

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -11,10 +12,11 @@ use super::exit::{Done, Ended, Stop};
 use super::output::Format;
 use super::session;
 use crate::ask::{Answer, Desk, Request};
-use crate::config::profile::DeadLetters;
+use crate::config::profile::Profile;
 use crate::dlq::{self, formats};
+use crate::event::decode::{Decoded, Patience, Side};
 use crate::event::view::{Layout, View};
-use crate::event::{Position, Record, codec, envelope};
+use crate::event::{Position, Record, envelope};
 use crate::records::RecordDocument;
 use crate::records::document::{GetAnswer, GetRequest};
 use crate::text::{Fault, Safe, TimeFormat, TimeStyle, units};
@@ -53,6 +55,7 @@ pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
     let at = Position::new(args.topic, args.partition, args.offset);
     let cx = session.connect().await?;
     let profile = Arc::clone(&cx.profile);
+    let decode = |record: &Record| profile.decoding.decode(record, Side::Value, Patience::Wait);
     let desk = Desk::new(cx);
     let Answer::Get(answer) = session.ask(&desk, Request::Get(GetRequest { at: at.clone() })).await? else {
         return Err(session::unexpected());
@@ -64,38 +67,42 @@ pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
         }
     };
     match session.output.format() {
-        Format::Json => session.output.document(&whole(record, &profile.dead_letters))?,
-        Format::Jsonl => session.output.document_line(&whole(record, &profile.dead_letters))?,
+        Format::Json => session.output.document(&whole(record, &profile, decode(record)))?,
+        Format::Jsonl => session.output.document_line(&whole(record, &profile, decode(record)))?,
         Format::Raw if !session.output.is_terminal() => {
             session.output.bytes(record.value.as_deref().unwrap_or_default())?;
         }
-        Format::Raw => payload(session, record, Layout::Text)?,
-        Format::Hex => payload(session, record, Layout::Hex)?,
+        Format::Raw => payload(session, record.value.as_ref(), Layout::Text)?,
+        Format::Hex => payload(session, record.value.as_ref(), Layout::Hex)?,
         Format::Table => {
-            facts(session, record, &profile.dead_letters)?;
-            let layout = View::fitting(record.value.as_deref().unwrap_or_default());
-            payload(session, record, layout)?;
+            let decoded = decode(record);
+            facts(session, record, &profile, &decoded)?;
+            let value = decoded.document().or_else(|| record.value.clone());
+            let layout = View::fitting(value.as_deref().unwrap_or_default());
+            payload(session, value.as_ref(), layout)?;
         }
     }
     Ok(Done::All)
 }
 
-fn whole<'a>(record: &'a Record, config: &DeadLetters) -> Document<'a> {
-    let letter = formats::decode(record, config);
-    let refused = codec::decode(record.value.as_deref()).refused;
+fn whole<'a>(record: &'a Record, profile: &Profile, decoded: Decoded) -> Document<'a> {
+    let letter = formats::decode(record, &profile.dead_letters);
+    let refused = decoded.refused.clone();
     Document {
-        record: RecordDocument::new(record),
+        record: RecordDocument::of(record, &profile.decoding, decoded),
         refused_decoders: refused.into_iter().map(|(decoder, why)| Refused { decoder, why }).collect(),
         dead_letter: letter.format.is_some().then(|| dlq::document(&letter)),
     }
 }
 
-fn facts(session: &Session<'_>, record: &Record, config: &DeadLetters) -> Result<(), Stop> {
+fn facts(session: &Session<'_>, record: &Record, profile: &Profile, decoded: &Decoded) -> Result<(), Stop> {
     let times = TimeFormat::new(TimeStyle::Local);
     let text = |bytes: &[u8]| Safe::from_bytes(bytes).as_str().to_owned();
-    let decoded = codec::decode(record.value.as_deref());
-    let event = envelope::extract(record);
-    let letter = formats::decode(record, config);
+    let document = decoded.document().or_else(|| record.value.clone());
+    let event = envelope::extract_from(record, document.as_deref());
+    let letter = formats::decode(record, &profile.dead_letters);
+    let key = profile.decoding.decode(record, Side::Key, Patience::Wait);
+    let key = key.document().or_else(|| record.key.clone());
     let refused = |(decoder, why): &(&str, String)| format!("{decoder}: {why}");
     let headers: Vec<String> = record
         .headers
@@ -106,8 +113,8 @@ fn facts(session: &Session<'_>, record: &Record, config: &DeadLetters) -> Result
         ("position", record.at.to_string()),
         ("time", units::or_dash(record.timestamp(), |at| times.full(at))),
         ("size", units::bytes(record.size() as u64)),
-        ("key", record.key.as_ref().map_or_else(|| units::DASH.to_owned(), |key| text(key))),
-        ("decoder", decoded.content.decoder().to_owned()),
+        ("key", key.map_or_else(|| units::DASH.to_owned(), |key| text(&key))),
+        ("decoder", decoded.decoder.clone()),
         ("not", decoded.refused.iter().map(refused).collect::<Vec<_>>().join("; ")),
         ("event", event.type_.unwrap_or_default()),
         ("event id", event.id.unwrap_or_default()),
@@ -130,8 +137,8 @@ fn origin(origin: &dlq::Origin) -> String {
     }
 }
 
-fn payload(session: &Session<'_>, record: &Record, layout: Layout) -> Result<(), Stop> {
-    let Some(value) = &record.value else { return session.output.line("(no value: a tombstone)") };
+fn payload(session: &Session<'_>, value: Option<&Bytes>, layout: Layout) -> Result<(), Stop> {
+    let Some(value) = value else { return session.output.line("(no value: a tombstone)") };
     let mut view = View::new(value.clone(), layout, session.output.width().unwrap_or(WRAP));
     session.output.write(|out| {
         let mut from = 0;

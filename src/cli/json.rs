@@ -22,6 +22,10 @@ pub(super) fn pretty<T: Serialize + ?Sized>(out: impl Write, value: &T) -> serde
 
 /// Writes JSON text that somebody else made: outside of strings it has only ASCII, so escaping keeps its meaning.
 pub(super) fn escaped(out: &mut (impl Write + ?Sized), text: &str) -> io::Result<()> {
+    // Most text is plain, and tested at once.
+    if text.bytes().fold(true, |plain, b| plain & (0x20..0x7f).contains(&b)) {
+        return out.write_all(text.as_bytes());
+    }
     let mut rest = text;
     while let Some((at, c)) = rest.char_indices().find(|(_, c)| !is_shown_as_itself(*c)) {
         out.write_all(rest.get(..at).unwrap_or_default().as_bytes())?;

@@ -207,7 +207,8 @@ impl<'a> Session<'a> {
     }
 
     /// Connects to a cluster.
-    pub(super) async fn connect_to(&self, chosen: Chosen) -> Result<Cx, Fault> {
+    pub(super) async fn connect_to(&self, mut chosen: Chosen) -> Result<Cx, Fault> {
+        chosen.profile.decoding.schemas = crate::wire::schemas(&chosen.profile, Arc::clone(&self.clock))?;
         let broker = crate::wire::connect(&chosen.profile, Arc::clone(&self.clock)).await?;
         Ok(Cx {
             broker,

@@ -12,11 +12,11 @@ use super::output::{Format, Output};
 use super::selectors::{Selected, Selectors};
 use super::{Session, json, session};
 use crate::ask::{Answer, Desk, Event, Request};
-use crate::config::profile::DeadLetters;
+use crate::config::profile::Profile;
 use crate::event::Record;
 use crate::event::view::{Layout, View};
 use crate::filter::jq::{self, Program};
-use crate::filter::{Selection, document};
+use crate::filter::{Selection, decoded};
 use crate::records::RecordDocument;
 use crate::records::document::{TailAnswer, TailRequest, Wanted};
 use crate::text::width::{left, right};
@@ -77,8 +77,9 @@ pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
         output: session.output,
         form,
         several: args.topics.len() > 1,
+        searches: selection.key.is_some() || selection.contains.is_some() || selection.filter.is_some(),
         watched: follow && session.output.is_terminal(),
-        formats: cx.profile.dead_letters.clone(),
+        profile: Arc::clone(&cx.profile),
         times: TimeFormat::new(TimeStyle::Local),
         state: Mutex::default(),
         cancel: session.cancel.child_token(),
@@ -173,9 +174,11 @@ struct Printer<'a> {
     output: &'a Output,
     form: Form,
     several: bool,
+    /// Whether records are searched, so that what was covered is part of the answer.
+    searches: bool,
     /// Whether somebody looks at what is followed.
     watched: bool,
-    formats: DeadLetters,
+    profile: Arc<Profile>,
     times: TimeFormat,
     state: Mutex<State>,
     /// Cancelled where nobody reads any more.
@@ -242,16 +245,21 @@ impl Printer<'_> {
             Form::Json => {
                 out.write_all(if state.printed == 0 { HEAD } else { b"," })?;
                 out.write_all(b"\n")?;
-                json::compact(out, &RecordDocument::new(record))?;
+                json::compact(out, &RecordDocument::new(record, &self.profile.decoding))?;
             }
             Form::Jsonl => {
-                json::compact(&mut *out, &RecordDocument::new(record))?;
+                json::compact(&mut *out, &RecordDocument::new(record, &self.profile.decoding))?;
                 out.write_all(b"\n")?;
             }
             Form::Raw(separator) => self.text(record.value.as_deref().unwrap_or_default(), separator, out)?,
             Form::Hex => self.hex(record, out)?,
             Form::Select(program, separator) => {
-                match program.outputs(document(record, &self.formats, program)) {
+                match program.outputs(decoded(
+                    record,
+                    &self.profile.dead_letters,
+                    &self.profile.decoding,
+                    program,
+                )) {
                     Ok(outputs) => {
                         for output in outputs {
                             self.output_of(&output, separator.as_deref(), out)?;
@@ -369,17 +377,16 @@ impl Printer<'_> {
         for note in &answer.notes {
             self.output.note(note);
         }
+        if self.searches && answer.complete && !matches!(self.form, Form::Json) {
+            self.output.note(&format!("complete: {}", answer.covered()));
+        }
         let state = self.state();
         if let Some(first) = &state.first_error {
             let errors = units::count(state.select_errors);
             self.output.note(&format!("--select failed on {errors} records, first on {first}"));
         }
         if let Some(why) = &answer.incomplete_reason {
-            self.output.note(&format!(
-                "incomplete: {why} ({} of {} records read matched)",
-                units::count(answer.matched),
-                units::count(answer.read)
-            ));
+            self.output.note(&format!("incomplete: {why} ({})", answer.covered()));
         }
         Ok(())
     }

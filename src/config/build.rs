@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::keys::{self, LETTER_FIELDS, check};
 use super::place::Environment;
@@ -12,6 +13,7 @@ use super::profile::{
 use super::reference::{expand, resolve};
 use super::secret::Secret;
 use super::value::{Layer, Origin, Place, Raw, Step, Value};
+use crate::event::decode::{AvroSchema, Decoder, Decoding, ProtobufSchema, TopicDecoders};
 use crate::text::Fault;
 
 pub(super) struct Builder<'a> {
@@ -40,6 +42,7 @@ impl Builder<'_> {
         profile.refresh = self.refresh()?;
         profile.thresholds = self.thresholds()?;
         profile.schema_registry = self.schema_registry()?;
+        profile.decoding = self.decoding()?;
         profile.metrics = self
             .entries("metrics.scrape")
             .into_iter()
@@ -191,18 +194,84 @@ impl Builder<'_> {
     }
 
     fn schema_registry(&self) -> Result<Option<SchemaRegistry>, Fault> {
-        let username = self.text("schema_registry.username")?;
-        let password = self.secret("schema_registry.password")?;
-        match self.text("schema_registry.url")? {
-            Some(url) => Ok(Some(SchemaRegistry { url, username, password })),
-            None if username.is_some() => {
-                Err(self.fault("schema_registry.username", "it needs `schema_registry.url` too"))
-            }
-            None if password.is_some() => {
-                Err(self.fault("schema_registry.password", "it needs `schema_registry.url` too"))
-            }
-            None => Ok(None),
+        const KEYS: [&str; 6] = ["username", "password", "token", "ca", "certificate", "key"];
+        let at = |key: &str| format!("schema_registry.{key}");
+        let Some(url) = self.text(&at("url"))? else {
+            let alone = KEYS.iter().find(|key| self.values.get(&Place::of(&at(key))).is_some());
+            return match alone {
+                Some(key) => Err(self.fault(&at(key), "it needs `schema_registry.url` too")),
+                None => Ok(None),
+            };
+        };
+        let registry = SchemaRegistry {
+            url,
+            username: self.text(&at("username"))?,
+            password: self.secret(&at("password"))?,
+            token: self.secret(&at("token"))?,
+            ca: self.path(&at("ca"))?,
+            certificate: self.path(&at("certificate"))?,
+            key: self.path(&at("key"))?,
+        };
+        if registry.token.is_some() && registry.username.is_some() {
+            return Err(self.fault(&at("token"), "it goes without `schema_registry.username`"));
         }
+        if registry.certificate.is_some() != registry.key.is_some() {
+            let there = if registry.key.is_some() { "key" } else { "certificate" };
+            return Err(self.fault(&at(there), "a certificate and its key go together"));
+        }
+        Ok(Some(registry))
+    }
+
+    fn decoding(&self) -> Result<Decoding, Fault> {
+        let entry = |entry: Place| {
+            let side = |name: &str| {
+                let place = entry.then(Step::Name(name.to_owned()));
+                let words = self.list(&place)?;
+                words.iter().map(|word| self.decoder(&place, word)).collect::<Result<Vec<_>, Fault>>()
+            };
+            Ok(TopicDecoders {
+                pattern: self.needed_at(&entry.then(Step::Name("topic".to_owned())))?,
+                key: side("key")?,
+                value: side("value")?,
+            })
+        };
+        let topics = self.entries("decode").into_iter().map(entry).collect::<Result<_, Fault>>()?;
+        Ok(Decoding { topics, schemas: None })
+    }
+
+    /// A decoder by its name, or `avro:FILE`, `protobuf:FILE` and `protobuf:FILE#MESSAGE`.
+    fn decoder(&self, place: &Place, word: &str) -> Result<Decoder, Fault> {
+        let fault = |why: String| match self.values.get(place) {
+            Some(value) => wrong(place, value, why),
+            None => Fault::usage("config", format!("`{place}`")).why(why),
+        };
+        let file = |text: &str| {
+            let beside = self.values.get(place).and_then(|value| self.beside_of(value));
+            resolve(text, self.environment, beside)
+        };
+        if let Some(text) = word.strip_prefix("avro:") {
+            let path = file(text);
+            let schema = std::fs::read_to_string(&path).map_err(|e| e.to_string());
+            let schema = schema.and_then(|text| AvroSchema::parse(&text, &[]));
+            return schema
+                .map(|schema| Decoder::Avro(Arc::new(schema)))
+                .map_err(|why| fault(format!("{}: {why}", path.display())));
+        }
+        if let Some(text) = word.strip_prefix("protobuf:") {
+            let (text, message) =
+                text.split_once('#').map_or((text, None), |(text, name)| (text, Some(name)));
+            let schema = ProtobufSchema::open(&file(text)).map_err(fault)?;
+            schema.named(message).map_err(|why| fault(format!("{text}: {why}")))?;
+            return Ok(Decoder::Protobuf(Arc::new(schema), message.map(str::to_owned)));
+        }
+        let known = Decoder::NAMED.into_iter().find(|(name, _)| *name == word);
+        known.map(|(_, decoder)| decoder).ok_or_else(|| {
+            let names: Vec<&str> = Decoder::NAMED.iter().map(|(name, _)| *name).collect();
+            fault(format!(
+                "{word:?} is no decoder: {}, avro:FILE, protobuf:FILE#MESSAGE are",
+                names.join(", ")
+            ))
+        })
     }
 
     fn fault(&self, key: &str, why: impl Into<String>) -> Fault {

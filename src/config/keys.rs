@@ -156,6 +156,13 @@ pub const KEYS: &[Key] = &[
     key("profiles.*.schema_registry.url", Kind::Url, ""),
     key("profiles.*.schema_registry.username", Kind::Text, ""),
     key("profiles.*.schema_registry.password", Kind::Secret, ""),
+    key("profiles.*.schema_registry.token", Kind::Secret, ""),
+    key("profiles.*.schema_registry.ca", Kind::Path, ""),
+    key("profiles.*.schema_registry.certificate", Kind::Path, ""),
+    key("profiles.*.schema_registry.key", Kind::Path, ""),
+    key("profiles.*.decode.[].topic", Kind::Text, ""),
+    key("profiles.*.decode.[].key", Kind::List, "[]"),
+    key("profiles.*.decode.[].value", Kind::List, "[]"),
     key("profiles.*.metrics.scrape.[].url", Kind::Url, ""),
 ];
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::secret::Secret;
+use crate::event::decode::Decoding;
 
 /// The transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -229,6 +230,14 @@ pub struct SchemaRegistry {
     pub username: Option<String>,
     /// Password of basic authentication.
     pub password: Option<Secret>,
+    /// Bearer token.
+    pub token: Option<Secret>,
+    /// PEM file of its CA; `None` for the system's store.
+    pub ca: Option<PathBuf>,
+    /// PEM file of the client's certificate.
+    pub certificate: Option<PathBuf>,
+    /// PEM file of the client's key.
+    pub key: Option<PathBuf>,
 }
 
 /// One profile.
@@ -254,6 +263,8 @@ pub struct Profile {
     pub thresholds: Thresholds,
     /// Schema registry.
     pub schema_registry: Option<SchemaRegistry>,
+    /// How payloads are decoded.
+    pub decoding: Decoding,
     /// Prometheus endpoints of the applications.
     pub metrics: Vec<String>,
 }
@@ -279,6 +290,7 @@ impl Profile {
             refresh: Refresh::default(),
             thresholds: Thresholds::default(),
             schema_registry: None,
+            decoding: Decoding::default(),
             metrics: Vec::new(),
         }
     }

@@ -65,7 +65,12 @@ impl Serialize for Envelope {
 
 /// Finds the event in a record.
 pub fn extract(record: &Record) -> Envelope {
-    let from = Source { record, fields: Fields::read(record.value.as_deref()) };
+    extract_from(record, record.value.as_deref())
+}
+
+/// Finds the event in a record whose value reads as the JSON document `value`.
+pub fn extract_from(record: &Record, value: Option<&[u8]>) -> Envelope {
+    let from = Source { record, fields: Fields::read(value) };
     let mut event = RULES.iter().find_map(|rule| rule(&from)).unwrap_or_default();
     // What a tracing library adds to any record; a header beats what the rule found in the value.
     let trace = from.header(&["traceparent", "ce_traceparent"]).map(|t| trace_id(&t));

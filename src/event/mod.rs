@@ -4,6 +4,7 @@
 
 pub mod archive;
 pub mod codec;
+pub mod decode;
 pub mod envelope;
 mod fields;
 pub mod json;

@@ -10,6 +10,7 @@ use super::jq::{self, Program};
 use super::needs::Part;
 use crate::config::profile::DeadLetters;
 use crate::dlq::{self, formats};
+use crate::event::decode::{self, Content, Decoding, Patience, Side};
 use crate::event::{Record, envelope};
 
 /// The document: `{topic, partition, offset, timestamp, key, value, headers, event, dead_letter}`.
@@ -17,6 +18,11 @@ use crate::event::{Record, envelope};
 /// A value that is no JSON is its text, or base64 where it is no text. A key is parsed only where it is an object or
 /// an array, so that `.key == "12"` finds the key `12`. What `program` cannot look at is left out.
 pub fn document(record: &Record, formats: &DeadLetters, program: &Program) -> Val {
+    decoded(record, formats, &Decoding::default(), program)
+}
+
+/// The same, with the decoders of a profile; a schema that is not known yet is waited for.
+pub fn decoded(record: &Record, formats: &DeadLetters, decoding: &Decoding, program: &Program) -> Val {
     let needs = program.needs();
     parts(record, formats, &|part| needs.has(part))
 }
@@ -37,16 +43,20 @@ fn parts(record: &Record, formats: &DeadLetters, has: &dyn Fn(Part) -> bool) -> 
     put("partition", Part::Place, &|| number(i64::from(record.at.partition)));
     put("offset", Part::Place, &|| number(record.at.offset));
     put("timestamp", Part::Timestamp, &|| record.timestamp().map_or(Val::Null, |at| text(&at.to_string())));
-    put("key", Part::Key, &|| record.key.as_ref().map_or(Val::Null, key));
-    put("value", Part::Value, &|| record.value.as_ref().map_or(Val::Null, payload));
+    put("key", Part::Key, &|| side(record, decoding, Side::Key));
+    put("value", Part::Value, &|| side(record, decoding, Side::Value));
     put("headers", Part::Headers, &|| headers(record));
-    put("event", Part::Event, &|| event(record));
+    put("event", Part::Event, &|| event(record, decoding));
     put("dead_letter", Part::DeadLetter, &|| dead_letter(record, formats));
     Val::obj(members)
 }
 
-fn event(record: &Record) -> Val {
-    serde_json::to_value(envelope::extract(record)).map_or(Val::Null, from_json)
+fn event(record: &Record, decoding: &Decoding) -> Val {
+    let plain = record.value.as_ref().is_none_or(|value| is_plain(record, value, decoding, Side::Value));
+    let document = if plain { None } else { decoding.decode(record, Side::Value, Patience::Wait).document() };
+    let value = document.as_ref().or(record.value.as_ref());
+    serde_json::to_value(envelope::extract_from(record, value.map(AsRef::as_ref)))
+        .map_or(Val::Null, from_json)
 }
 
 fn dead_letter(record: &Record, config: &DeadLetters) -> Val {
@@ -61,6 +71,36 @@ fn dead_letter(record: &Record, config: &DeadLetters) -> Val {
 fn headers(record: &Record) -> Val {
     let member = |(name, value): (&Bytes, Option<&Bytes>)| (plain(name), value.map_or(Val::Null, plain));
     Val::obj(record.headers.iter().map(member).collect())
+}
+
+/// A key or a value. What is JSON or text by itself needs no decoder, unless the topic has an order of its own.
+fn side(record: &Record, decoding: &Decoding, side: Side) -> Val {
+    let (bytes, by_itself): (_, fn(&Bytes) -> Val) = match side {
+        Side::Key => (&record.key, key),
+        Side::Value => (&record.value, payload),
+    };
+    let Some(bytes) = bytes else { return Val::Null };
+    if is_plain(record, bytes, decoding, side) {
+        return by_itself(bytes);
+    }
+    if decoding.order(&record.at.topic, side).is_none()
+        && (side == Side::Value || matches!(crate::event::json::first(bytes), Some(b'{' | b'[')))
+        && let Some(document) = jq::parse(bytes)
+    {
+        // Strings of a document need not be UTF-8 here.
+        return document;
+    }
+    match decoding.decode(record, side, Patience::Wait).content {
+        Content::Null => Val::Null,
+        Content::Json(value) => from_json(value),
+        Content::Text(text) => Val::from(text),
+        Content::Bytes(bytes) => plain(&Bytes::from(bytes)),
+    }
+}
+
+/// Whether the payload is what it looks like.
+fn is_plain(record: &Record, bytes: &Bytes, decoding: &Decoding, side: Side) -> bool {
+    decoding.order(&record.at.topic, side).is_none() && decode::is_printable(bytes)
 }
 
 fn key(bytes: &Bytes) -> Val {

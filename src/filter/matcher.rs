@@ -9,8 +9,9 @@ use bytes::Bytes;
 use memchr::memmem::Finder;
 
 use super::jq::Program;
-use super::{Selection, document};
+use super::{Selection, decoded};
 use crate::config::profile::DeadLetters;
+use crate::event::decode::{Decoding, Side};
 use crate::event::{Record, RecordBytes};
 use crate::text::Fault;
 
@@ -21,6 +22,7 @@ pub struct Matcher {
     contains: Option<Finder<'static>>,
     condition: Option<Program>,
     formats: DeadLetters,
+    decoding: Decoding,
     errors: AtomicU64,
     first_error: Mutex<Option<String>>,
 }
@@ -38,9 +40,15 @@ impl Matcher {
             contains: selection.contains.as_ref().map(|needle| Finder::new(needle).into_owned()),
             condition,
             formats: formats.clone(),
+            decoding: Decoding::default(),
             errors: AtomicU64::new(0),
             first_error: Mutex::new(None),
         })
+    }
+
+    /// The same, with the decoders of a profile.
+    pub fn with(self, decoding: &Decoding) -> Self {
+        Self { decoding: decoding.clone(), ..self }
     }
 
     /// Whether every record is meant.
@@ -90,13 +98,20 @@ impl Matcher {
         if self.contains.as_ref().is_some_and(|finder| !contains(finder, record)) {
             return Some(false);
         }
-        self.condition.as_ref().map_or(Some(true), |condition| condition.glance(record))
+        let Some(condition) = &self.condition else { return Some(true) };
+        let topic = record.place().0;
+        let in_order = |side| self.decoding.order(topic, side).is_some();
+        // What a topic's own decoders make of a record is not seen in its bytes.
+        if !self.decoding.topics.is_empty() && (in_order(Side::Key) || in_order(Side::Value)) {
+            return None;
+        }
+        condition.glance(record)
     }
 
     /// Whether the interpreter holds the condition to be true.
     fn ask(&self, record: &Record) -> bool {
         let Some(condition) = &self.condition else { return true };
-        condition.is_true(document(record, &self.formats, condition)).unwrap_or_else(|why| {
+        condition.is_true(decoded(record, &self.formats, &self.decoding, condition)).unwrap_or_else(|why| {
             self.errors.fetch_add(1, Ordering::Relaxed);
             if let Ok(mut first) = self.first_error.lock() {
                 first.get_or_insert_with(|| format!("{}: {why}", record.at));

@@ -13,7 +13,7 @@ mod scan;
 
 use bytes::Bytes;
 
-pub use document::document;
+pub use document::{decoded, document};
 pub use edge::Edge;
 pub use matcher::Matcher;
 pub use partitions::partitions;

@@ -18,6 +18,7 @@ use memchr::memmem::Finder;
 
 use super::scan::{Escapes, Found, Paths, Slots, unescaped};
 use crate::event::RecordBytes;
+use crate::event::decode::is_printable;
 use crate::event::json::first;
 
 /// A condition over the bytes of a record.
@@ -303,8 +304,7 @@ impl<'r, R: RecordBytes + ?Sized> Look<'_, 'r, R> {
 /// Bytes as the document has them; what is no text is there in base64.
 fn plain(bytes: Option<&[u8]>) -> Option<Operand<'_>> {
     let Some(bytes) = bytes else { return Some(Operand::Found(Found::Null)) };
-    std::str::from_utf8(bytes).ok()?;
-    Some(Operand::Found(Found::Text(bytes, Escapes::None)))
+    is_printable(bytes).then_some(Operand::Found(Found::Text(bytes, Escapes::None)))
 }
 
 enum Operand<'r> {

@@ -3,6 +3,7 @@
 //! One pass checks the whole document, because what is broken at its end is no document for jq either. Whatever is
 //! not plain JSON (the interpreter takes more: comments, `NaN`), or is too deep, is left to the interpreter.
 
+use crate::event::decode::is_printable;
 use crate::event::json::{self, DEPTH, DIGITS};
 
 /// Paths that one look can follow.
@@ -72,7 +73,7 @@ impl Paths {
         let Some(bytes) = payload else { return Some(slots) };
         if !json::begins_document(bytes) {
             // No JSON: the document has its text.
-            std::str::from_utf8(bytes).ok()?;
+            is_printable(bytes).then_some(())?;
             self.root.put(Found::Text(bytes, Escapes::None), Found::Wrong, &mut slots);
             return Some(slots);
         }

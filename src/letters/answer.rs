@@ -303,7 +303,7 @@ impl Index {
 
     /// The content tests of a selection; a wrong expression is told before anything is read.
     fn matcher(&self, selection: &Selection) -> Result<Matcher, Fault> {
-        Matcher::compile(selection, &self.cx().profile.dead_letters)
+        Ok(Matcher::compile(selection, &self.cx().profile.dead_letters)?.with(&self.cx().profile.decoding))
     }
 
     /// The topic, with what is new read.

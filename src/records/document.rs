@@ -5,8 +5,10 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::broker::Name;
+use crate::event::decode::Decoded;
 use crate::event::{Position, Record};
 use crate::filter::Selection;
+use crate::text::units::count;
 
 /// What `tail` is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,11 +58,43 @@ pub struct TailAnswer {
     pub notes: Vec<String>,
 }
 
+impl TailAnswer {
+    /// What was covered, in words: `12,000,000 records in 6 partitions, offsets 0–2,103,554, 3 matches`.
+    pub fn covered(&self) -> String {
+        let read = self.ranges.iter().filter(|(.., from, next)| next > from);
+        let first = read.clone().map(|(.., from, _)| *from).min();
+        let last = read.clone().map(|(.., next)| next - 1).max();
+        let offset = |offset: i64| count(u64::try_from(offset).unwrap_or(0));
+        let offsets = first.zip(last).map_or_else(String::new, |(first, last)| {
+            format!(", offsets {}–{}", offset(first), offset(last))
+        });
+        let many =
+            |n: u64, one: &str, more: &str| format!("{} {}", count(n), if n == 1 { one } else { more });
+        format!(
+            "{} in {}{offsets}, {}",
+            many(self.read, "record", "records"),
+            many(read.count() as u64, "partition", "partitions"),
+            many(self.matched, "match", "matches")
+        )
+    }
+}
+
 /// What `get` is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GetRequest {
     /// The record.
     pub at: Position,
+}
+
+/// What the key and the value of a record are.
+#[derive(Clone, Debug)]
+pub struct DecodedRecord {
+    /// The record.
+    pub at: Position,
+    /// Its key.
+    pub key: Decoded,
+    /// Its value.
+    pub value: Decoded,
 }
 
 /// What lies at a position.

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::event::decode::{Decoded, Decoding, Patience, Side, is_printable};
 use crate::event::envelope::Envelope;
 use crate::event::{Record, TimeKind, codec, envelope};
 use crate::text::Timestamp;
@@ -19,17 +20,31 @@ pub struct RecordDocument<'r> {
     key_encoding: &'static str,
     value: Value,
     value_encoding: &'static str,
-    decoder: &'static str,
+    decoder: String,
     headers: Value,
     event: Envelope,
     size: usize,
 }
 
 impl<'r> RecordDocument<'r> {
-    /// Decodes a record.
-    pub fn new(record: &'r Record) -> Self {
-        let (key, key_encoding) = codec::encode_key(record.key.as_deref());
-        let (value, value_encoding) = codec::encode_bytes(record.value.as_deref());
+    /// Decodes a record; a schema that is not known yet is waited for.
+    pub fn new(record: &'r Record, decoding: &Decoding) -> Self {
+        let value = decoding.decode(record, Side::Value, Patience::Wait);
+        Self::of(record, decoding, value)
+    }
+
+    /// A record whose value is decoded already.
+    pub fn of(record: &'r Record, decoding: &Decoding, value: Decoded) -> Self {
+        let by_itself = decoding.order(&record.at.topic, Side::Key).is_none();
+        let (key, key_encoding) = match &record.key {
+            Some(key) if by_itself && is_printable(key) => codec::encode_key(Some(key)),
+            _ => decoding.decode(record, Side::Key, Patience::Wait).encoded(),
+        };
+        let document = value.document();
+        let event =
+            envelope::extract_from(record, document.as_ref().or(record.value.as_ref()).map(AsRef::as_ref));
+        let decoder = value.decoder.clone();
+        let (value, value_encoding) = value.encoded();
         let kind = |kind| match kind {
             TimeKind::Create => "create_time",
             TimeKind::LogAppend => "log_append_time",
@@ -44,9 +59,9 @@ impl<'r> RecordDocument<'r> {
             key_encoding,
             value,
             value_encoding,
-            decoder: codec::decoder(value_encoding),
+            decoder,
             headers: codec::encode_headers(&record.headers),
-            event: envelope::extract(record),
+            event,
             size: record.size(),
         }
     }

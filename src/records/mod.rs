@@ -1,5 +1,6 @@
 //! Records on the broker: tail a topic, get one record.
 
+mod decode;
 pub mod document;
 mod get;
 mod json;
@@ -9,6 +10,7 @@ mod tail;
 #[cfg(test)]
 mod tests;
 
+pub use decode::decode;
 pub use get::get;
 pub use json::RecordDocument;
 pub use tail::tail;

@@ -27,7 +27,7 @@ pub async fn tail(
     cancel: &CancellationToken,
 ) -> Result<TailAnswer, Fault> {
     let selection = &request.selection;
-    let matcher = Arc::new(Matcher::compile(selection, &cx.profile.dead_letters)?);
+    let matcher = Arc::new(Matcher::compile(selection, &cx.profile.dead_letters)?.with(&cx.profile.decoding));
     let isolation = range::isolation(selection);
     let topics = range::topics(cx, &request.topics).await?;
     let (shards, notes) = shards(cx, &topics, selection, cancel).await?;

@@ -56,6 +56,9 @@ use theme::{Depth, Glyphs, Theme};
 
 /// The shortest time between two frames.
 const FRAME: Duration = Duration::from_millis(16);
+
+/// The pause after a picture before a key is answered with the next one: a key does not wait for what streams in.
+const KEY_FRAME: Duration = Duration::from_millis(3);
 /// How often ages on the screen are drawn anew.
 const TICK: Duration = Duration::from_secs(1);
 /// The same while a begun key waits for its help.
@@ -130,15 +133,16 @@ async fn follow(
     let mut input = EventStream::new();
     let mut signals = Signals::new().map_err(|e| broken(&e))?;
     let mut pictures = desk.map(Desk::snapshots);
-    let (mut dirty, mut drawn) = (true, None::<Instant>);
+    let (mut dirty, mut pressed, mut drawn) = (true, false, None::<Instant>);
     state.size = terminal.size().map_err(|e| broken(&e))?;
     loop {
-        let due = drawn.map_or_else(Instant::now, |at| at + FRAME);
+        let pace = if pressed { KEY_FRAME } else { FRAME };
+        let due = drawn.map_or_else(Instant::now, |at| at + pace);
         if dirty && due <= Instant::now() {
             let mut hits = Hits::default();
             terminal.draw(|buffer| view::view(state, buffer, &mut hits)).map_err(|e| broken(&e))?;
             update::update(state, Message::Drawn(hits));
-            (dirty, drawn) = (false, Some(Instant::now()));
+            (dirty, pressed, drawn) = (false, false, Some(Instant::now()));
             panic_if_a_test_wants_it();
         }
         let tick = if state.ticks() { FAST_TICK } else { TICK };
@@ -151,7 +155,10 @@ async fn follow(
                 Signal::Continue => terminal.resume().map_err(|e| broken(&e))?,
             },
             event = input.next() => match event {
-                Some(Ok(event)) => messages.extend(message(event)),
+                Some(Ok(event)) => {
+                    messages.extend(message(event));
+                    pressed = true;
+                }
                 // The terminal is gone.
                 Some(Err(_)) | None => return Ok(()),
             },

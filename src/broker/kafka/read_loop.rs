@@ -5,20 +5,22 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::RDKafkaErrorCode as Code;
+use rdkafka::{ClientConfig, TopicPartitionList};
 use tokio_util::sync::CancellationToken;
 
 use super::catalog::{c_names, exists, level, read_what};
-use super::client::{Context, Link};
+use super::client::{Client, Context, Link};
 use super::copy::Copier;
 use super::errors;
 use super::ffi::{Inbox, Look};
 use super::pipe::Pipe;
 use super::reader::{Reading, Remedy, WAIT, assign, remedy};
 use super::request::{Ask, Refusal, Told, TopicSheet};
-use crate::broker::{Batch, Bounds, BrokerError, Isolation, Name, ReadPlan, Shard, Sieve, Sifted, Until};
+use crate::broker::{
+    Batch, Bounds, BrokerError, ErrorKind, Isolation, Name, ReadPlan, Shard, Sieve, Sifted, Until,
+};
 
 /// Bytes and records of one batch.
 const BATCH_BYTES: usize = 1 << 20;
@@ -55,6 +57,16 @@ pub(super) struct ReadLoop {
     moved: Vec<usize>,
     /// When the topics were looked at last.
     checked: Duration,
+    /// Whether no broker answered then.
+    away: bool,
+}
+
+/// Why the reading stops.
+enum Pause {
+    /// Nothing more is to be read.
+    End,
+    /// No broker answers.
+    Away,
 }
 
 impl ReadLoop {
@@ -88,21 +100,52 @@ impl ReadLoop {
             mean: 4_096,
             moved: Vec::new(),
             checked,
+            away: false,
         }
     }
 
-    pub(super) fn run(mut self, consumer: &BaseConsumer<Context>) {
-        if let Err(error) = self.read(consumer) {
+    /// Reads to the end. While the brokers are away there is no consumer: its attempts to connect would take a part of
+    /// a core, and the asking client knows when they are back.
+    pub(super) fn run(mut self, mut consumer: Client<BaseConsumer<Context>>, config: &ClientConfig) {
+        let read = loop {
+            match self.read(&consumer) {
+                Ok(Pause::End) => break Ok(()),
+                Ok(Pause::Away) => {}
+                Err(error) => break Err(error),
+            }
+            drop(consumer);
+            self.wait_for_brokers();
+            if self.over() {
+                break Ok(());
+            }
+            let again = self.link.open().and_then(|()| self.link.consumer(config));
+            consumer = match again {
+                Ok(consumer) => consumer,
+                Err(error) => break Err(error),
+            };
+            if let Err(error) = assign(&consumer, &self.readings) {
+                break Err(error);
+            }
+        };
+        if let Err(error) = read {
             self.pipe.trouble(error);
         }
         self.pipe.end();
+    }
+
+    /// Returns when a broker answers, or when nobody reads any more.
+    fn wait_for_brokers(&mut self) {
+        while self.away && !self.over() && self.link.open().is_ok() {
+            std::thread::sleep(WAIT);
+            self.check();
+        }
     }
 
     fn over(&self) -> bool {
         self.cancel.is_cancelled() || self.pipe.is_abandoned()
     }
 
-    fn read(&mut self, consumer: &BaseConsumer<Context>) -> Result<(), BrokerError> {
+    fn read(&mut self, consumer: &BaseConsumer<Context>) -> Result<Pause, BrokerError> {
         let inbox = Inbox::of(consumer)
             .ok_or_else(|| errors::refused("read", Refusal::invalid("the consumer has no queue")))?;
         while !self.over() && self.readings.iter().any(|reading| !reading.done) {
@@ -121,7 +164,7 @@ impl ReadLoop {
                     self.record(message, &mut finished);
                 }
                 if (self.bytes >= self.chunk || self.batch.records.len() >= BATCH_RECORDS) && !self.send() {
-                    return Ok(());
+                    return Ok(Pause::End);
                 }
             }
             drop(messages);
@@ -133,10 +176,13 @@ impl ReadLoop {
                 self.look_again(consumer, place)?;
             }
             if !self.send() {
-                return Ok(());
+                return Ok(Pause::End);
+            }
+            if self.away {
+                return Ok(Pause::Away);
             }
         }
-        Ok(())
+        Ok(Pause::End)
     }
 
     fn place(&mut self, message: Look<'_>) -> Option<usize> {
@@ -296,11 +342,13 @@ impl ReadLoop {
         self.checked = self.link.clock.monotonic();
         let Some(Ok(Told::Topics(sheets))) = told else {
             if let Some(trouble) = self.link.health.now() {
+                self.away = trouble.kind == ErrorKind::Unreachable;
                 self.pipe.trouble(super::client::named("read", trouble));
             }
             return Vec::new();
         };
         self.link.health.well();
+        self.away = false;
         let sheets: HashMap<&str, &TopicSheet> = sheets.iter().map(|s| (s.name.as_str(), s)).collect();
         let other = |reading: &Reading| {
             sheets.get(&*reading.shard.topic).is_some_and(|sheet| match &sheet.refusal {

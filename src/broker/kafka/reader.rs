@@ -207,20 +207,25 @@ impl Ports {
         if readings.iter().all(|reading| reading.done) {
             pipe.end();
         } else {
-            let consumer = self.link.consumer(&properties(self.link.properties(), &plan))?;
+            let config = properties(self.link.properties(), &plan);
+            let consumer = self.link.consumer(&config)?;
             assign(&consumer, &readings)?;
             let read =
                 ReadLoop::new(Arc::clone(&self.link), Arc::clone(&pipe), cancel.clone(), readings, &plan);
-            spawn(read, consumer)?;
+            spawn(read, consumer, config)?;
         }
         Ok(KafkaBatches { pipe, cancel })
     }
 }
 
-fn spawn(read: ReadLoop, consumer: Client<BaseConsumer<Context>>) -> Result<(), BrokerError> {
+fn spawn(
+    read: ReadLoop,
+    consumer: Client<BaseConsumer<Context>>,
+    config: ClientConfig,
+) -> Result<(), BrokerError> {
     std::thread::Builder::new()
         .name("kafka-read".to_owned())
-        .spawn(move || read.run(&consumer))
+        .spawn(move || read.run(consumer, &config))
         .map(drop)
         .map_err(|error| BrokerError::new(ErrorKind::Other, "read", error.to_string()))
 }

@@ -20,7 +20,7 @@ use crate::filter::{Edge, Selection};
 use crate::letters::document::LettersRequest;
 use crate::letters::lineage::Lineage;
 use crate::observe::snapshot::Snapshot;
-use crate::records::document::{GetAnswer, GetRequest};
+use crate::records::document::{DecodedRecord, GetAnswer, GetRequest};
 use crate::text::units::{self, count};
 use crate::text::{Fault, Safe, width};
 use crate::tui::command::{Id, Scope};
@@ -74,6 +74,8 @@ pub struct Inspector {
     cells: u16,
     pagers: Option<Pagers>,
     search: Option<String>,
+    /// What key and value are, once that is known.
+    decoded: Option<Arc<DecodedRecord>>,
 }
 
 /// The request for one letter.
@@ -142,6 +144,7 @@ impl Inspector {
             cells,
             pagers: None,
             search: None,
+            decoded: None,
         }
     }
 
@@ -291,8 +294,18 @@ impl Inspector {
     }
 
     fn lay_out(&mut self) {
+        self.decoded = None;
+        self.asking.again();
+        self.pages_again();
+    }
+
+    fn pages_again(&mut self) {
         let Some(subject) = &self.subject else { return };
-        let (key, value) = subject.payload();
+        let (mut key, mut value) = subject.payload();
+        if let Some(decoded) = &self.decoded {
+            key = decoded.key.document().or(key);
+            value = decoded.value.document().or(value);
+        }
         let cells = self.cells.saturating_sub(4);
         let page = |bytes: Option<Bytes>| Pager::payload(bytes.unwrap_or_default(), cells);
         let headers = Pager::lines(failure::headers(subject.record()), cells);
@@ -355,7 +368,8 @@ impl Inspector {
         out
     }
 
-    fn all(pen: &mut Pen<'_>, subject: &Subject, pagers: &Pagers, look: &Look<'_>, hits: &mut Hits) {
+    fn all(&self, pen: &mut Pen<'_>, subject: &Subject, pagers: &Pagers, look: &Look<'_>, hits: &mut Hits) {
+        let decoded = self.decoded.as_deref();
         let mut lines = match subject {
             Subject::Letter(row) => failure::summary(row, look),
             Subject::Record(record) => {
@@ -366,7 +380,8 @@ impl Inspector {
                 vec![spans]
             }
         };
-        lines.extend(event(subject.record()));
+        lines.extend(decoders(decoded));
+        lines.extend(event(subject.record(), decoded));
         let mut y = 0;
         for spans in &lines {
             line::draw(pen, 1, y, spans);
@@ -434,6 +449,11 @@ impl Screen for Inspector {
         if !self.asking.due() {
             return None;
         }
+        if let Some(subject) = self.subject.as_ref().filter(|_| self.decoded.is_none()) {
+            let (key, value) = subject.payload();
+            let record = Record { key, value, ..subject.record().clone() };
+            return Some(Request::Decode(Arc::new(record)));
+        }
         if let (Page::Origin, Some(Subject::Letter(row))) = (self.page, &self.subject) {
             return Some(Request::Lineage(Arc::clone(&row.letter)));
         }
@@ -459,6 +479,21 @@ impl Screen for Inspector {
                 }
                 GetAnswer::Nothing { text, .. } => self.nothing = Some(text.clone()),
             },
+            Some(Answer::Decoded(answer)) => {
+                if self.subject.as_ref().is_some_and(|subject| subject.record().at == answer.at) {
+                    let shown = [&answer.key, &answer.value].iter().any(|side| side.document().is_some());
+                    self.decoded = Some(answer);
+                    if shown {
+                        self.pages_again();
+                    }
+                    if self.page == Page::Origin && self.lineage.is_none() {
+                        self.asking.again();
+                    }
+                } else {
+                    // Another one was turned to meanwhile.
+                    self.asking.again();
+                }
+            }
             Some(Answer::Letters(answer)) => match answer.letters.first() {
                 Some(row) => {
                     self.subject = Some(Subject::Letter(row.clone()));
@@ -497,7 +532,7 @@ impl Screen for Inspector {
         line::draw(pen, 1, 0, &self.tabs(subject));
         let mut body = pen.below(1);
         match self.page {
-            Page::All => Self::all(&mut body, subject, pagers, &look, hits),
+            Page::All => self.all(&mut body, subject, pagers, &look, hits),
             Page::Key => payload(&mut body, "key", &pagers.key, subject.payload().0.as_ref(), hits),
             Page::Value => payload(&mut body, "value", &pagers.value, subject.payload().1.as_ref(), hits),
             Page::Headers => section(&mut body, &[Span::dim("headers")], &pagers.headers, hits),
@@ -525,9 +560,28 @@ pub(super) fn peek(subject: &Subject, state: &State, pen: &mut Pen<'_>) {
     inspector.draw(state, pen, &mut Hits::default());
 }
 
+/// Which decoders were used where that is not plain to see, and why others did not fit.
+fn decoders(decoded: Option<&DecodedRecord>) -> Option<Line> {
+    let decoded = decoded?;
+    let mut out = vec![Span::new("decoded   ", Role::Key)];
+    for (name, side) in [("key", &decoded.key), ("value", &decoded.value)] {
+        if matches!(side.decoder.as_str(), "none" | "json" | "text") {
+            continue;
+        }
+        out.push(Span::dim(format!("{name} ")));
+        out.push(Span::new(format!("{}  ", side.decoder), Role::Value));
+        let refused: Vec<String> = side.refused.iter().map(|(name, why)| format!("{name}: {why}")).collect();
+        out.push(Span::dim(refused.join("; ")));
+        out.push(Span::text("  "));
+    }
+    (out.len() > 1).then_some(out)
+}
+
 /// The event inside the record, where a convention is recognised.
-fn event(record: &Record) -> Option<Line> {
-    let event = envelope::extract(record);
+fn event(record: &Record, decoded: Option<&DecodedRecord>) -> Option<Line> {
+    let document = decoded.and_then(|decoded| decoded.value.document());
+    let value = document.as_ref().or(record.value.as_ref());
+    let event = envelope::extract_from(record, value.map(AsRef::as_ref));
     event.rule?;
     let mut out = vec![Span::new("event     ", Role::Key)];
     out.push(Span::new(event.type_.as_deref().unwrap_or("without a type"), Role::Value));

@@ -1,0 +1,149 @@
+//! Protocol Buffers, read by a descriptor into a JSON document.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, SerializeOptions};
+use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
+use serde_json::Value;
+
+/// Larger messages are not read: as values they take a multiple of their bytes.
+const LARGEST: usize = 16 << 20;
+
+/// The types of one schema.
+#[derive(Clone, Debug)]
+pub struct ProtobufSchema {
+    pool: DescriptorPool,
+    /// The file that was asked for; empty for a set of descriptors.
+    file: String,
+}
+
+/// Files in memory.
+struct Sources(HashMap<String, String>);
+
+impl FileResolver for Sources {
+    fn open_file(&self, name: &str) -> Result<File, protox::Error> {
+        let source = self.0.get(name).ok_or_else(|| protox::Error::file_not_found(name))?;
+        File::from_source(name, source)
+    }
+}
+
+impl ProtobufSchema {
+    /// Compiles the text of a `.proto` file; `references` are the files that it imports, by name.
+    pub fn parse(text: &str, references: &[(String, String)]) -> Result<Self, String> {
+        let file = "schema.proto";
+        let mut sources: HashMap<_, _> = references.iter().cloned().collect();
+        sources.insert(file.to_owned(), text.to_owned());
+        let mut resolver = ChainFileResolver::new();
+        resolver.add(Sources(sources));
+        resolver.add(GoogleFileResolver::new());
+        let mut compiler = protox::Compiler::with_file_resolver(resolver);
+        compiler.include_imports(true).open_file(file).map_err(|e| e.to_string())?;
+        Ok(Self { pool: compiler.descriptor_pool(), file: file.to_owned() })
+    }
+
+    /// Reads a `.proto` file with what it imports from the same folder, or a set of descriptors (`protoc -o`).
+    pub fn open(path: &Path) -> Result<Self, String> {
+        let at = |why: String| format!("{}: {why}", path.display());
+        if path.extension().is_some_and(|extension| extension == "proto") {
+            let folder = path.parent().unwrap_or(Path::new("."));
+            let mut compiler = protox::Compiler::new([folder]).map_err(|e| at(e.to_string()))?;
+            compiler.include_imports(true).open_file(path).map_err(|e| at(e.to_string()))?;
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            return Ok(Self { pool: compiler.descriptor_pool(), file: name });
+        }
+        let bytes = std::fs::read(path).map_err(|e| at(e.to_string()))?;
+        let pool = DescriptorPool::decode(bytes.as_slice()).map_err(|e| at(e.to_string()))?;
+        Ok(Self { pool, file: String::new() })
+    }
+
+    /// The message at `indexes`: the place of a top-level message in its file, then of those nested in it.
+    pub fn at(&self, indexes: &[usize]) -> Result<MessageDescriptor, String> {
+        let file = self.pool.get_file_by_name(&self.file).ok_or("the schema's file is not in it")?;
+        let (first, nested) = indexes.split_first().unwrap_or((&0, &[]));
+        let missing = || format!("the schema has no message {indexes:?}");
+        let mut message = file.messages().nth(*first).ok_or_else(missing)?;
+        for index in nested {
+            let child = message.child_messages().nth(*index);
+            message = child.ok_or_else(missing)?;
+        }
+        Ok(message)
+    }
+
+    /// The message of this full name; without a name the only one, or the first of the file.
+    pub fn named(&self, name: Option<&str>) -> Result<MessageDescriptor, String> {
+        if let Some(name) = name {
+            return self.pool.get_message_by_name(name).ok_or_else(|| format!("there is no message {name}"));
+        }
+        let mut all = self.pool.all_messages();
+        match (all.next(), all.len()) {
+            (Some(only), 0) => Ok(only),
+            _ if !self.file.is_empty() => self.at(&[]),
+            (None, _) => Err("there is no message in it".into()),
+            _ => Err("there are several messages: name one behind a #".into()),
+        }
+    }
+}
+
+/// Reads a message.
+pub fn decode(message: MessageDescriptor, bytes: &[u8]) -> Result<Value, String> {
+    if bytes.len() > LARGEST {
+        return Err(format!("larger than {} MiB", LARGEST >> 20));
+    }
+    let name = message.full_name().to_owned();
+    let message = DynamicMessage::decode(message, bytes).map_err(|e| format!("no {name}: {e}"))?;
+    let options = SerializeOptions::new()
+        .stringify_64_bit_integers(false)
+        .use_proto_field_name(true)
+        .skip_default_fields(false);
+    message
+        .serialize_with_options(serde_json::value::Serializer, &options)
+        .map_err(|e| format!("{name}: {e}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const ORDER: &str = "syntax = \"proto3\"; package trade; import \"money.proto\";
+        message Order { string id = 1; Money total = 2; int64 count = 3; message Line { string sku = 1; } }";
+    const MONEY: &str =
+        "syntax = \"proto3\"; package trade; message Money { int32 cents = 1; Money more = 2; }";
+
+    fn schema() -> ProtobufSchema {
+        ProtobufSchema::parse(ORDER, &[("money.proto".to_owned(), MONEY.to_owned())]).unwrap()
+    }
+
+    #[test]
+    fn messages_are_found_by_index_and_name_and_read_with_what_is_imported() {
+        let order = schema().at(&[0]).unwrap();
+        let bytes = b"\x0a\x02o1\x12\x02\x08\x05\x18\x07";
+        assert_eq!(decode(order, bytes).unwrap(), json!({"id": "o1", "total": {"cents": 5}, "count": 7}));
+        assert_eq!(schema().at(&[0, 0]).unwrap().full_name(), "trade.Order.Line");
+        assert_eq!(schema().named(Some("trade.Money")).unwrap().name(), "Money");
+        assert!(schema().at(&[4]).is_err() && schema().named(Some("trade.None")).is_err());
+        assert!(ProtobufSchema::parse(ORDER, &[]).is_err());
+    }
+
+    #[test]
+    fn a_message_that_holds_itself_is_not_followed_without_bound() {
+        let mut bytes = Vec::new();
+        for _ in 0..200 {
+            let length = u32::try_from(bytes.len()).unwrap();
+            let mut outer = vec![0x12];
+            let mut rest = length;
+            while rest >= 0x80 {
+                outer.push((rest & 0x7f) as u8 | 0x80);
+                rest >>= 7;
+            }
+            outer.push(rest as u8);
+            outer.extend(&bytes);
+            bytes = outer;
+        }
+        assert!(
+            decode(schema().named(Some("trade.Money")).unwrap(), &bytes).unwrap_err().contains("recursion")
+        );
+    }
+}
