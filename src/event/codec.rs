@@ -53,6 +53,14 @@ pub fn encode_headers(headers: &Headers) -> Value {
         .collect()
 }
 
+/// The schema id of Confluent's wire format: a zero byte, then the id as four bytes, big-endian.
+pub fn schema_id(bytes: &[u8]) -> Option<u32> {
+    match *bytes {
+        [0, a, b, c, d, _, ..] => Some(u32::from_be_bytes([a, b, c, d])),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

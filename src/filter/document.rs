@@ -24,15 +24,20 @@ pub fn document(record: &Record, formats: &DeadLetters, program: &Program) -> Va
 /// The same, with the decoders of a profile; a schema that is not known yet is waited for.
 pub fn decoded(record: &Record, formats: &DeadLetters, decoding: &Decoding, program: &Program) -> Val {
     let needs = program.needs();
-    parts(record, formats, &|part| needs.has(part))
+    parts(record, formats, Some(decoding), &|part| needs.has(part))
 }
 
-/// The document with all of its parts.
+/// The document with all of its parts, its payloads as they are: what is edited is written back as what it was.
 pub(super) fn whole(record: &Record, formats: &DeadLetters) -> Val {
-    parts(record, formats, &|_| true)
+    parts(record, formats, None, &|_| true)
 }
 
-fn parts(record: &Record, formats: &DeadLetters, has: &dyn Fn(Part) -> bool) -> Val {
+fn parts(
+    record: &Record,
+    formats: &DeadLetters,
+    decoding: Option<&Decoding>,
+    has: &dyn Fn(Part) -> bool,
+) -> Val {
     let mut members = Map::default();
     let mut put = |name: &'static str, part, make: &dyn Fn() -> Val| {
         if has(part) {
@@ -51,9 +56,12 @@ fn parts(record: &Record, formats: &DeadLetters, has: &dyn Fn(Part) -> bool) -> 
     Val::obj(members)
 }
 
-fn event(record: &Record, decoding: &Decoding) -> Val {
-    let plain = record.value.as_ref().is_none_or(|value| is_plain(record, value, decoding, Side::Value));
-    let document = if plain { None } else { decoding.decode(record, Side::Value, Patience::Wait).document() };
+fn event(record: &Record, decoding: Option<&Decoding>) -> Val {
+    let plain = |decoding: &&Decoding| {
+        record.value.as_ref().is_none_or(|value| is_plain(record, value, decoding, Side::Value))
+    };
+    let decoding = decoding.filter(|decoding| !plain(decoding));
+    let document = decoding.and_then(|d| d.decode(record, Side::Value, Patience::Wait).document());
     let value = document.as_ref().or(record.value.as_ref());
     serde_json::to_value(envelope::extract_from(record, value.map(AsRef::as_ref)))
         .map_or(Val::Null, from_json)
@@ -74,12 +82,13 @@ fn headers(record: &Record) -> Val {
 }
 
 /// A key or a value. What is JSON or text by itself needs no decoder, unless the topic has an order of its own.
-fn side(record: &Record, decoding: &Decoding, side: Side) -> Val {
+fn side(record: &Record, decoding: Option<&Decoding>, side: Side) -> Val {
     let (bytes, by_itself): (_, fn(&Bytes) -> Val) = match side {
         Side::Key => (&record.key, key),
         Side::Value => (&record.value, payload),
     };
     let Some(bytes) = bytes else { return Val::Null };
+    let Some(decoding) = decoding else { return by_itself(bytes) };
     if is_plain(record, bytes, decoding, side) {
         return by_itself(bytes);
     }

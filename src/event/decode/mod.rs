@@ -18,7 +18,7 @@ use serde_json::Value;
 pub use avro::AvroSchema;
 pub use protobuf::ProtobufSchema;
 
-use super::codec::encode_text;
+use super::codec::{encode_text, schema_id};
 use super::{Headers, Record, json};
 use squeeze::Squeeze;
 
@@ -404,9 +404,7 @@ impl Trial<'_> {
         if let Some(id) = header(apicurio).and_then(|id| <[u8; 8]>::try_from(id).ok()) {
             return Some((SchemaId::Number(u32::try_from(i64::from_be_bytes(id)).ok()?), bytes));
         }
-        let (frame, body) = bytes.split_first_chunk::<5>()?;
-        let [0, id @ ..] = *frame else { return None };
-        (!body.is_empty()).then(|| (SchemaId::Number(u32::from_be_bytes(id)), body))
+        Some((SchemaId::Number(schema_id(bytes)?), bytes.get(5..)?))
     }
 }
 
