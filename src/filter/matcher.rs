@@ -47,6 +47,7 @@ impl Matcher {
     }
 
     /// The same, with the decoders of a profile.
+    #[must_use]
     pub fn with(self, decoding: &Decoding) -> Self {
         Self { decoding: decoding.clone(), ..self }
     }
