@@ -18,6 +18,7 @@ mod plan_fields;
 mod records;
 pub mod run;
 mod runs;
+mod sections;
 pub mod subject;
 mod topic;
 mod topics;
