@@ -164,6 +164,9 @@ impl Desk {
             Request::Import(request) => Ok(Answer::Import(Arc::new(
                 redrive::import::import(&self.cx, &request, &sink, &cancel).await?,
             ))),
+            Request::Produce(request) => Ok(Answer::Produce(Arc::new(
+                redrive::produce::produce(&self.cx, &request, &sink, &cancel).await?,
+            ))),
             Request::Lineage(letter) => {
                 Ok(Answer::Lineage(Arc::new(self.index.lineage(&letter, &sink, &cancel).await?)))
             }

@@ -27,6 +27,7 @@ use crate::records::document::{DecodedRecord, GetAnswer, GetRequest, TailAnswer,
 use crate::redrive::disposal::{DisposalAnswer, DisposalRequest, DisposeRequest};
 use crate::redrive::document::{PlanAnswer, PlanRequest, RunAnswer, RunRequest, RunsAnswer};
 use crate::redrive::import::{ImportAnswer, ImportRequest};
+use crate::redrive::produce::{ProduceAnswer, ProduceRequest};
 use crate::redrive::purge::{PurgeAnswer, PurgeRequest};
 
 /// What can be asked.
@@ -57,6 +58,8 @@ pub enum Request {
     Export(ExportRequest),
     /// The records of a file into a topic.
     Import(ImportRequest),
+    /// Records that an operator made into a topic.
+    Produce(ProduceRequest),
     /// The runs, from the audit.
     Runs,
     /// Where a letter comes from: its origin record, compared, and other letters of it.
@@ -94,6 +97,8 @@ pub enum Answer {
     Export(Arc<ExportAnswer>),
     /// To [`Request::Import`].
     Import(Arc<ImportAnswer>),
+    /// To [`Request::Produce`].
+    Produce(Arc<ProduceAnswer>),
     /// To [`Request::Runs`].
     Runs(Arc<RunsAnswer>),
     /// To [`Request::Lineage`].

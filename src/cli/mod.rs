@@ -24,6 +24,7 @@ pub mod options;
 mod output;
 mod overview;
 mod plan;
+mod produce;
 mod progress;
 mod purge;
 mod replay;
@@ -142,6 +143,8 @@ enum Command {
     Export(Box<export::Args>),
     /// The records of such a file into a topic, each once
     Import(import::Args),
+    /// A record of your own into a topic: from options, a file or stdin
+    Produce(Box<produce::Args>),
     /// What was redriven, by whom, and what became of it
     #[command(subcommand)]
     Runs(runs::Command),

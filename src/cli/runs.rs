@@ -63,13 +63,14 @@ fn find<'a>(answer: &'a RunsAnswer, id: &str) -> Result<&'a RunRow, Fault> {
 fn action(session: &Session<'_>, row: &RunRow) -> Result<(), Stop> {
     let run = &row.run;
     let count = |n: u64| if n == 0 { String::new() } else { units::count(n) };
+    let what = if matches!(row.kind, "import" | "produce" | "copy") { "records" } else { "letters" };
     session.output.facts(&[
         ("action", format!("{} of {}", row.kind, run.topic)),
         ("id", run.run.clone()),
         ("operator", run.operator.clone()),
         ("reason", row.reason.clone().unwrap_or_default()),
         ("started", run.started.to_string()),
-        ("letters", format!("{} of {}", units::count(row.disposed), units::count(run.planned))),
+        (what, format!("{} of {}", units::count(row.disposed), units::count(run.planned))),
         ("handled", count(run.already_handled)),
         ("expired", count(run.expired)),
         ("remaining", count(run.remaining)),

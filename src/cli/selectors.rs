@@ -83,15 +83,11 @@ impl Selectors {
     }
 
     fn key(&self) -> Result<Option<Bytes>, Fault> {
-        use base64::Engine as _;
         if let Some(text) = &self.key {
             return Ok(Some(Bytes::copy_from_slice(text.as_bytes())));
         }
         let Some(text) = &self.key_base64 else { return Ok(None) };
-        let bytes = base64::engine::general_purpose::STANDARD
-            .decode(text)
-            .map_err(|e| wrong("--key-base64", text, format!("base64 was expected: {e}")))?;
-        Ok(Some(Bytes::from(bytes)))
+        base64("--key-base64", text).map(Some)
     }
 }
 
@@ -122,6 +118,16 @@ impl Selected {
     }
 }
 
-fn wrong(option: &str, text: &str, why: impl Into<String>) -> Fault {
+/// The bytes that the value of an option says.
+pub(super) fn base64(option: &str, text: &str) -> Result<Bytes, Fault> {
+    use base64::Engine as _;
+    let bytes = base64::engine::general_purpose::STANDARD
+        .decode(text)
+        .map_err(|e| wrong(option, text, format!("base64 was expected: {e}")))?;
+    Ok(Bytes::from(bytes))
+}
+
+/// The fault of an option's value.
+pub(super) fn wrong(option: &str, text: &str, why: impl Into<String>) -> Fault {
     Fault::usage("usage", format!("wrong value {text:?} for {option}")).why(why)
 }

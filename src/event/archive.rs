@@ -329,21 +329,6 @@ fn unpack(body: &Bytes, topic: &Arc<str>) -> Option<Record> {
 
 fn parse(value: &Value) -> Result<Record, String> {
     let number = |name: &str| value[name].as_i64().ok_or_else(|| format!("{name}: a number was expected"));
-    let bytes = |of: &Value, what: &str, encoding: &str| -> Result<Option<Bytes>, String> {
-        let name = of[encoding].as_str().unwrap_or(if of[what].is_null() { "null" } else { "utf8" });
-        match (name, of[what].as_str()) {
-            ("null", None) => Ok(None),
-            ("utf8", Some(text)) => Ok(Some(Bytes::copy_from_slice(text.as_bytes()))),
-            ("base64", Some(text)) => STANDARD
-                .decode(text)
-                .map(|bytes| Some(Bytes::from(bytes)))
-                .map_err(|e| format!("{what}: base64 was expected: {e}")),
-            ("json", _) => Err(format!(
-                "{what}: it was parsed, so that its bytes are not known any more; use `redrive export`"
-            )),
-            (other, _) => Err(format!("{what}: the encoding {other:?} does not fit")),
-        }
-    };
     let partition = i32::try_from(number("partition")?).ok().filter(|p| *p >= 0);
     let partition = partition.ok_or("partition: it cannot be negative or so large")?;
     let topic: Arc<str> = value["topic"].as_str().unwrap_or_default().into();
@@ -359,9 +344,9 @@ fn parse(value: &Value) -> Result<Record, String> {
         }
     };
     let mut headers = Headers::default();
-    for header in value["headers"].as_array().map_or(&[][..], Vec::as_slice) {
-        let name = bytes(header, "name", "name_encoding")?.ok_or("a header has no name")?;
-        headers.push(name, bytes(header, "value", "encoding")?);
+    for one in value["headers"].as_array().map_or(&[][..], Vec::as_slice) {
+        let (name, value) = header(one)?;
+        headers.push(name, value);
     }
     Ok(Record {
         at: Position { topic, partition, offset: number("offset")? },
@@ -371,6 +356,34 @@ fn parse(value: &Value) -> Result<Record, String> {
         headers,
         lease: None,
     })
+}
+
+/// The bytes of a member, as another member says that they are written.
+fn bytes(of: &Value, what: &str, encoding: &str) -> Result<Option<Bytes>, String> {
+    let name = of[encoding].as_str().unwrap_or(if of[what].is_null() { "null" } else { "utf8" });
+    match (name, of[what].as_str()) {
+        ("null", None) => Ok(None),
+        ("utf8", Some(text)) => Ok(Some(Bytes::copy_from_slice(text.as_bytes()))),
+        ("base64", Some(text)) => STANDARD
+            .decode(text)
+            .map(|bytes| Some(Bytes::from(bytes)))
+            .map_err(|e| format!("{what}: base64 was expected: {e}")),
+        ("json", _) => Err(format!(
+            "{what}: it was parsed, so that its bytes are not known any more; use `redrive export`"
+        )),
+        (other, _) => Err(format!("{what}: the encoding {other:?} does not fit")),
+    }
+}
+
+/// A header's name and value, from the object that a line has for it.
+pub fn header(object: &Value) -> Result<(Bytes, Option<Bytes>), String> {
+    const MEMBERS: [&str; 4] = ["name", "name_encoding", "value", "encoding"];
+    let mut members = object.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
+    if let Some(other) = members.find(|name| !MEMBERS.contains(name)) {
+        return Err(format!("a header has no {other:?}, but {}", MEMBERS.join(", ")));
+    }
+    let name = bytes(object, "name", "name_encoding")?.ok_or("a header has no name")?;
+    Ok((name, bytes(object, "value", "encoding")?))
 }
 
 #[cfg(test)]

@@ -30,6 +30,10 @@ pub enum Kind {
     Purge,
     /// Records of a file were written into a topic.
     Import,
+    /// Records that an operator made were written into a topic.
+    Produce,
+    /// Records of another topic were written into a topic.
+    Copy,
 }
 
 impl Kind {
@@ -42,6 +46,8 @@ impl Kind {
             Self::Release => "release",
             Self::Purge => "purge",
             Self::Import => "import",
+            Self::Produce => "produce",
+            Self::Copy => "copy",
         }
     }
 

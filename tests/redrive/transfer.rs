@@ -13,6 +13,7 @@ use redrive::event::{Headers, Record};
 use redrive::filter::{Edge, Selection};
 use redrive::records::document::{TailRequest, Wanted};
 use redrive::redrive::import::{ImportAgreed, ImportAnswer, ImportRequest, Place};
+use redrive::redrive::produce::{Draft, ProduceAgreed, ProduceAnswer, ProduceRequest};
 use redrive::text::{Fault, Timestamp};
 use tokio_util::sync::CancellationToken;
 
@@ -193,4 +194,86 @@ async fn an_export_goes_on_where_it_was_cut_and_a_damaged_file_is_told_before_an
         assert!(fault.what.starts_with("record "), "{fault}");
         assert!(world.read(COPY).await.is_empty());
     }
+}
+
+fn producing(records: Vec<Draft>, agreed: bool) -> ProduceRequest {
+    ProduceRequest {
+        topic: COPY.into(),
+        records,
+        partition: None,
+        timestamp: None,
+        agreed: agreed.then(ProduceAgreed::default),
+    }
+}
+
+async fn produce(world: &World, request: ProduceRequest) -> Result<Arc<ProduceAnswer>, Fault> {
+    match Desk::new(world.cx("ada"))
+        .answer(Request::Produce(request), &|_| {}, CancellationToken::new())
+        .await?
+    {
+        Answer::Produce(answer) => Ok(answer),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn draft(key: Option<&'static str>, value: Option<&'static str>) -> Draft {
+    let bytes = |text: &'static str| Bytes::from_static(text.as_bytes());
+    Draft { key: key.map(bytes), value: value.map(bytes), headers: Headers::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_produced_is_there_once_with_its_audit_whatever_answer_is_lost() {
+    for lost in [Lost::Answer, Lost::Request] {
+        let world = filled(0).await;
+        let records = vec![draft(Some("k"), Some("")), draft(Some(""), None), draft(None, Some("v"))];
+        assert!(produce(&world, producing(records.clone(), false)).await.unwrap().dry_run);
+        assert!(world.read(COPY).await.is_empty());
+        world.memory.faults().lose_commit(1, lost);
+        let answer = produce(&world, producing(records.clone(), true)).await.unwrap();
+        assert_eq!(answer.written, 3);
+        let mut there = world.read(COPY).await;
+        there.sort_by_key(|r| r.at.clone());
+        let mut told: Vec<_> =
+            answer.records.iter().map(|r| (r.partition.unwrap(), r.offset.unwrap())).collect();
+        told.sort_unstable();
+        assert_eq!(there.iter().map(|r| (r.at.partition, r.at.offset)).collect::<Vec<_>>(), told);
+        for draft in &records {
+            assert!(there.iter().any(|r| (&r.key, &r.value) == (&draft.key, &draft.value)), "{draft:?}");
+        }
+        let runs = world.runs().await.runs.clone();
+        assert_eq!(
+            runs.iter().map(|r| (r.kind, r.disposed, r.state)).collect::<Vec<_>>(),
+            [("produce", 3, "done")]
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_broker_would_take_is_refused_before_anything_is_asked() {
+    let world = filled(0).await;
+    world.create("states", 2, &[("cleanup.policy", "compact")]).await;
+    let one = || vec![draft(None, Some("v"))];
+    let refused = |request: ProduceRequest| {
+        let world = &world;
+        async move { produce(world, request).await.unwrap_err() }
+    };
+    let missing = refused(ProduceRequest { topic: "order".into(), ..producing(one(), true) }).await;
+    assert_eq!((missing.code, &*missing.hint), ("target_missing", "did you mean orders?"));
+    let partition = refused(ProduceRequest { partition: Some(3), ..producing(one(), true) }).await;
+    assert_eq!(partition.code, "unknown_partition");
+    let keyless = refused(ProduceRequest { topic: "states".into(), ..producing(one(), true) }).await;
+    assert_eq!(keyless.code, "invalid", "{keyless}");
+    let internal =
+        refused(ProduceRequest { topic: "__redrive.ledger".into(), ..producing(one(), true) }).await;
+    assert_eq!(internal.code, "usage");
+    let tombstone = vec![draft(Some("k"), None)];
+    let shown =
+        produce(&world, ProduceRequest { topic: "states".into(), ..producing(tombstone, false) }).await;
+    assert!(shown.unwrap().warnings[0].contains("deletes its key"));
+    let read_only = Desk::new(world.cx_on(world.memory.read_only(), "ada"))
+        .answer(Request::Produce(producing(one(), true)), &|_| {}, CancellationToken::new())
+        .await
+        .unwrap_err();
+    assert_eq!(read_only.code, "read_only");
+    assert!(world.read(COPY).await.is_empty());
 }
