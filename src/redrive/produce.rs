@@ -198,13 +198,11 @@ pub(super) async fn target(cx: &Cx, topic: &Name) -> Result<cluster::Target, Fau
     if is_internal_name(topic) {
         return Err(Fault::usage("usage", format!("{topic} is an internal topic")));
     }
-    match cluster::targets(cx, std::slice::from_ref(topic)).await?.remove(topic) {
-        Some(there) => Ok(there),
-        None => {
-            let fault = cx.unknown_topic(topic).await;
-            Err(Fault { code: "target_missing", kind: FaultKind::Refused, ..fault })
-        }
+    if let Some(there) = cluster::targets(cx, std::slice::from_ref(topic)).await?.remove(topic) {
+        return Ok(there);
     }
+    let fault = cx.unknown_topic(topic).await;
+    Err(Fault { code: "target_missing", kind: FaultKind::Refused, ..fault })
 }
 
 fn shown(request: &ProduceRequest, draft: &Draft) -> ProducedRecord {

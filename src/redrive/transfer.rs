@@ -95,57 +95,52 @@ impl<'a> Chain<'a> {
         cancel: &CancellationToken,
     ) -> Result<Vec<Placed>, Unwritten> {
         loop {
-            let error = match link(&mut *self.session, writes, audit).await {
+            let (error, sent) = match link(&mut *self.session, writes, audit).await {
                 Link::Whole(places) => {
                     self.lost = 0;
                     return Ok(places);
                 }
                 Link::Refused(index, error) => return Err(Unwritten::Refused(index, error)),
                 Link::Failed(fault) => return Err(fault.into()),
-                Link::Lost(error, sent) => {
-                    if let Some((places, record)) = sent
-                        && self.settle(&record, cancel).await?
-                    {
-                        self.lost = 0;
-                        return Ok(places);
-                    }
-                    error
-                }
+                Link::Lost(error, sent) => (error, sent),
             };
             self.lost += 1;
-            if self.lost > MOST_LOST {
+            if self.lost > MOST_LOST && sent.is_none() {
                 return Err(error.into());
+            }
+            tokio::time::sleep(Duration::from_millis(50 << self.lost.min(6))).await;
+            if let Some(sent) = sent {
+                let mut found = false;
+                self.renew(&mut |record| found |= *record == sent.record).await.map_err(|fault| {
+                    let hint =
+                        "whether the last transaction is there is not known: `redrive runs list` shows it";
+                    if fault.hint.is_empty() { fault.hint(hint) } else { fault }
+                })?;
+                if found {
+                    self.lost = 0;
+                    return Ok(sent.places);
+                }
+                if self.lost > MOST_LOST {
+                    return Err(error.into());
+                }
+            } else {
+                self.renew(&mut |_| {}).await?;
             }
             if cancel.is_cancelled() {
                 return Err(Fault::cancelled().into());
             }
-            tokio::time::sleep(Duration::from_millis(50 << self.lost.min(6))).await;
-            self.settle_none(cancel).await?;
         }
     }
 
-    /// Whether the transaction of this audit record is there.
-    async fn settle(&mut self, mine: &AuditRecord, cancel: &CancellationToken) -> Result<bool, Fault> {
-        let mut found = false;
-        self.renew(cancel, &mut |record| found |= *record == *mine).await?;
-        Ok(found)
-    }
-
-    async fn settle_none(&mut self, cancel: &CancellationToken) -> Result<(), Fault> {
-        self.renew(cancel, &mut |_| {}).await
-    }
-
     /// Becomes the writer anew, unless somebody else has become it to do the same.
-    async fn renew(
-        &mut self,
-        cancel: &CancellationToken,
-        take: &mut (dyn FnMut(&AuditRecord) + Send),
-    ) -> Result<(), Fault> {
+    async fn renew(&mut self, take: &mut (dyn FnMut(&AuditRecord) + Send)) -> Result<(), Fault> {
+        // What became of the last transaction is found out even where the work is cancelled.
+        let cancel = CancellationToken::new();
         let kind = SessionKind::Transactional { id: self.id.clone(), timeout: TIMEOUT };
         self.session = self.writer.begin(kind).await?;
         let (mut others, mut who) = (0, String::new());
         let run = self.mark.run.clone();
-        search(self.cx, &self.mark, cancel, &mut |record| {
+        search(self.cx, &self.mark, &cancel, &mut |record| {
             if record.run != run {
                 others += 1;
                 who = format!("{} of {}", record.run, record.operator);
@@ -188,7 +183,13 @@ enum Link {
     Refused(usize, BrokerError),
     Failed(Fault),
     /// It may be there where an audit record was sent with it.
-    Lost(BrokerError, Option<(Vec<Placed>, AuditRecord)>),
+    Lost(BrokerError, Option<Box<Sent>>),
+}
+
+/// A transaction whose end was asked for.
+struct Sent {
+    places: Vec<Placed>,
+    record: AuditRecord,
 }
 
 async fn link(
@@ -238,7 +239,7 @@ async fn link(
     match session.commit().await {
         Ok(Commit::Done) => Link::Whole(places),
         Ok(Commit::Unknown(error) | Commit::Fenced(error) | Commit::Aborted(error)) | Err(error) => {
-            Link::Lost(error, Some((places, record)))
+            Link::Lost(error, Some(Box::new(Sent { places, record })))
         }
     }
 }
