@@ -12,6 +12,7 @@ use super::profile::{
 };
 use super::reference::{expand, resolve};
 use super::secret::Secret;
+use super::topic_names::TopicNames;
 use super::value::{Layer, Origin, Place, Raw, Step, Value};
 use crate::event::decode::{AvroSchema, Decoder, Decoding, ProtobufSchema, TopicDecoders};
 use crate::text::Fault;
@@ -130,6 +131,7 @@ impl Builder<'_> {
                 .into_iter()
                 .map(|entry| self.letter_format(&entry))
                 .collect::<Result<_, Fault>>()?,
+            topic_names: TopicNames::default(),
         })
     }
 

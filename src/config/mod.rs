@@ -17,6 +17,7 @@ mod reference;
 pub mod secret;
 #[cfg(test)]
 mod tests;
+pub mod topic_names;
 pub mod value;
 
 pub use layers::{Choice, Chosen, Configuration, Console, Options, Unchosen};

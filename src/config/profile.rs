@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::secret::Secret;
+use super::topic_names::TopicNames;
 use crate::event::decode::Decoding;
 
 /// The transport.
@@ -117,6 +118,8 @@ pub struct DeadLetters {
     pub retention_warning: Duration,
     /// Home-grown formats.
     pub formats: Vec<LetterFormat>,
+    /// Names of topics by id; not configured, but learnt from the cluster.
+    pub topic_names: TopicNames,
 }
 
 impl Default for DeadLetters {
@@ -128,6 +131,7 @@ impl Default for DeadLetters {
             library_frames: Vec::new(),
             retention_warning: Duration::from_secs(24 * 3600),
             formats: Vec::new(),
+            topic_names: TopicNames::default(),
         }
     }
 }

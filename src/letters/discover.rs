@@ -25,7 +25,7 @@ const CONFIGS: usize = 250;
 /// in front of the name anyway.
 const MOST_CONFIGS: usize = 2_000;
 /// What marks a topic as one of dead letters (KIP-1191).
-const MARK: &str = "errors.deadletterqueue.group.enable";
+pub(super) const MARK: &str = "errors.deadletterqueue.group.enable";
 /// Topics sampled in one round.
 const MOST_SAMPLES: usize = 200;
 /// Offsets looked at, at the head and at the tail of a partition. Markers of transactions take some.

@@ -12,10 +12,10 @@ use std::time::Duration;
 use foldhash::quality::RandomState;
 use tokio_util::sync::CancellationToken;
 
-use super::discover::{Decided, Discovery, Found, is_named};
+use super::discover::{Decided, Discovery, Found, MARK, is_named};
 use super::ledger::LedgerReader;
 use super::topic::Topic;
-use crate::broker::{Batch, ErrorKind, Name, Notice, ReadPlan, Shard, Until};
+use crate::broker::{Batch, BrokerError, ErrorKind, Name, Notice, ReadPlan, Shard, Until};
 use crate::context::{Cx, Progress, Silent, Sink};
 use crate::dlq::groups::{DlqRow, FoundBy};
 use crate::event::Record;
@@ -271,13 +271,39 @@ impl Index {
             |t: &&Arc<Topic>| t.lock().configured.is_none_or(|at| now.saturating_sub(at) >= CONFIGURE_EVERY);
         let asked: Vec<&Arc<Topic>> = topics.iter().filter(old).collect();
         let names: Vec<Name> = asked.iter().map(|t| Arc::clone(&t.name)).collect();
-        if !names.is_empty() {
-            for (topic, config) in asked.into_iter().zip(catalog.configs(&names).await?) {
-                // Without the right to see it nothing is known of retention.
-                topic.lock().configure(&config.unwrap_or_default(), now);
-            }
+        if names.is_empty() {
+            return Ok(());
+        }
+        let mut pointers = self.cx.profile.dead_letters.topic_names.missed();
+        for (topic, config) in asked.into_iter().zip(catalog.configs(&names).await?) {
+            // Without the right to see it nothing is known of retention.
+            let config = config.unwrap_or_default();
+            let mut state = topic.lock();
+            pointers |= state.configured.is_none()
+                && config.get(MARK).is_some_and(|entry| entry.value.as_deref() == Some("true"));
+            state.configure(&config, now);
+        }
+        if pointers {
+            self.learn_ids().await;
         }
         Ok(())
+    }
+
+    /// Learns the ids of all topics: letters of share groups name topics by them where the broker found no name.
+    async fn learn_ids(&self) {
+        let catalog = self.cx.broker.catalog();
+        let learnt = async {
+            let topics: Vec<Name> = catalog.topics(None).await?.into_iter().map(|t| t.name).collect();
+            let ids = catalog.topic_ids(&topics).await?;
+            let named =
+                ids.into_iter().zip(topics).filter_map(|(id, name)| Some((id.ok()?.0.to_string(), name)));
+            Ok::<_, BrokerError>(named.collect())
+        };
+        match learnt.await {
+            Ok(names) => self.cx.profile.dead_letters.topic_names.learn(names),
+            // The ids stand for the names, then.
+            Err(error) => tracing::warn!(%error, "the ids of topics are not known"),
+        }
     }
 
     async fn follow_ledger(&self, sink: &dyn Sink, cancel: &CancellationToken) -> Result<(), Fault> {

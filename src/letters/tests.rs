@@ -15,7 +15,7 @@ use crate::broker::{Broker, ErrorKind, Name, NewTopic, SessionKind, Shard, Write
 use crate::config::profile::{DeadLetters, Profile};
 use crate::context::{Cx, Operator, Silent};
 use crate::dlq::groups::{DlqRow, FoundBy};
-use crate::event::Headers;
+use crate::event::{Headers, Position};
 use crate::filter::{Edge, Selection};
 use crate::ledger::row::{HeaderRow, Key, LetterRow, RootAt, TargetAt};
 use crate::ledger::{Disposition, FORMAT_VERSION, LEDGER_TOPIC};
@@ -182,6 +182,24 @@ async fn topics_are_found_by_their_name_their_records_and_their_configuration() 
     let wanted =
         [("dlq.share", FoundBy::Config), ("graves", FoundBy::Headers), ("orders-dlt", FoundBy::Name)];
     assert_eq!(b.found().await, wanted.map(|(t, by)| (t.to_owned(), by)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pointer_that_names_its_topic_by_id_is_read_with_the_name() {
+    let b = bench();
+    b.create("orders", &[]).await;
+    b.create("dlq.orders", &[("errors.deadletterqueue.group.enable", "true")]).await;
+    let id = b.broker.catalog().topic_ids(&["orders".into()]).await.unwrap().remove(0).unwrap().0;
+    let mut headers = Headers::default();
+    for (name, value) in [("topic", &*id), ("partition", "0"), ("offset", "4"), ("group", "couriers")] {
+        headers.push(format!("__dlq.errors.{name}"), Some(Bytes::from(value.to_owned())));
+    }
+    b.put("dlq.orders", [Write { key: None, value: None, headers, ..plain("", "") }]).await;
+    assert_eq!(*b.refresh().await[0].sources, ["orders".into()]);
+    let at = Position::new("dlq.orders", 0, 0);
+    let row = b.index.letter(&at, &Silent, &CancellationToken::new()).await.unwrap().unwrap();
+    assert_eq!(row.letter.root.position(), Some(Position::new("orders", 0, 4)));
+    assert!(row.letter.notes.iter().any(|note| note.contains(&*id)));
 }
 
 #[tokio::test(start_paused = true)]

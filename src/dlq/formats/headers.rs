@@ -9,7 +9,8 @@ use bytes::Bytes;
 use super::origin::{Hop, Hops};
 use super::table::home::{self, HOME_GROWN};
 use super::table::{Blocks, Field, Format, Latest, Payload, Repeats, Rule, TABLE, Wrapping};
-use super::{Note, Reading, Source, codec, cut, mixed, payload};
+use super::{Note, Reading, Source, codec, cut, mixed, payload, wrapped};
+use crate::config::profile::DeadLetters;
 use crate::event::{Headers, Record};
 
 /// One header that a rule of the format reads.
@@ -34,12 +35,12 @@ pub(super) struct Part<'r> {
 }
 
 /// Reads a record by all formats of the table that recognise it.
-pub(super) fn read(record: &Record) -> Option<Reading<'_>> {
+pub(super) fn read<'r>(record: &'r Record, config: &DeadLetters) -> Option<Reading<'r>> {
     let mut found = recognise(&record.headers);
     if found.is_empty() && home::recognises(&record.headers) {
         found.push(TABLE.len() - 1);
     }
-    let mut parts: Vec<Part<'_>> = found.iter().map(|index| by_table(record, *index)).collect();
+    let mut parts: Vec<Part<'_>> = found.iter().map(|index| by_table(record, *index, config)).collect();
     // Its key is the letter's, whoever wrote the headers.
     if !parts.is_empty()
         && let Some(reading) = payload::by_format(record, None, &payload::UFORWARDER)
@@ -104,7 +105,7 @@ fn rule_of(format: &'static Format, name: &[u8]) -> Option<usize> {
 }
 
 /// Reads the fields of a recognised format.
-fn by_table(record: &Record, index: usize) -> Part<'_> {
+fn by_table<'r>(record: &'r Record, index: usize, config: &DeadLetters) -> Part<'r> {
     let format = &TABLE[index];
     let mut reading = Reading {
         format: Some(NAMES[index].clone()),
@@ -167,10 +168,12 @@ fn by_table(record: &Record, index: usize) -> Part<'_> {
         .filter_map(|i| format.rules.get(i))
         .collect();
     origins(&mut reading, hops, record, format, &rules);
-    if format.wrapping == Wrapping::Spring {
-        unwrap_spring(&mut reading);
+    match format.wrapping {
+        Wrapping::None => {}
+        Wrapping::Spring => wrapped::spring(&mut reading),
+        Wrapping::Panic => wrapped::panic(&mut reading),
     }
-    carried(&mut reading, record, format);
+    carried(&mut reading, record, format, config);
     Part { reading, first, last, latest: format.latest }
 }
 
@@ -304,9 +307,14 @@ fn origins<'r>(
     }
     reading.hops = match format.repeats {
         Repeats::DeadLetterings if count > 0 => Some(count),
+        Repeats::Failures => root.topic.as_deref().map(|topic| times(topic, record, rules)),
         _ => None,
     };
-    reading.retried = format.repeats == Repeats::Retries;
+    reading.retried = match format.repeats {
+        Repeats::Retries => true,
+        Repeats::Failures => latest.topic != root.topic,
+        _ => false,
+    };
     if let Some(topic) = source.filter(|t| latest.topic.as_ref() != Some(t)) {
         // The origin headers are those of the retry topic where it failed last.
         reading.retried = true;
@@ -344,8 +352,15 @@ fn origins<'r>(
     reading.given.append(&mut given);
 }
 
+/// How often origin headers name this topic.
+fn times(topic: &str, record: &Record, rules: &[&'static Rule]) -> u32 {
+    let header = rules.iter().find(|r| r.field == Field::OriginTopic).map_or("", |r| r.header);
+    let named = record.headers.all(header).flatten().filter(|value| value.as_ref() == topic.as_bytes());
+    u32::try_from(named.count()).unwrap_or(u32::MAX)
+}
+
 /// What became of key and value.
-fn carried(reading: &mut Reading<'_>, record: &Record, format: &Format) {
+fn carried(reading: &mut Reading<'_>, record: &Record, format: &Format, config: &DeadLetters) {
     match format.payload {
         Payload::Copied => {}
         Payload::PointerIfNull => {
@@ -356,22 +371,38 @@ fn carried(reading: &mut Reading<'_>, record: &Record, format: &Format) {
                      record was a tombstone without a key: the two cannot be told apart",
                 );
             }
-            if reading.root.topic.as_deref().is_some_and(is_topic_id) {
-                reading.fact(
-                    "the origin's topic looks like a topic id: the broker writes it where it could not find the name",
-                );
-            }
+            name_topic(reading, config);
         }
         Payload::WithoutKey => {
             if record.key.is_none() {
                 reading.fact("Watermill drops the key: the true one is the origin record's");
             }
         }
+        Payload::Rewritten(how) => reading.fact(how),
     }
-    let is_key = record.headers.last("deserialization-failure-key").is_some_and(|v| v.as_ref() == b"true");
-    if format.name.starts_with("smallrye") && is_key {
+    let is_key = || {
+        let headers = &record.headers;
+        headers.last("deserialization-failure-key").is_some_and(|v| v.as_ref() == b"true")
+            && headers.last("deserialization-failure-value-data").is_none()
+    };
+    if format.name.starts_with("smallrye") && is_key() {
+        reading.pointer = true;
         reading.fact(
             "the key could not be read: the letter's value is the key's bytes, the value is the origin's",
+        );
+    }
+}
+
+/// Puts the topic's name in the place of its id, where the cluster told it.
+fn name_topic(reading: &mut Reading<'_>, config: &DeadLetters) {
+    let Some(id) = reading.root.topic.as_deref().filter(|topic| is_topic_id(topic)) else { return };
+    if let Some(name) = config.topic_names.of(id) {
+        reading.fact(format!("the letter names its topic by the id {id}: the cluster calls it {name}"));
+        reading.root.topic = Some(Cow::Owned(name.as_ref().to_owned()));
+    } else {
+        reading.fact(
+            "the origin's topic looks like a topic id: the broker writes it where it could not find the name, and no \
+             topic has that id now",
         );
     }
 }
@@ -392,28 +423,6 @@ fn group_in_name<'r>(dead_letter_topic: &'r str, origin: &str) -> Option<&'r str
         .strip_prefix(origin)?
         .strip_prefix('.')
         .filter(|group| !group.is_empty())
-}
-
-/// Takes off what Spring's listener puts before the message of the error that was thrown.
-fn unwrap_spring(reading: &mut Reading<'_>) {
-    const NESTED: &str = "nested exception is ";
-    let Some(message) = reading.message.take() else { return };
-    let inner = message.rfind(NESTED).and_then(|at| {
-        let rest = &message[at + NESTED.len()..];
-        rest.find(": ").map(|colon| message.len() - rest.len() + colon + 2)
-    });
-    let inner = inner.or_else(|| {
-        let class = reading.error_class.as_deref()?;
-        let wrapper = reading.stack_trace.as_deref()?.strip_prefix(class)?.strip_prefix(": ")?;
-        let same = wrapper.bytes().zip(message.bytes()).take_while(|(a, b)| a == b).count();
-        let ends = wrapper.as_bytes().get(same).is_none_or(|b| matches!(b, b'\n' | b'\r'));
-        (ends && message.get(same..same + 2) == Some("; ")).then_some(same + 2)
-    });
-    reading.message = Some(match (inner, message) {
-        (None, message) => message,
-        (Some(at), Cow::Borrowed(text)) => Cow::Borrowed(&text[at..]),
-        (Some(at), Cow::Owned(text)) => Cow::Owned(text[at..].to_owned()),
-    });
 }
 
 #[cfg(test)]

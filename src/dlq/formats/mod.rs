@@ -18,6 +18,7 @@ mod origin;
 mod protobuf;
 mod strip;
 mod unknown;
+mod wrapped;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -81,6 +82,8 @@ pub enum Source {
     Repeats,
     /// The end of the chain of causes in the stack trace.
     Trace,
+    /// The class of the error, of which the format names the innermost.
+    Innermost,
 }
 
 impl fmt::Display for Source {
@@ -97,6 +100,7 @@ impl fmt::Display for Source {
             Self::TopicName => f.write_str("the dead-letter topic's name"),
             Self::Repeats => f.write_str("how often origin headers are there"),
             Self::Trace => f.write_str("the end of the stack trace"),
+            Self::Innermost => f.write_str("the error's class: the format names the innermost one"),
         }
     }
 }
@@ -196,9 +200,14 @@ pub fn decode(record: &Record, config: &DeadLetters) -> Letter {
     let mut reading = read(record, config);
     let trace = reading.trace(config);
     let failure = Fingerprint::of(&reading, &trace).failure();
-    let root_cause_class = trace.root_class.map(str::to_owned);
+    let mut root_cause_class = trace.root_class.map(str::to_owned);
     if root_cause_class.is_some() {
         reading.given("root_cause_class", Source::Trace);
+    } else if let Some(class) = reading.error_class.as_deref()
+        && reading.table.is_some_and(|format| format.names_root)
+    {
+        root_cause_class = Some(class.to_owned());
+        reading.given("root_cause_class", Source::Innermost);
     }
     let unknown = unknown::reasons(&reading, root_cause_class.is_some());
     let mut also: Vec<(&'static str, String)> =
@@ -235,13 +244,14 @@ pub fn read<'r>(record: &'r Record, config: &DeadLetters) -> Reading<'r> {
     if let Some(reading) = own::read(record, &config.formats) {
         return reading;
     }
-    if let Some(reading) = headers::read(record).or_else(|| payload::read(record)) {
+    if let Some(reading) = headers::read(record, config).or_else(|| payload::read(record)) {
         return reading;
     }
     let mut reading = Reading::default();
     reading.fact(
         "no header of a known format: origin and error are not known. Kafka Connect writes none unless \
-         errors.deadletterqueue.context.headers.enable=true; Camel, Redpanda Connect and a bare producer write none. \
+         errors.deadletterqueue.context.headers.enable=true; Camel, Karafka without Pro, Redpanda Connect and a bare \
+         producer write none. \
          A redrive needs an explicit target",
     );
     reading
@@ -255,3 +265,5 @@ fn cut(bytes: &Bytes) -> &[u8] {
 mod hostile;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod written;

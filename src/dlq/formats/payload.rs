@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::avro::Avro;
 use super::codec::{self, Codec};
 use super::origin::Hop;
-use super::protobuf::Metadata;
+use super::protobuf::{self, Metadata};
 use super::table::{Field, others};
 use super::{Reading, Source, json};
 use crate::event::Record;
@@ -80,7 +80,7 @@ pub const HIDDEN: &[Hidden] = &[
     },
     Hidden {
         name: "bakdata-value",
-        written_by: "bakdata's kafka-error-handling, `DeadLetter` as JSON or Avro",
+        written_by: "bakdata's kafka-error-handling, `DeadLetter` as JSON, Avro or Protobuf",
         tells: &[
             Field::OriginTopic,
             Field::OriginPartition,
@@ -244,11 +244,13 @@ fn ksqldb(_: &Record, document: Option<&Value>, reading: &mut Reading<'_>) -> Op
     Some(())
 }
 
-/// bakdata's `DeadLetter`, as JSON or as Avro in Confluent's wire format.
+/// bakdata's `DeadLetter`, as JSON, or as Avro or Protobuf in Confluent's wire format.
 fn bakdata(record: &Record, document: Option<&Value>, reading: &mut Reading<'_>) -> Option<()> {
-    let letter = match document {
-        Some(document) => bakdata_json(document)?,
-        None => Avro::dead_letter(record.value.as_ref()?)?,
+    let letter = if let Some(document) = document {
+        bakdata_json(document)?
+    } else {
+        let value = record.value.as_ref()?;
+        protobuf::dead_letter(value).or_else(|| Avro::dead_letter(value))?
     };
     reading.root = Hop {
         topic: letter.topic.filter(|t| !t.is_empty()).map(Cow::Owned),

@@ -75,6 +75,8 @@ pub enum Repeats {
     DeadLetterings,
     /// Each set is one retry: the number of dead-letterings is not told.
     Retries,
+    /// Each set is one failure, of the record or of a retry of it: those of the first topic are dead-letterings.
+    Failures,
     /// Headers are written once: of several dead-letterings only one shows.
     Overwritten,
 }
@@ -95,6 +97,8 @@ pub enum Wrapping {
     None,
     /// Spring: `<wrapper's message>; <message>`, or `…; nested exception is <class>: <message>`.
     Spring,
+    /// Go: a recovered panic has its goroutine's stack in the message.
+    Panic,
 }
 
 /// What the letter's key and value are.
@@ -106,6 +110,8 @@ pub enum Payload {
     PointerIfNull,
     /// The value is, but the key was dropped.
     WithoutKey,
+    /// The value was written anew; in what form.
+    Rewritten(&'static str),
 }
 
 /// One format.
@@ -129,6 +135,8 @@ pub struct Format {
     pub keeps_timestamp: bool,
     /// What the framework adds to the message.
     pub wrapping: Wrapping,
+    /// Whether the class that it names is the end of the chain of causes.
+    pub names_root: bool,
     /// What key and value are.
     pub payload: Payload,
     /// The group is what follows `error.<origin topic>.` in the dead-letter topic's name.
@@ -159,6 +167,7 @@ const BASE: Format = Format {
     blocks: Blocks::Mixed,
     keeps_timestamp: false,
     wrapping: Wrapping::None,
+    names_root: false,
     payload: Payload::Copied,
     group_in_name: false,
     strip: &[],

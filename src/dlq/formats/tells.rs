@@ -52,10 +52,17 @@ fn of_table(format: &Format) -> Tells {
     let bytes = match format.payload {
         Payload::PointerIfNull => "pointer, or copied",
         Payload::WithoutKey => "copied, without key",
+        Payload::Rewritten(_) => "written anew",
         Payload::Copied if has(Field::OriginalKey) => "copied, key in a header",
         Payload::Copied => "copied",
     };
-    tells(format.name, format.written_by, has, format.repeats == Repeats::DeadLetterings, bytes)
+    tells(
+        format.name,
+        format.written_by,
+        has,
+        matches!(format.repeats, Repeats::DeadLetterings | Repeats::Failures),
+        bytes,
+    )
 }
 
 fn tells(

@@ -364,30 +364,6 @@ fn the_latest_failure_of_a_format_that_repeats_all_headers_is_not_mixed_with_old
 }
 
 #[test]
-fn delayed_retries_count_attempts_and_keep_the_first_origin() {
-    let letter = plain(
-        "orders-dead",
-        &[
-            ("delayed-retry-exception-class-name", b"a.B"),
-            ("delayed-retry-topic", b"orders_retry_2000"),
-            ("delayed-retry-partition", b"1"),
-            ("delayed-retry-offset", b"3"),
-            ("delayed-retry-exception-class-name", b"a.B"),
-            ("delayed-retry-topic", b"orders"),
-            ("delayed-retry-partition", b"1"),
-            ("delayed-retry-offset", b"40"),
-            ("delayed-retry-original-timestamp", b"1795161661007"),
-            ("delayed-retry-count", b"2"),
-        ],
-    );
-    assert_eq!((letter.root.topic.as_deref(), letter.root.offset), (Some("orders"), Some(40)));
-    assert_eq!(letter.root.timestamp, Some(Timestamp(1_795_161_661_007)));
-    assert_eq!((letter.attempts, letter.hops), (Some(3), None));
-    // The failure is that of the topic, not of its last retry.
-    assert_eq!(letter.failure.origin_topic.as_deref(), Some("orders"));
-}
-
-#[test]
 fn each_framework_counts_attempts_and_keeps_keys_in_its_own_way() {
     let letter = plain(
         "dlq",

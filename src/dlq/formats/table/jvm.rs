@@ -28,7 +28,7 @@ pub(super) const SMALLRYE_RETRY: Format = Format {
         rule(Field::Also("first_processed_ms"), "delayed-retry-first-processing-timestamp", Codec::Utf8),
     ],
     latest: Latest::First,
-    repeats: Repeats::Retries,
+    repeats: Repeats::Failures,
     blocks: Blocks::Whole,
     strip_prefixes: SMALLRYE_PREFIXES,
     unknown: SMALLRYE_UNKNOWN,

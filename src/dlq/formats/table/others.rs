@@ -1,6 +1,6 @@
 //! Frameworks of other platforms: .NET, Go, Ruby, Knative.
 
-use super::{BASE, Codec, Field, Format, Payload, Repeats, attempts, rule};
+use super::{BASE, Codec, Field, Format, Payload, Repeats, Wrapping, attempts, rule};
 
 /// `DeadLetterQueueConstants`, `KafkaRetryNaming`.
 pub(super) const WOLVERINE: Format = Format {
@@ -20,6 +20,7 @@ pub(super) const WOLVERINE: Format = Format {
         rule(Field::FailedAt, "failed-at", Codec::Dec),
         attempts("wolverine-kafka-retry-attempt", Codec::Dec, 0),
         rule(Field::Also("retry_tier"), "wolverine-kafka-retry-tier", Codec::Utf8),
+        rule(Field::Also("first_failed_ticks"), "wolverine-kafka-retry-first-failed", Codec::Utf8),
     ],
     repeats: Repeats::Overwritten,
     strip: &[
@@ -72,7 +73,8 @@ pub(super) const NSERVICEBUS: Format = Format {
     ..BASE
 };
 
-/// `MessageHeaders` of MassTransit.
+/// `MessageHeaders` of MassTransit; `SendContextExtensions` writes the innermost exception, its trace without a
+/// headline and cut at 2,048 characters.
 pub(super) const MASSTRANSIT: Format = Format {
     name: "masstransit",
     written_by: "MassTransit",
@@ -91,6 +93,7 @@ pub(super) const MASSTRANSIT: Format = Format {
         rule(Field::Also("reason"), "MT-Reason", Codec::Utf8),
     ],
     repeats: Repeats::Overwritten,
+    names_root: true,
     strip: &["MT-Reason"],
     strip_prefixes: &["MT-Fault-", "MT-Host-"],
     unknown: &[
@@ -113,6 +116,9 @@ pub(super) const KAFKAFLOW: Format = Format {
         rule(Field::Also("message_type"), "Kafka-Flow-Retry-Durable-Original-Message-Type", Codec::Utf8),
     ],
     repeats: Repeats::Overwritten,
+    payload: Payload::Rewritten(
+        "KafkaFlow keeps the value as JSON in gzip: the true bytes are the origin record's",
+    ),
     strip_prefixes: &["Kafka-Flow-Retry-"],
     unknown: &[
         (Field::OriginTopic, "KafkaFlow keeps the origin in its own database"),
@@ -171,6 +177,7 @@ pub(super) const WATERMILL: Format = Format {
         rule(Field::Also("delayed_for"), "_watermill_delayed_for", Codec::Utf8),
     ],
     repeats: Repeats::Overwritten,
+    wrapping: Wrapping::Panic,
     payload: Payload::WithoutKey,
     strip: &["reason_poisoned", "topic_poisoned", "handler_poisoned", "subscriber_poisoned"],
     strip_prefixes: &["_watermill_delayed_"],
@@ -184,11 +191,12 @@ pub(super) const WATERMILL: Format = Format {
     ..BASE
 };
 
-/// Karafka Pro since March 2025.
+/// Karafka Pro since March 2025. Its piping writes the same headers without the number of attempts; Karafka without
+/// Pro copies the value and nothing else.
 pub(super) const KARAFKA: Format = Format {
     name: "karafka",
     written_by: "Karafka, `source_*` headers",
-    signs: &[&["source_topic", "source_partition", "source_offset"]],
+    signs: &[&["source_topic", "source_partition", "source_offset", "source_attempts"]],
     rules: &[
         rule(Field::OriginTopic, "source_topic", Codec::Utf8),
         rule(Field::OriginPartition, "source_partition", Codec::Dec),

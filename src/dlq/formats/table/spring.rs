@@ -107,6 +107,7 @@ pub(super) const CLOUD_STREAM: Format = Format {
         rule(Field::StackTrace, "x-exception-stacktrace", Codec::Utf8),
         rule(Field::Also("timestamp_type"), "x-original-timestamp-type", Codec::Utf8),
     ],
+    wrapping: Wrapping::Spring,
     group_in_name: true,
     strip_prefixes: &["x-original-", "x-exception-"],
     unknown: &[
