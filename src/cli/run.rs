@@ -187,7 +187,11 @@ fn progress_of(run: &RunAnswer) -> Progress {
 fn canary_wait(canary: &CanaryAnswer) -> Option<String> {
     let left = canary.seconds_left?;
     let processed = canary.processed.map_or_else(String::new, |n| format!(", {n} processed"));
-    Some(format!("proof of the canary of {}{processed} ({left} s)", canary.size))
+    let retrying = match canary.retrying {
+        0 => String::new(),
+        n => format!(", {n} in retry topics"),
+    };
+    Some(format!("proof of the canary of {}{processed}{retrying} ({left} s)", canary.size))
 }
 
 fn tell_answer(session: &Session<'_>, answer: &RunAnswer) -> Result<(), Stop> {

@@ -7,6 +7,7 @@ pub mod groups;
 pub mod letter;
 pub mod message;
 pub mod names;
+pub mod retry;
 pub mod trace;
 
 pub use document::document;

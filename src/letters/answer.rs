@@ -13,7 +13,7 @@ use super::Index;
 use super::document::{
     Decision, FailuresAnswer, FailuresRequest, LetterRow, LettersAnswer, LettersRequest, RedriveNote, Target,
 };
-use super::outcome::Outcome;
+use super::outcome::{Outcome, Redriven};
 use super::read;
 use super::select::{self, Pick, Wanted};
 use super::topic::Topic;
@@ -159,7 +159,7 @@ impl Index {
         let mut notes = self.notes(&topic, &picks).await;
         let rows = found.into_iter().map(|(pick, record)| self.row(record, pick, &mut notes));
         let mut letters: Vec<LetterRow> = rows.collect();
-        self.settle(&mut letters).await;
+        self.settle(&mut letters, cancel).await;
         Ok(LettersAnswer {
             topic: Arc::clone(&topic.name),
             letters,
@@ -297,7 +297,7 @@ impl Index {
         let Some(record) = found else { return Ok(None) };
         let mut notes = self.notes(&topic, &[pick]).await;
         let mut rows = vec![self.row(record, pick, &mut notes)];
-        self.settle(&mut rows).await;
+        self.settle(&mut rows, cancel).await;
         Ok(rows.pop())
     }
 
@@ -382,19 +382,24 @@ impl Index {
     }
 
     /// Finds out what became of redriven letters. Where the groups cannot be asked it stays unknown.
-    async fn settle(&self, letters: &mut [LetterRow]) {
+    async fn settle(&self, letters: &mut [LetterRow], cancel: &CancellationToken) {
         let group = |row: &LetterRow| {
             let latest = row.letter.previous.as_ref().unwrap_or(&row.letter.root);
             latest.group.clone().or_else(|| row.letter.root.group.clone())
         };
-        let asked: Vec<(usize, (Target, Option<Name>))> = letters
-            .iter()
-            .enumerate()
-            .filter_map(|(i, row)| Some((i, (row.redrive.as_ref()?.target.clone(), group(row)))))
-            .collect();
-        let of: Vec<_> = asked.iter().map(|(_, target)| target.clone()).collect();
-        let Ok(outcomes) = self.outcomes(&of).await else { return };
-        let outcomes: HashMap<usize, Outcome> = asked.into_iter().map(|(i, _)| i).zip(outcomes).collect();
+        let topics = self.topics();
+        let mut asked: Vec<usize> = Vec::new();
+        let mut of: Vec<Redriven> = Vec::new();
+        for (i, row) in letters.iter().enumerate() {
+            let Some(note) = &row.redrive else { continue };
+            let at = &row.letter.record.at;
+            let id = topics.iter().find(|t| t.name == at.topic).and_then(|t| t.lock().id.clone());
+            let letter = (id.as_ref().map(|id| &*id.0), at.partition, at.offset);
+            of.push(Redriven::new(note.target.clone(), group(row), letter).told_by(&row.letter));
+            asked.push(i);
+        }
+        let Ok(outcomes) = self.outcomes(&of, cancel).await else { return };
+        let outcomes: HashMap<usize, Outcome> = asked.into_iter().zip(outcomes).collect();
         for (i, outcome) in outcomes {
             if let Some(note) = letters.get_mut(i).and_then(|row| row.redrive.as_mut()) {
                 note.outcome = outcome.as_str();

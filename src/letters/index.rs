@@ -28,7 +28,7 @@ const CONFIGURE_EVERY: Duration = Duration::from_secs(60);
 /// How often rows are renewed while a long read is under way.
 const PUBLISH_EVERY: Duration = Duration::from_millis(250);
 /// How long a request waits for another task that reads its topic.
-const WAIT_FOR_READER: Duration = Duration::from_millis(250);
+pub(super) const WAIT_FOR_READER: Duration = Duration::from_millis(250);
 /// How long new rows wait for a ledger that is just being read; without it new letters have no state yet.
 const WAIT_TO_JOIN: Duration = Duration::from_millis(100);
 /// How long the ledger may hold up a refresh, once it was read to its end. It can be held up by a
@@ -198,7 +198,7 @@ impl Index {
     }
 
     /// Reads what is new of these topics; those that another task is reading are left to it, after a while.
-    async fn refresh_these(
+    pub(super) async fn refresh_these(
         &self,
         topics: Vec<Arc<Topic>>,
         patience: Duration,

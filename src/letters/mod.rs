@@ -6,6 +6,7 @@ mod distinct;
 pub mod document;
 mod extent;
 pub mod fold;
+pub(crate) mod hops;
 pub mod index;
 pub mod json;
 pub mod ledger;

@@ -1,23 +1,70 @@
 //! What became of redriven records: processed, come back, or neither yet.
 //!
-//! A record counts as processed when the group that failed has committed past it; a newer letter that names
-//! its place as an origin proves that it failed again, and counts for more.
+//! A record counts as processed when the group that failed has committed past it and nothing of it waits in that
+//! group's retry topics ([`super::hops`]); a newer letter that names its place as an origin proves that it failed
+//! again, and counts for more.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use super::Index;
 use super::document::Target;
-use crate::broker::Name;
-use crate::context::Cx;
+use super::hops::{Commits, Found, Hops, Retry};
+use super::index::WAIT_FOR_READER;
+use crate::broker::{Name, Shard};
+use crate::context::Silent;
+use crate::dlq::Letter;
 use crate::text::Fault;
+
+/// A redriven record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redriven {
+    /// Where it went.
+    pub target: Target,
+    /// The group that had failed.
+    pub group: Option<Name>,
+    /// Its letter, as the header `redrive-id` has it; `None` where it has none.
+    pub letter: Option<Arc<str>>,
+    /// The topic where it failed last, where that is not the one where it failed first.
+    pub via: Option<Name>,
+    /// Whether its letter says that it went through retry topics.
+    pub retried: bool,
+}
+
+impl Redriven {
+    /// A redriven record of the letter at a position of the topic with this id.
+    pub fn new(target: Target, group: Option<Name>, letter: (Option<&str>, i32, i64)) -> Self {
+        let (topic_id, partition, offset) = letter;
+        let letter = topic_id.map(|id| format!("{id}:{partition}:{offset}").into());
+        Self { target, group, letter, via: None, retried: false }
+    }
+
+    /// Takes what the letter tells of retries.
+    #[must_use]
+    pub fn told_by(mut self, letter: &Letter) -> Self {
+        (self.via, self.retried) = hops_of(letter);
+        self
+    }
+}
+
+/// What a letter tells of retries: the topic where it failed last, if that is another than the first; and whether it
+/// went through retry topics.
+pub fn hops_of(letter: &Letter) -> (Option<Name>, bool) {
+    let last = letter.previous.as_ref().and_then(|hop| hop.topic.clone());
+    let via = last.filter(|topic| Some(topic) != letter.root.topic.as_ref());
+    (via, letter.format.as_deref() == Some("spring-retryable"))
+}
 
 /// What became of one redriven record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Written; its group has not come to it yet.
     Produced,
-    /// Its group has committed past it.
+    /// Its group has failed with it once at least, and tries again: it waits in a retry topic.
+    Retrying,
+    /// Its group has committed past it, and tries nothing of it again.
     Processed,
     /// A newer letter comes from it.
     CameBack,
@@ -29,7 +76,7 @@ impl Outcome {
     /// The word in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Produced => "produced",
+            Self::Produced | Self::Retrying => "produced",
             Self::Processed => "processed",
             Self::CameBack => "came_back",
             Self::Unknown => "unknown",
@@ -38,13 +85,30 @@ impl Outcome {
 }
 
 impl Index {
-    /// What became of redriven records, given by where they went and which group had failed, as far as the
-    /// letters read so far and the committed offsets of now tell. A group that cannot be asked leaves
-    /// [`Outcome::Unknown`].
-    pub async fn outcomes(&self, of: &[(Target, Option<Name>)]) -> Result<Vec<Outcome>, Fault> {
-        let committed = commits(self.cx(), of).await?;
-        let back = self.came_back(of.iter().map(|(target, _)| target));
-        Ok(judge(of, &committed, |at| back.contains(&(&*at.topic, at.partition, at.offset))))
+    /// What became of redriven records, as far as the dead letters, the retry topics and the committed offsets of
+    /// now tell. A group that cannot be asked leaves [`Outcome::Unknown`].
+    pub async fn outcomes(&self, of: &[Redriven], cancel: &CancellationToken) -> Result<Vec<Outcome>, Fault> {
+        if of.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut hops = Hops::new(self.cx());
+        let commits = look_around(&mut hops, of).await?;
+        // A group writes what failed before it commits, so its commits are asked for first.
+        let ends = hops.ends().await?;
+        hops.read(cancel).await?;
+        let all_read = hops.has_reached(&ends);
+        self.refresh_these(self.topics(), WAIT_FOR_READER, &Silent, cancel).await?;
+        let back = self.came_back(of.iter().map(|r| &r.target));
+        Ok(judge(
+            of,
+            &commits,
+            |at| back.contains(&(&*at.topic, at.partition, at.offset)),
+            |of| match hops.retry(of, &commits) {
+                // What lies behind an open transaction cannot be read yet.
+                Retry::None if !all_read => Retry::Untold,
+                told => told,
+            },
+        ))
     }
 
     /// Of these places, those that a letter names as its origin.
@@ -72,43 +136,38 @@ impl Index {
     }
 }
 
-/// Committed offsets by group, topic and partition.
-type Commits = HashMap<(Name, Name, i32), i64>;
-
-/// What the groups of these records have committed now.
-pub(crate) async fn commits(cx: &Cx, of: &[(Target, Option<Name>)]) -> Result<Commits, Fault> {
-    let mut groups: Vec<Name> = of.iter().filter_map(|(_, group)| group.clone()).collect();
-    groups.sort();
-    groups.dedup();
-    let mut committed = Commits::new();
-    if let Some(port) = cx.broker.groups()
-        && !groups.is_empty()
-    {
-        let answers = port.committed(&groups).await?;
-        for (group, answer) in groups.iter().zip(answers) {
-            for (shard, offset) in answer.into_iter().flatten() {
-                committed.insert((Arc::clone(group), shard.topic, shard.partition), offset);
-            }
+/// Finds the retry topics of redriven records; gives what all groups that matter have committed.
+pub(crate) async fn look_around(hops: &mut Hops<'_>, of: &[Redriven]) -> Result<Commits, Fault> {
+    loop {
+        let commits = hops.commits(of).await?;
+        if hops.learn(of, &commits).await? != Found::Groups {
+            return Ok(commits);
         }
     }
-    Ok(committed)
 }
 
-/// What became of each record; `came_back` says whether a letter names its place.
+/// What became of each record; `came_back` says whether a letter names its place, `retry` what is known of its retries.
 pub(crate) fn judge(
-    of: &[(Target, Option<Name>)],
-    committed: &Commits,
+    of: &[Redriven],
+    commits: &Commits,
     came_back: impl Fn(&Target) -> bool,
+    retry: impl Fn(&Redriven) -> Retry,
 ) -> Vec<Outcome> {
-    let outcome = |(target, group): &(Target, Option<Name>)| {
+    let outcome = |of: &Redriven| {
+        let target = &of.target;
         if came_back(target) {
             return Outcome::CameBack;
         }
-        let place = |group: &Name| (Arc::clone(group), Arc::clone(&target.topic), target.partition);
-        match group.as_ref().and_then(|group| committed.get(&place(group))) {
-            None => Outcome::Unknown,
-            Some(next) if *next > target.offset => Outcome::Processed,
-            Some(_) => Outcome::Produced,
+        let shard = Shard::new(Arc::clone(&target.topic), target.partition);
+        let next = of.group.as_ref().and_then(|group| commits.of_target(group, &shard));
+        match next {
+            Some(next) if next <= target.offset => Outcome::Produced,
+            next => match (retry(of), next) {
+                (Retry::Waits, _) => Outcome::Retrying,
+                (_, None) => Outcome::Unknown,
+                (Retry::Untold, Some(_)) => Outcome::Produced,
+                (Retry::None, Some(_)) => Outcome::Processed,
+            },
         }
     };
     of.iter().map(outcome).collect()

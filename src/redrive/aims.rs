@@ -11,11 +11,11 @@ use super::found::Found;
 use super::options::Which;
 use super::origin;
 use super::planner::Planner;
-use super::retry::retry_topic;
 use super::shape::Edited;
 use crate::broker::Name;
 use crate::context::Sink;
 use crate::dlq::names::is_internal_name;
+use crate::dlq::retry::retry_topic;
 use crate::text::Fault;
 
 impl Planner<'_> {

@@ -207,6 +207,8 @@ pub struct CanaryAnswer {
     pub processed: Option<u64>,
     /// Of them so many failed again.
     pub came_back: u64,
+    /// Of them so many wait in a retry topic: their group has failed with them, and tries again.
+    pub retrying: u64,
     /// The proof in words.
     pub proof: Option<String>,
     /// How much longer is waited.

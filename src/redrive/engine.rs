@@ -11,7 +11,7 @@ use super::ahead::{Ahead, Read};
 use super::control::Wishes;
 use super::document::{RunAnswer, RunRequest};
 use super::fence::{Fence, Halt, Other};
-use super::gate::Pace;
+use super::gate::{Pace, Rest};
 use super::item::{Act, Item, hold_key};
 use super::origin;
 use super::outgoing::{Recipe, Stamp, batch_size, key};
@@ -20,13 +20,14 @@ use super::run::{Held, list_parked};
 use super::shape::{Edited, Shape};
 use super::transaction::Ended;
 use super::twins::{Identity, Twins, is_same};
-use super::watch::{Sent, Watch};
+use super::watch::Watch;
 use crate::broker::{Name, Placed, Writer};
 use crate::context::{Cx, Sink};
 use crate::dlq::Letter;
 use crate::ledger::Disposition;
 use crate::ledger::row::OwnerState;
 use crate::letters::document::Target;
+use crate::letters::outcome::Redriven;
 use crate::text::{Fault, Timestamp};
 
 /// A transaction aims at no more than this, so that live readers of the target stall less than a second.
@@ -50,7 +51,7 @@ pub(super) struct Engine<'a> {
     recipe: Recipe<'a>,
     shape: Shape<'a>,
     pub(super) answer: RunAnswer,
-    pub(super) sent: VecDeque<Sent>,
+    pub(super) sent: VecDeque<Redriven>,
     twins: Twins,
     held: Held,
     pub(super) parked: u64,
@@ -125,7 +126,7 @@ impl<'a> Engine<'a> {
     }
 
     /// What was done, and where the records went.
-    pub fn into_answer(self) -> (RunAnswer, Vec<Sent>, Watch<'a>) {
+    pub fn into_answer(self) -> (RunAnswer, Vec<Redriven>, Watch<'a>) {
         (self.answer, self.sent.into(), self.watch)
     }
 
@@ -161,7 +162,7 @@ impl<'a> Engine<'a> {
             self.write(writer, items).await?;
             self.report(false);
         }
-        Ok(())
+        self.prove_canary(writer, Rest::Nothing).await
     }
 
     /// Waits for letters, and keeps the place of the writer meanwhile.
@@ -397,7 +398,11 @@ impl<'a> Engine<'a> {
                     if self.sent.len() >= MOST_FOLLOWED {
                         self.sent.pop_front();
                     }
-                    self.sent.push_back((target, item.group.clone()));
+                    let source = self.fence.source();
+                    let letter = (Some(&**source), item.planned.partition, item.planned.offset);
+                    let mut sent = Redriven::new(target, item.group.clone(), letter);
+                    (sent.via, sent.retried) = item.hops.clone();
+                    self.sent.push_back(sent);
                 }
             }
             Act::Duplicate => self.answer.duplicates += 1,

@@ -5,9 +5,9 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::document::RunAnswer;
-use super::watch::{Sent, Watch};
+use super::watch::Watch;
 use crate::context::Cx;
-use crate::letters::outcome::Outcome;
+use crate::letters::outcome::{Outcome, Redriven};
 
 /// How long a run waits for groups to come to its records.
 const WAIT: Duration = Duration::from_secs(5);
@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub(super) async fn follow(
     cx: &Cx,
     watch: &mut Watch<'_>,
-    sent: &[Sent],
+    sent: &[Redriven],
     answer: &mut RunAnswer,
     cancel: &CancellationToken,
 ) {
@@ -33,7 +33,7 @@ pub(super) async fn follow(
     loop {
         let Ok(outcomes) = watch.look(sent, &looks).await else { return };
         count(&outcomes, answer);
-        let waits = outcomes.contains(&Outcome::Produced);
+        let waits = outcomes.iter().any(|o| matches!(o, Outcome::Produced | Outcome::Retrying));
         if !waits || cancel.is_cancelled() || clock.monotonic().saturating_sub(began) >= WAIT {
             return;
         }
@@ -48,7 +48,8 @@ pub(super) async fn follow(
 pub(super) fn count(outcomes: &[Outcome], answer: &mut RunAnswer) {
     let of = |wanted: Outcome| outcomes.iter().filter(|o| **o == wanted).count() as u64;
     let processed = of(Outcome::Processed);
-    let known = outcomes.iter().any(|o| matches!(o, Outcome::Processed | Outcome::Produced));
+    let known =
+        outcomes.iter().any(|o| matches!(o, Outcome::Processed | Outcome::Retrying | Outcome::Produced));
     answer.came_back = of(Outcome::CameBack);
     answer.processed = known.then_some(processed);
     answer.unconfirmed = answer.redriven.saturating_sub(processed + answer.came_back);

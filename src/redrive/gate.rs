@@ -2,6 +2,7 @@
 //! again, and keeps to its rate. No transaction is open meanwhile.
 
 use std::collections::VecDeque;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::document::CanaryAnswer;
@@ -84,6 +85,13 @@ impl Pace {
     }
 }
 
+/// Whether records follow the canary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rest {
+    Follows,
+    Nothing,
+}
+
 /// How a canary looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
@@ -92,6 +100,8 @@ enum Verdict {
     Processed,
     /// It has passed some, and not the others.
     Part(usize),
+    /// So many wait in retry topics: they have failed once at least.
+    Retrying(usize),
     /// No group tells, and none came back.
     Silent,
 }
@@ -99,6 +109,7 @@ enum Verdict {
 fn verdict(outcomes: &[Outcome]) -> Verdict {
     let of = |wanted: Outcome| outcomes.iter().filter(|o| **o == wanted).count();
     match (of(Outcome::CameBack), of(Outcome::Processed)) {
+        (0, _) if of(Outcome::Retrying) > 0 => Verdict::Retrying(of(Outcome::Retrying)),
         (0, all) if all == outcomes.len() && all > 0 => Verdict::Processed,
         (0, 0) => Verdict::Silent,
         (0, some) => Verdict::Part(some),
@@ -125,7 +136,7 @@ impl Engine<'_> {
         due: Option<Duration>,
     ) -> Result<(), Halt> {
         self.heed(writer).await?;
-        self.prove_canary(writer).await?;
+        self.prove_canary(writer, Rest::Follows).await?;
         self.look_for_failures().await?;
         loop {
             let now = self.cx.clock.monotonic();
@@ -198,26 +209,36 @@ impl Engine<'_> {
         }
     }
 
-    /// After the canary was sent: waits for what becomes of it.
-    async fn prove_canary(&mut self, writer: &dyn Writer) -> Result<(), Halt> {
+    /// After the canary was sent: waits for what becomes of it. A plan with fewer letters is all canary.
+    pub(super) async fn prove_canary(&mut self, writer: &dyn Writer, rest: Rest) -> Result<(), Halt> {
         let options = &self.plan.header.options;
-        let Some(size) = self.canary.filter(|size| self.answer.redriven >= *size) else { return Ok(()) };
+        let Some(size) = self.canary else { return Ok(()) };
+        let sent = self.answer.redriven;
+        if sent == 0 || (sent < size && rest == Rest::Follows) {
+            return Ok(());
+        }
+        let size = size.min(sent);
         self.canary = None;
+        self.tell_canary(|canary| canary.size = size);
         let wait = Duration::from_millis(options.canary_wait_ms);
         let until = self.cx.clock.monotonic() + wait;
         let sent: Vec<_> = self.sent.iter().take(size as usize).cloned().collect();
-        let group = sent.iter().find_map(|(_, group)| group.as_deref()).unwrap_or("no group").to_owned();
+        let group = sent.iter().find_map(|sent| sent.group.as_deref()).unwrap_or("no group").to_owned();
         let (good, state, words) = loop {
             let looked = self.watch.look(&sent, &self.fence.cancel).await;
             let outcomes = looked.unwrap_or_else(|_| vec![Outcome::Unknown; sent.len()]);
             let verdict = verdict(&outcomes);
             let left = until.saturating_sub(self.cx.clock.monotonic());
             let processed = outcomes.iter().filter(|o| **o == Outcome::Processed).count() as u64;
-            let known = outcomes.iter().any(|o| matches!(o, Outcome::Processed | Outcome::Produced));
+            let known = outcomes
+                .iter()
+                .any(|o| matches!(o, Outcome::Processed | Outcome::Retrying | Outcome::Produced));
+            let retrying = outcomes.iter().filter(|o| **o == Outcome::Retrying).count() as u64;
             let came_back = outcomes.iter().filter(|o| **o == Outcome::CameBack).count() as u64;
             self.tell_canary(|canary| {
                 canary.processed = known.then_some(processed);
                 canary.came_back = came_back;
+                canary.retrying = retrying;
                 canary.state = "waiting";
                 canary.seconds_left = Some(left.as_secs());
             });
@@ -238,8 +259,16 @@ impl Engine<'_> {
                     );
                     break (false, "not_proved", words);
                 }
+                (Verdict::Retrying(n), None) if left.is_zero() => {
+                    let words =
+                        format!("{n} of {size} still wait in retry topics after {}", units::duration(wait));
+                    break (false, "not_proved", words);
+                }
                 (Verdict::Silent, None) if left.is_zero() => {
-                    let words = format!("nothing came back within {}", units::duration(wait));
+                    let mut words = format!("nothing came back within {}", units::duration(wait));
+                    if let Some(why) = self.watch.why_untold(&sent) {
+                        let _ = write!(words, "; whether a retry waits is not known: {why}");
+                    }
                     break (true, "nothing_came_back", words);
                 }
                 _ => {}
@@ -252,7 +281,10 @@ impl Engine<'_> {
             canary.proof = Some(words.clone());
             canary.seconds_left = None;
         });
-        if options.canary_then == CanaryThen::Ask && self.may_ask {
+        if good && rest == Rest::Nothing {
+            return Ok(());
+        }
+        if options.canary_then == CanaryThen::Ask && self.may_ask && rest == Rest::Follows {
             return self.ask(writer, &words).await;
         }
         match options.canary_then {

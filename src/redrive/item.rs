@@ -10,6 +10,7 @@ use crate::event::{Digest, Position, Record};
 use crate::ledger::fold::Row;
 use crate::ledger::row::{Earlier, LetterRow, RootAt, TargetAt};
 use crate::ledger::{Disposition, FORMAT_VERSION, Ledger};
+use crate::letters::outcome::hops_of;
 use crate::text::Timestamp;
 
 /// The program as rows name it.
@@ -35,6 +36,8 @@ pub(super) struct Item {
     pub group: Option<Name>,
     /// When the record was written first, where that is known.
     pub time: Option<Timestamp>,
+    /// What the letter tells of retries.
+    pub hops: (Option<Name>, bool),
     root: RootAt,
     count: u32,
     /// Digest of what is sent, where it is not the letter's own key and value.
@@ -71,6 +74,7 @@ impl Item {
             write,
             time: letter.root.timestamp.or(letter.record.timestamp()),
             group: group(letter),
+            hops: hops_of(letter),
             root: root_at(letter),
             count,
         })

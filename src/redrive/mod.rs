@@ -31,7 +31,6 @@ pub mod plan;
 mod planner;
 pub mod produce;
 pub mod purge;
-mod retry;
 mod rights;
 mod rows;
 pub mod rules;

@@ -26,7 +26,7 @@ use crate::ledger::{Disposition, Ledger};
 use crate::letters::Index;
 use crate::letters::document::Target;
 use crate::letters::ledger::LedgerReader;
-use crate::letters::outcome::Outcome;
+use crate::letters::outcome::{Outcome, Redriven};
 use crate::text::{Fault, FaultKind};
 
 /// Executes a plan. `tell` is called with how far it is, at most ten times a second.
@@ -205,7 +205,7 @@ fn all_handled(plan: &Plan, source: &str, ledger: Option<&Ledger>) -> Option<u64
 }
 
 /// How many records are sent before proof is waited for. What an earlier run of the plan has sent counts, unless some
-/// of it came back.
+/// of it came back or is still tried again.
 async fn canary(
     index: &Index,
     plan: &Plan,
@@ -220,15 +220,15 @@ async fn canary(
         let row = ledger.ledger()?.get(source, l.partition, l.offset)?;
         let at = row.target?;
         let target = Target { topic: Name::clone(at.topic), partition: at.partition, offset: at.offset };
-        Some((target, row.group.cloned()))
+        Some(Redriven::new(target, row.group.cloned(), (Some(source), l.partition, l.offset)))
     };
     let before: Vec<_> = plan.letters.iter().filter_map(target).take(size as usize).collect();
     let report = CanaryAnswer { size, state: "sending", ..CanaryAnswer::default() };
     if before.len() as u64 >= size {
         // A look that fails says nothing: then there is another canary.
         let _ = index.refresh(Some(std::slice::from_ref(&plan.header.source.topic)), sink, cancel).await;
-        let outcomes = index.outcomes(&before).await.unwrap_or_else(|_| vec![Outcome::CameBack]);
-        if !outcomes.contains(&Outcome::CameBack) {
+        let outcomes = index.outcomes(&before, cancel).await.unwrap_or_else(|_| vec![Outcome::CameBack]);
+        if !outcomes.iter().any(|o| matches!(o, Outcome::CameBack | Outcome::Retrying)) {
             answer.canary = Some(CanaryAnswer {
                 state: "nothing_came_back",
                 proof: Some(format!("nothing came back of {size} that were sent before")),

@@ -17,6 +17,7 @@ use crate::ledger::{AUDIT_TOPIC, Disposition, Ledger};
 use crate::letters::Index;
 use crate::letters::document::Target;
 use crate::letters::ledger::LedgerReader;
+use crate::letters::outcome::Redriven;
 use crate::text::{Fault, Timestamp};
 
 /// Runs listed, the latest.
@@ -184,12 +185,14 @@ async fn settle(
     cancel: &CancellationToken,
 ) {
     let numbers: HashMap<&str, usize> = records.iter().enumerate().map(|(i, r)| (&*r.run, i)).collect();
-    let mut of: Vec<(Target, Option<Name>)> = Vec::new();
+    let mut of: Vec<Redriven> = Vec::new();
     let mut whose: Vec<usize> = Vec::new();
     for row in ledger.rows().filter(|r| r.disposition == Disposition::Redriven).take(MOST_RECORDS) {
         let (Some(&i), Some(target)) = (numbers.get(&**row.run), row.target) else { continue };
         let topic = Arc::clone(target.topic);
-        of.push((Target { topic, partition: target.partition, offset: target.offset }, row.group.cloned()));
+        let target = Target { topic, partition: target.partition, offset: target.offset };
+        let letter = (Some(&**row.topic_id), row.partition, row.offset);
+        of.push(Redriven::new(target, row.group.cloned(), letter));
         whose.push(i);
     }
     let mut topics: Vec<Name> = records.iter().map(|r| Name::from(&*r.topic)).collect();
@@ -199,7 +202,7 @@ async fn settle(
         // A topic that is gone says nothing of what came back to it.
         let _ = index.refresh(Some(&[topic]), sink, cancel).await;
     }
-    let Ok(outcomes) = index.outcomes(&of).await else { return };
+    let Ok(outcomes) = index.outcomes(&of, cancel).await else { return };
     let mut by_run: BTreeMap<usize, Vec<_>> = BTreeMap::new();
     for (i, outcome) in whose.into_iter().zip(outcomes) {
         by_run.entry(i).or_default().push(outcome);

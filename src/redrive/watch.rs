@@ -11,11 +11,9 @@ use crate::broker::{Name, Notice, ReadPlan, Shard, Span, Until};
 use crate::context::Cx;
 use crate::dlq::formats;
 use crate::letters::document::Target;
-use crate::letters::outcome::{Outcome, commits, judge};
+use crate::letters::hops::{Commits, Hops};
+use crate::letters::outcome::{Outcome, Redriven, judge, look_around};
 use crate::text::Fault;
-
-/// Where a record went, and which group had failed with it.
-pub(super) type Sent = (Target, Option<Name>);
 
 /// Places that letters name are kept up to this number.
 const MOST_PLACES: usize = 1_000_000;
@@ -27,6 +25,12 @@ pub(super) struct Watch<'a> {
     next: HashMap<Shard, i64>,
     /// Places that letters since then name as where they failed.
     back: HashSet<(Name, i32, i64)>,
+    /// What waits in retry topics.
+    hops: Hops<'a>,
+    /// What was committed when all that had been written up to then was read.
+    proved: Commits,
+    /// What was committed at a moment, and the ends of the topics right after it, while they are not read yet.
+    asked: Option<(Commits, HashMap<Shard, i64>)>,
 }
 
 impl<'a> Watch<'a> {
@@ -44,17 +48,55 @@ impl<'a> Watch<'a> {
             .zip(bounds)
             .filter_map(|(shard, bounds)| Some((shard, bounds.ok()?.last_stable)))
             .collect();
-        Ok(Self { cx, next, back: HashSet::new() })
+        Ok(Self {
+            cx,
+            next,
+            back: HashSet::new(),
+            hops: Hops::new(cx),
+            proved: Commits::default(),
+            asked: None,
+        })
     }
 
     /// What became of these records so far.
-    pub async fn look(&mut self, sent: &[Sent], cancel: &CancellationToken) -> Result<Vec<Outcome>, Fault> {
-        // A group writes the dead letter before it commits, so its commits are asked for first.
-        let committed = commits(self.cx, sent).await?;
+    pub async fn look(
+        &mut self,
+        sent: &[Redriven],
+        cancel: &CancellationToken,
+    ) -> Result<Vec<Outcome>, Fault> {
+        // A group writes the dead letter, or the retry, before it commits: so its commits are asked for first, and
+        // prove something only when all that lay there then was read, also what open transactions hold back.
+        if self.asked.is_none() {
+            let commits = look_around(&mut self.hops, sent).await?;
+            let mut ends = self.hops.ends().await?;
+            ends.extend(self.ends().await?);
+            self.asked = Some((commits, ends));
+        }
         self.read(cancel).await?;
-        Ok(judge(sent, &committed, |at| {
-            self.back.contains(&(Name::clone(&at.topic), at.partition, at.offset))
-        }))
+        self.hops.read(cancel).await?;
+        let is_read = |(_, ends): &mut (Commits, HashMap<Shard, i64>)| {
+            self.hops.has_reached(ends)
+                && ends.iter().all(|(shard, end)| self.next.get(shard).is_none_or(|next| next >= end))
+        };
+        if let Some((commits, _)) = self.asked.take_if(is_read) {
+            self.hops.forget(&commits);
+            self.proved = commits;
+        }
+        let came_back = |at: &Target| self.back.contains(&(Name::clone(&at.topic), at.partition, at.offset));
+        Ok(judge(sent, &self.proved, came_back, |of| self.hops.retry(of, &self.proved)))
+    }
+
+    /// Why it is not known of a record whether it is tried again; `None` where nothing hinders.
+    pub fn why_untold(&self, sent: &[Redriven]) -> Option<String> {
+        sent.iter().find_map(|of| self.hops.why_untold(of))
+    }
+
+    /// The ends of the dead-letter topics, whatever transactions are open there.
+    async fn ends(&self) -> Result<HashMap<Shard, i64>, Fault> {
+        let shards: Vec<Shard> = self.next.keys().cloned().collect();
+        let bounds = self.cx.broker.catalog().bounds(&shards).await?;
+        let ends = shards.into_iter().zip(bounds);
+        Ok(ends.filter_map(|(shard, bounds)| Some((shard, bounds.ok()?.end))).collect())
     }
 
     /// Reads the letters that are new.

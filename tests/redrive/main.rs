@@ -6,6 +6,7 @@ mod control;
 mod disposals;
 mod faults;
 mod plans;
+mod retries;
 mod runs;
 mod transfer;
 mod world;

@@ -334,6 +334,9 @@ fn canary(canary: &CanaryAnswer) -> Line {
     if let Some(processed) = canary.processed {
         out.push(Span::dim(format!(", {} processed", count(processed))));
     }
+    if canary.retrying > 0 {
+        out.push(Span::new(format!(", {} in retry topics", count(canary.retrying)), Role::Warn));
+    }
     if let Some(proof) = &canary.proof {
         out.push(Span::dim(format!(": {proof}")));
     }

@@ -1,17 +1,18 @@
-//! Which topic is the retry topic of a topic and a group, by the names that frameworks give. Pure.
+//! Which topics are the retry topics of a topic and a group, by the names that frameworks give.
 
-use crate::broker::Name;
-use crate::dlq::names::is_retry_name;
+use std::sync::Arc;
+
+use super::names::is_retry_name;
 
 /// The retry topic among `topics` of the group that failed on `origin`: one that names topic and group, else one that
 /// names the topic. Of several in a row (`orders-retry-0`, `orders-retry-1`) the first, so that a record has all its
 /// retries before it.
-pub(super) fn retry_topic<'t>(
-    topics: impl Iterator<Item = &'t Name>,
+pub fn retry_topic<'t>(
+    topics: impl Iterator<Item = &'t Arc<str>>,
     origin: &str,
     group: Option<&str>,
-) -> Option<Name> {
-    let mut best: Option<(bool, u64, usize, &Name)> = None;
+) -> Option<Arc<str>> {
+    let mut best: Option<(bool, u64, usize, &Arc<str>)> = None;
     for topic in topics.filter(|topic| is_retry_name(topic) && ***topic != *origin) {
         let words = words(topic);
         let Some(rest) = without(words, origin) else { continue };
@@ -31,7 +32,26 @@ pub(super) fn retry_topic<'t>(
             best = Some(rank);
         }
     }
-    best.map(|(.., topic)| Name::clone(topic))
+    best.map(|(.., topic)| Arc::clone(topic))
+}
+
+/// Whether `topic` may hold what a group that failed on `target` tries again: it has the name of a retry topic, and
+/// names the target, another retry topic of the same source, or the group. It may be another group's: what lies in it
+/// tells.
+pub fn may_retry(topic: &str, target: &str, group: Option<&str>) -> bool {
+    if !is_retry_name(topic) {
+        return false;
+    }
+    let names = |name: &str| without(words(topic), name).is_some();
+    let alike = || is_retry_name(target) && source(topic) == source(target);
+    topic == target || names(target) || alike() || group.is_some_and(names)
+}
+
+/// The words of a retry topic's name that name its source.
+fn source(topic: &str) -> Vec<String> {
+    let mut words = words(topic);
+    words.retain(|word| word != "retry" && word != "topic" && !word.chars().all(|c| c.is_ascii_digit()));
+    words
 }
 
 fn words(name: &str) -> Vec<String> {
@@ -54,7 +74,7 @@ mod tests {
     use super::*;
 
     fn found(topics: &[&str], origin: &str, group: &str) -> Option<String> {
-        let topics: Vec<Name> = topics.iter().map(|t| Name::from(*t)).collect();
+        let topics: Vec<Arc<str>> = topics.iter().map(|t| Arc::from(*t)).collect();
         retry_topic(topics.iter(), origin, Some(group)).map(|t| t.to_string())
     }
 
@@ -72,5 +92,19 @@ mod tests {
         assert_eq!(found(&topics, "orders", "email").as_deref(), Some("orders-retry-1000"));
         // One of another topic whose name only begins alike is none of it.
         assert_eq!(found(&["orders-eu-retry"], "orders", "email"), None);
+    }
+    #[test]
+    fn all_that_may_hold_a_retry_is_looked_into() {
+        for (topic, target, may) in [
+            ("orders-retry-0", "orders", true),
+            ("orders-retry-1", "orders-retry-0", true),
+            ("orders-retry-0", "orders-retry-0", true),
+            ("email.retry", "orders", true),
+            ("payments-retry", "orders", false),
+            ("orders-dlt", "orders", false),
+            ("orders", "orders", false),
+        ] {
+            assert_eq!(may_retry(topic, target, Some("email")), may, "{topic} of {target}");
+        }
     }
 }
