@@ -167,6 +167,9 @@ impl Desk {
             Request::Produce(request) => Ok(Answer::Produce(Arc::new(
                 redrive::produce::produce(&self.cx, &request, &sink, &cancel).await?,
             ))),
+            Request::Copy(request) => {
+                Ok(Answer::Copy(Arc::new(super::copy::copy(&self.cx, &request, &sink, &cancel).await?)))
+            }
             Request::Lineage(letter) => {
                 Ok(Answer::Lineage(Arc::new(self.index.lineage(&letter, &sink, &cancel).await?)))
             }

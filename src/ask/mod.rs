@@ -4,6 +4,7 @@
 //! is also a command. Overview, topics, groups and dead-letter topics are pictures of the sampler
 //! ([`crate::observe`]); everything else is a request.
 
+pub mod copy;
 pub mod desk;
 pub mod export;
 pub mod extra;
@@ -11,6 +12,7 @@ mod pictures;
 
 use std::sync::Arc;
 
+pub use copy::{CopyAnswer, CopyRequest};
 pub use desk::{Desk, Interest};
 pub use export::{ExportAnswer, ExportRequest};
 pub use extra::{Extra, ExtraCommand};
@@ -32,7 +34,6 @@ use crate::redrive::purge::{PurgeAnswer, PurgeRequest};
 
 /// What can be asked.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "one is made for each question, and never kept in numbers")]
 pub enum Request {
     /// Dead letters grouped by failure.
     Failures(FailuresRequest),
@@ -60,6 +61,8 @@ pub enum Request {
     Import(ImportRequest),
     /// Records that an operator made into a topic.
     Produce(ProduceRequest),
+    /// Records of another topic into a topic.
+    Copy(CopyRequest),
     /// The runs, from the audit.
     Runs,
     /// Where a letter comes from: its origin record, compared, and other letters of it.
@@ -99,6 +102,8 @@ pub enum Answer {
     Import(Arc<ImportAnswer>),
     /// To [`Request::Produce`].
     Produce(Arc<ProduceAnswer>),
+    /// To [`Request::Copy`].
+    Copy(Arc<CopyAnswer>),
     /// To [`Request::Runs`].
     Runs(Arc<RunsAnswer>),
     /// To [`Request::Lineage`].

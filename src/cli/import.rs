@@ -15,11 +15,21 @@ const MANY: u64 = 1_000;
 
 /// `--place`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum PlaceWord {
-    /// On the partitions that the file says
+pub(super) enum PlaceWord {
+    /// On the partitions that they had
     Original,
     /// Where the Java client puts each key
     Rehash,
+}
+
+impl PlaceWord {
+    /// What it means.
+    pub(super) fn place(self) -> Place {
+        match self {
+            Self::Original => Place::Original,
+            Self::Rehash => Place::Rehash,
+        }
+    }
 }
 
 /// Arguments.
@@ -56,12 +66,13 @@ pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
             .into());
     }
     let desk = Desk::new(cx);
-    let place = match args.place {
-        PlaceWord::Original => Place::Original,
-        PlaceWord::Rehash => Place::Rehash,
+    let mut request = ImportRequest {
+        path: args.file,
+        into: args.into.into(),
+        place: args.place.place(),
+        again: args.again,
+        agreed: None,
     };
-    let mut request =
-        ImportRequest { path: args.file, into: args.into.into(), place, again: args.again, agreed: None };
     let Answer::Import(shown) = session.ask(&desk, Request::Import(request.clone())).await? else {
         return Err(session::unexpected());
     };

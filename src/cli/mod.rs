@@ -6,6 +6,7 @@
 mod completions;
 mod config;
 mod consent;
+mod copy;
 mod demo;
 mod dispose;
 mod dlq;
@@ -145,6 +146,8 @@ enum Command {
     Import(import::Args),
     /// A record of your own into a topic: from options, a file or stdin
     Produce(Box<produce::Args>),
+    /// Records of a topic into a topic of any cluster, byte for byte, each once
+    Copy(Box<copy::Args>),
     /// What was redriven, by whom, and what became of it
     #[command(subcommand)]
     Runs(runs::Command),

@@ -10,7 +10,7 @@ use tracing_appender::non_blocking::WorkerGuard;
 use super::exit::{Done, Ended, Stop};
 use super::output::{Format, Output};
 use super::{
-    Command, Global, completions, config, demo, dlq, export, get, groups, import, logs, man, metrics,
+    Command, Global, completions, config, copy, demo, dlq, export, get, groups, import, logs, man, metrics,
     operator, overview, plan, produce, replay, run, runs, tail, topics,
 };
 use crate::ask::{Answer, Desk, Event, Extra, Request};
@@ -84,6 +84,7 @@ impl<'a> Session<'a> {
             Command::Run(args) => run::run(self, args).await,
             Command::Export(args) => export::run(self, *args).await,
             Command::Import(args) => import::run(self, args).await,
+            Command::Copy(args) => copy::run(self, *args).await,
             Command::Produce(args) => produce::run(self, *args).await,
             Command::Runs(command) => runs::run(self, command).await,
             Command::Metrics(args) => metrics::run(self, args).await,

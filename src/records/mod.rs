@@ -13,4 +13,4 @@ mod tests;
 pub use decode::decode;
 pub use get::get;
 pub use json::RecordDocument;
-pub use tail::tail;
+pub use tail::{Survey, Walk, survey, tail};

@@ -9,7 +9,10 @@ use tokio_util::sync::CancellationToken;
 use super::document::{TailAnswer, TailRequest, Wanted};
 use super::placement::{self, Placement};
 use super::range::{self, Pieces};
-use crate::broker::{Batch, BrokerError, ErrorKind, Notice, ReadPlan, Shard, Sieve, Sifted, TopicInfo};
+use crate::broker::{
+    Batch, Batches, BrokerError, ErrorKind, Isolation, Name, Notice, ReadPlan, Shard, Sieve, Sifted,
+    TopicInfo,
+};
 use crate::context::{Cx, Progress, Sink};
 use crate::event::{Record, RecordBytes};
 use crate::filter::{Matcher, Selection};
@@ -26,52 +29,142 @@ pub async fn tail(
     sink: &dyn Sink,
     cancel: &CancellationToken,
 ) -> Result<TailAnswer, Fault> {
+    let survey = survey(cx, request, cancel).await?;
+    let mut walk = Walk::begin(cx, survey, cancel).await?;
+    while let Some(records) = walk.next(sink).await? {
+        if !records.is_empty() {
+            sink.records(records);
+        }
+    }
+    Ok(walk.end())
+}
+
+/// What a read would cover; nothing is read for it but what edges and the key's partition need.
+pub struct Survey {
+    matcher: Arc<Matcher>,
+    isolation: Isolation,
+    pieces: Pieces,
+    notes: Vec<String>,
+    limit: Option<u64>,
+    follow: bool,
+    wanted: Wanted,
+    headers: bool,
+}
+
+/// Finds out what a read would cover.
+pub async fn survey(cx: &Cx, request: &TailRequest, cancel: &CancellationToken) -> Result<Survey, Fault> {
     let selection = &request.selection;
     let matcher = Arc::new(Matcher::compile(selection, &cx.profile.dead_letters)?.with(&cx.profile.decoding));
-    let isolation = range::isolation(selection);
     let topics = range::topics(cx, &request.topics).await?;
     let (shards, notes) = shards(cx, &topics, selection, cancel).await?;
     let pieces = range::resolve(cx, shards, selection, request.follow, cancel).await?;
-    let count = request.wanted == Wanted::Count;
-    let sieve = (count || !matcher.is_all()).then(|| {
-        // A count with a limit is taken behind the reading thread, which does not know when to stop.
-        let counts = count && selection.limit.is_none();
-        Arc::new(Glance { matcher: Arc::clone(&matcher), counts }) as Arc<dyn Sieve>
-    });
-    let plan = ReadPlan {
-        sieve,
+    Ok(Survey {
+        matcher,
+        isolation: range::isolation(selection),
+        pieces,
+        notes,
+        limit: selection.limit,
+        follow: request.follow,
+        wanted: request.wanted,
         headers: request.wanted == Wanted::Whole || selection.filter.is_some(),
-        ..range::plan(pieces.ranges.iter(), isolation)
-    };
-    let mut reading = Reading::new(&matcher, request, pieces, notes);
-    reading.answer.isolation = isolation.as_str();
-    if !plan.spans.is_empty() && selection.limit != Some(0) {
-        let mut batches = cx.broker.reader().open(plan, cancel.clone()).await?;
-        loop {
-            match batches.next().await {
-                Ok(Some(batch)) => {
-                    if !reading.take(batch, sink) {
-                        break;
-                    }
-                }
-                Ok(None) => break,
-                Err(error) if error.kind == ErrorKind::Cancelled => {
-                    reading.incomplete("it was cancelled");
-                    break;
-                }
-                // What is followed goes on where the broker comes back.
-                Err(error) if error.retryable && request.follow => {
-                    reading.waiting(&error, sink);
-                    tokio::select! {
-                        () = cancel.cancelled() => {}
-                        () = tokio::time::sleep(AGAIN) => {}
-                    }
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
+    })
+}
+
+impl Survey {
+    /// Each partition with its first offset, and the offset before which the read ends; `None` for never.
+    pub fn ranges(&self) -> impl Iterator<Item = (&Shard, i64, Option<i64>)> {
+        self.pieces.ranges.iter().map(|piece| (&piece.shard, piece.from, piece.to))
     }
-    Ok(reading.end())
+
+    /// Partitions that cannot be read, and why.
+    pub fn failed(&self) -> impl Iterator<Item = (&Shard, &BrokerError)> {
+        self.pieces.failed.iter().map(|(shard, error)| (shard, error))
+    }
+
+    /// What the eye should know of the ranges.
+    pub fn notes(&self) -> impl Iterator<Item = &str> {
+        self.notes.iter().chain(&self.pieces.notes).map(String::as_str)
+    }
+
+    /// Changes the ranges: what `range` gives for a partition is read, and one for which it gives nothing is not.
+    pub fn change(&mut self, mut range: impl FnMut(&Shard, i64, Option<i64>) -> Option<(i64, Option<i64>)>) {
+        self.pieces.ranges.retain_mut(|piece| match range(&piece.shard, piece.from, piece.to) {
+            Some((from, to)) => {
+                (piece.from, piece.to) = (from, to);
+                true
+            }
+            None => false,
+        });
+    }
+}
+
+/// A read under way.
+pub struct Walk {
+    reading: Reading,
+    batches: Option<Box<dyn Batches>>,
+    follow: bool,
+    cancel: CancellationToken,
+}
+
+impl Walk {
+    /// Begins to read what a survey found.
+    pub async fn begin(cx: &Cx, survey: Survey, cancel: &CancellationToken) -> Result<Self, Fault> {
+        let Survey { matcher, isolation, limit, follow, wanted, .. } = survey;
+        let count = wanted == Wanted::Count;
+        let sieve = (count || !matcher.is_all()).then(|| {
+            // A count with a limit is taken behind the reading thread, which does not know when to stop.
+            let counts = count && limit.is_none();
+            Arc::new(Glance { matcher: Arc::clone(&matcher), counts }) as Arc<dyn Sieve>
+        });
+        let headers = survey.headers;
+        let plan = ReadPlan { sieve, headers, ..range::plan(survey.pieces.ranges.iter(), isolation) };
+        let mut reading = Reading::new(matcher, limit, wanted, survey.pieces, survey.notes);
+        reading.answer.isolation = isolation.as_str();
+        let batches = if plan.spans.is_empty() || limit == Some(0) {
+            None
+        } else {
+            Some(cx.broker.reader().open(plan, cancel.clone()).await?)
+        };
+        Ok(Self { reading, batches, follow, cancel: cancel.clone() })
+    }
+
+    /// The next records that match, which may be none; `None` at the end.
+    pub async fn next(&mut self, sink: &dyn Sink) -> Result<Option<Vec<Record>>, Fault> {
+        let Some(batches) = &mut self.batches else { return Ok(None) };
+        match batches.next().await {
+            Ok(Some(batch)) => {
+                let (records, more) = self.reading.take(batch, sink);
+                if !more {
+                    self.batches = None;
+                }
+                return Ok(Some(records));
+            }
+            Ok(None) => {}
+            Err(error) if error.kind == ErrorKind::Cancelled => self.reading.incomplete("it was cancelled"),
+            // What is followed goes on where the broker comes back.
+            Err(error) if error.retryable && self.follow => {
+                self.reading.waiting(&error, sink);
+                tokio::select! {
+                    () = self.cancel.cancelled() => {}
+                    () = tokio::time::sleep(AGAIN) => {}
+                }
+                return Ok(Some(Vec::new()));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        self.batches = None;
+        Ok(None)
+    }
+
+    /// How far each partition was read: topic, partition, first offset, next offset.
+    pub fn ranges(&self) -> &[(Name, i32, i64, i64)] {
+        &self.reading.answer.ranges
+    }
+
+    /// What was read.
+    pub fn end(self) -> TailAnswer {
+        self.reading.end()
+    }
 }
 
 /// The partitions to read. One key is looked for in one partition where that is where it must be.
@@ -121,9 +214,9 @@ impl Sieve for Glance {
     }
 }
 
-/// A read under way.
-struct Reading<'a> {
-    matcher: &'a Matcher,
+/// What was read so far.
+struct Reading {
+    matcher: Arc<Matcher>,
     limit: Option<u64>,
     /// Whether the records themselves are not wanted.
     count: bool,
@@ -135,8 +228,14 @@ struct Reading<'a> {
     ends: Option<u64>,
 }
 
-impl<'a> Reading<'a> {
-    fn new(matcher: &'a Matcher, request: &TailRequest, pieces: Pieces, notes: Vec<String>) -> Self {
+impl Reading {
+    fn new(
+        matcher: Arc<Matcher>,
+        limit: Option<u64>,
+        wanted: Wanted,
+        pieces: Pieces,
+        notes: Vec<String>,
+    ) -> Self {
         let mut answer = TailAnswer { complete: true, notes, ..TailAnswer::default() };
         answer.notes.extend(pieces.notes);
         let mut places = HashMap::new();
@@ -151,16 +250,16 @@ impl<'a> Reading<'a> {
         topics.dedup();
         let what = format!("reading {}", topics.join(", "));
         let progress = Progress { what, total: ends, ..Progress::default() };
-        let (limit, count) = (request.selection.limit, request.wanted == Wanted::Count);
-        let mut reading = Self { matcher, limit, count, answer, places, progress, ends };
+        let mut reading =
+            Self { matcher, limit, count: wanted == Wanted::Count, answer, places, progress, ends };
         for (shard, error) in pieces.failed {
             reading.failed(&shard, &error.why);
         }
         reading
     }
 
-    /// Takes one batch; whether more is wanted.
-    fn take(&mut self, batch: Batch, sink: &dyn Sink) -> bool {
+    /// Takes one batch; gives the records that match, and whether more is wanted.
+    fn take(&mut self, batch: Batch, sink: &dyn Sink) -> (Vec<Record>, bool) {
         let mut records = batch.records;
         self.progress.waiting = None;
         self.answer.read += records.len() as u64 + batch.left.records;
@@ -187,8 +286,8 @@ impl<'a> Reading<'a> {
         for notice in batch.notices {
             self.notice(notice);
         }
-        if !records.is_empty() && !self.count {
-            sink.records(records);
+        if self.count {
+            records.clear();
         }
         if self.ends.is_some() {
             self.progress.done = self.offsets_done();
@@ -200,7 +299,7 @@ impl<'a> Reading<'a> {
         if full && (cut || self.ends.is_none_or(|ends| self.offsets_done() < ends)) {
             self.incomplete(&format!("the limit of {} records was reached", self.answer.matched));
         }
-        !full
+        (records, !full)
     }
 
     fn waiting(&mut self, error: &BrokerError, sink: &dyn Sink) {

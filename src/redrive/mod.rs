@@ -12,6 +12,7 @@ mod checks;
 mod cluster;
 mod compare;
 pub mod control;
+pub mod copy;
 pub mod disposal;
 mod dispose;
 pub mod document;

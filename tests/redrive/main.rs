@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
 mod control;
+mod copies;
 mod disposals;
 mod faults;
 mod plans;

@@ -19,10 +19,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::world::{TARGET, World};
 
-const COPY: &str = "orders-copy";
+pub const COPY: &str = "orders-copy";
 
 /// `orders` with records of every odd kind, and more of the usual one.
-async fn filled(usual: i64) -> World {
+pub async fn filled(usual: i64) -> World {
     let world = World::empty().await;
     world.create(COPY, 3, &[]).await;
     let mut twice = Headers::default();
@@ -111,10 +111,10 @@ async fn import(world: &World, path: &Path, again: bool) -> Arc<ImportAnswer> {
 }
 
 /// Partition, key, value, headers and time.
-type Content = (i32, Option<Bytes>, Option<Bytes>, Headers, Option<Timestamp>);
+pub type Content = (i32, Option<Bytes>, Option<Bytes>, Headers, Option<Timestamp>);
 
 /// Everything of records but where they lie.
-fn content(records: Vec<Record>) -> Vec<Content> {
+pub fn content(records: Vec<Record>) -> Vec<Content> {
     let mut out: Vec<_> = records
         .into_iter()
         .map(|r| (r.at.partition, r.at.offset, r.timestamp(), r.key, r.value, r.headers))
