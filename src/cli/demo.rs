@@ -82,6 +82,11 @@ impl Args {
         shop::Options { rate: self.rate, failures_percent: self.failures, seed: self.seed, prefix }
     }
 
+    /// Whether it ends in the console.
+    pub(super) fn opens_console(&self) -> bool {
+        !self.headless && !self.clean && self.repair.is_empty()
+    }
+
     /// The prefix on a real cluster.
     fn full_prefix(&self) -> String {
         match &self.prefix {
@@ -93,7 +98,7 @@ impl Args {
 }
 
 pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
-    if !args.headless && !args.clean && args.repair.is_empty() {
+    if args.opens_console() {
         session.needs_terminal()?;
     }
     // Only what is said on this command line leads to a real cluster, never a variable or a default.

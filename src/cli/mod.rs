@@ -114,6 +114,17 @@ fn property(text: &str) -> Result<(String, String), String> {
     }
 }
 
+impl Cli {
+    /// Whether it is the console, and not a command that answers and ends.
+    fn opens_console(&self) -> bool {
+        match &self.command {
+            None => true,
+            Some(Command::Demo(args)) => args.opens_console(),
+            Some(_) => false,
+        }
+    }
+}
+
 /// All commands.
 #[derive(Clone, Debug, Subcommand)]
 enum Command {

@@ -26,7 +26,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let output = Output::new(cli.global.output, cli.global.color, no_colour, Arc::clone(&clock));
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let mut threads = tokio::runtime::Builder::new_multi_thread();
+    if cli.opens_console() {
+        threads.on_thread_start(let_the_screen_first);
+    }
+    let runtime = match threads.enable_all().build() {
         Ok(runtime) => runtime,
         Err(e) => {
             output.fault(&Fault::failed("runtime", "the runtime cannot start").why(e.to_string()));
@@ -50,6 +54,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     // A thread that still waits for a line of input must not hold the end up.
     runtime.shutdown_background();
     code
+}
+
+/// The thread that draws is not made to wait by those that read and decode, however much streams in.
+fn let_the_screen_first() {
+    // On Linux a nice value is a thread's own, elsewhere the whole process's.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::nice(5);
 }
 
 /// Help goes to stdout; a usage error becomes our three lines, or a document where JSON was asked for.

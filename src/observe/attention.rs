@@ -23,9 +23,6 @@ const NEW_MS: i64 = 30 * 60_000;
 const HOLD_MS: i64 = 30_000;
 /// A transaction that holds the last stable offset so long hangs.
 const HANGS_MS: i64 = 60_000;
-/// A topic needs this many partitions for one of them to be hot, and this rate.
-const HOT_PARTITIONS: usize = 4;
-const HOT_RATE: f64 = 1.0;
 /// A topic is silent below this share of its usual rate, if that is known for so many seconds, and large enough.
 const SILENT_SHARE: f64 = 0.1;
 const SILENT_KNOWN: f64 = 60.0;
@@ -328,19 +325,11 @@ fn topics(facts: &Facts<'_>, out: &mut Vec<Finding>) {
                 format!("{} fell silent: {}, usually {}", row.name, units::rate(rate), units::rate(usual));
             add("silent", Severity::Warning, what, None, "look at its producers", None, HOLD_MS, 0);
         }
-        if let Some(rate) = rate.filter(|r| *r >= HOT_RATE && row.detail.len() >= HOT_PARTITIONS) {
-            let hot = row.detail.iter().find(|p| p.records_per_second.is_some_and(|r| r > rate / 2.0));
-            if let Some(p) = hot {
-                let share = p.records_per_second.unwrap_or_default() * 100.0 / rate;
-                let what = format!(
-                    "{}[{}] is hot: it takes {} of the topic",
-                    row.name,
-                    p.partition,
-                    units::percent(share.round())
-                );
-                let hint = "one key may be much more frequent than others";
-                add("hot", Severity::Info, what, Some(p.partition), hint, None, HOLD_MS, 0);
-            }
+        if let Some((partition, share)) = row.hot() {
+            let share = units::percent((share * 100.0).round());
+            let what = format!("{}[{partition}] is hot: it takes {share} of the topic", row.name);
+            let hint = "one key may be much more frequent than others";
+            add("hot", Severity::Info, what, Some(partition), hint, None, HOLD_MS, 0);
         }
     }
 }

@@ -44,6 +44,8 @@ pub(super) struct Part {
     consumed: Steps,
     /// When the commit was last seen to move, or was first seen.
     moved: Option<Timestamp>,
+    /// Whether it was seen to move.
+    moves: bool,
     next: Option<Box<Next>>,
     /// When a read for it was asked.
     asked: Option<Duration>,
@@ -83,6 +85,7 @@ impl Part {
         let before = self.committed.replace(committed);
         if before != Some(committed) {
             self.moved = Some(now.1);
+            self.moves = before.is_some();
         }
         self.consumed.see(committed, now.0);
         if let Some(lag) = log.and_then(|log| self.reachable(log)) {
@@ -433,6 +436,7 @@ fn partition_row(
 ) -> GroupPartitionRow {
     let bounds = log.and_then(|l| l.bounds);
     let age = log.and_then(|log| part.age(log, now));
+    let still = part.moved.map(|at| now.1.since(at).max(0) as f64 / 1000.0);
     let lost = part.committed.zip(bounds).map_or(0, |(committed, b)| (b.start - committed).max(0));
     GroupPartitionRow {
         topic: Name::clone(&shard.topic),
@@ -444,6 +448,8 @@ fn partition_row(
         lag: lag(part, log),
         lag_seconds: age.map(|(seconds, _)| seconds),
         lag_seconds_basis: age.map(|(_, basis)| basis),
+        commit_age_seconds: still.filter(|_| part.moves),
+        commit_still_seconds: still.filter(|_| !part.moves),
         status: part.status(),
         member: owner.map(|m| Name::clone(&m.id)),
         client_id: owner.map(|m| Arc::from(m.client_id.as_str())),

@@ -61,6 +61,10 @@ pub struct PartitionRow {
     pub records_per_second: Option<f64>,
 }
 
+/// A topic needs this many partitions for one of them to be hot, and this many records a second.
+const HOT_PARTITIONS: usize = 4;
+const HOT_RATE: f64 = 1.0;
+
 /// One topic: a row of `topics list`.
 #[derive(Clone, Debug, Serialize)]
 pub struct TopicRow {
@@ -108,6 +112,15 @@ pub struct TopicRow {
     /// records/s of the last samples, oldest first.
     #[serde(skip)]
     pub trend: Arc<[f64]>,
+}
+
+impl TopicRow {
+    /// The partition that takes more than half of what arrives, and its share (0 to 1).
+    pub fn hot(&self) -> Option<(i32, f64)> {
+        let rate = self.records_per_second.filter(|rate| *rate >= HOT_RATE)?;
+        let shares = self.detail.iter().filter_map(|p| Some((p.partition, p.records_per_second? / rate)));
+        shares.filter(|_| self.detail.len() >= HOT_PARTITIONS).find(|(_, share)| *share > 0.5)
+    }
 }
 
 /// Burrow's status of a group or of one of its partitions; ordered from best to worst.
@@ -204,6 +217,11 @@ pub struct GroupPartitionRow {
     /// What `lag_seconds` rests on: `observed` (samples saw the log grow past it), `create_time` or
     /// `log_append_time` (the record's own timestamp was read).
     pub lag_seconds_basis: Option<&'static str>,
+    /// Seconds since its commit was seen to move; `None` until it was (the broker does not tell when it was made).
+    pub commit_age_seconds: Option<f64>,
+    /// Seconds since its commit was seen first, where it was never seen to move: it is at least so old.
+    #[serde(skip)]
+    pub commit_still_seconds: Option<f64>,
     /// Status.
     pub status: Status,
     /// Member id.

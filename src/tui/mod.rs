@@ -33,6 +33,7 @@ pub mod widgets;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use crossterm::event::{Event as Input, EventStream, KeyEventKind, MouseButton, MouseEventKind};
@@ -54,11 +55,11 @@ use state::{Seat, State};
 use terminal::Terminal;
 use theme::{Depth, Glyphs, Theme};
 
-/// The shortest time between two frames.
+/// The shortest time between two frames of what streams in. A key is answered at once: under load a timer comes late.
 const FRAME: Duration = Duration::from_millis(16);
 
-/// The pause after a picture before a key is answered with the next one: a key does not wait for what streams in.
-const KEY_FRAME: Duration = Duration::from_millis(3);
+/// What was typed or turned meanwhile is taken together, so that a slow terminal is not drawn for each of it.
+const AT_ONCE: usize = 64;
 /// How often ages on the screen are drawn anew.
 const TICK: Duration = Duration::from_secs(1);
 /// The same while a begun key waits for its help.
@@ -136,9 +137,8 @@ async fn follow(
     let (mut dirty, mut pressed, mut drawn) = (true, false, None::<Instant>);
     state.size = terminal.size().map_err(|e| broken(&e))?;
     loop {
-        let pace = if pressed { KEY_FRAME } else { FRAME };
-        let due = drawn.map_or_else(Instant::now, |at| at + pace);
-        if dirty && due <= Instant::now() {
+        let due = drawn.map_or_else(Instant::now, |at| at + FRAME);
+        if dirty && (pressed || due <= Instant::now()) {
             let mut hits = Hits::default();
             terminal.draw(|buffer| view::view(state, buffer, &mut hits)).map_err(|e| broken(&e))?;
             update::update(state, Message::Drawn(hits));
@@ -154,13 +154,15 @@ async fn follow(
                 Signal::Suspend => terminal.suspend().map_err(|e| broken(&e))?,
                 Signal::Continue => terminal.resume().map_err(|e| broken(&e))?,
             },
-            event = input.next() => match event {
-                Some(Ok(event)) => {
-                    messages.extend(message(event));
-                    pressed = true;
+            event = input.next() => {
+                let mut event = Some(event);
+                while let Some(next) = event {
+                    // Without an event the terminal is gone.
+                    let Some(Ok(next)) = next else { return Ok(()) };
+                    messages.extend(message(next));
+                    event = if messages.len() < AT_ONCE { ready(&mut input).await } else { None };
                 }
-                // The terminal is gone.
-                Some(Err(_)) | None => return Ok(()),
+                pressed = true;
             },
             () = mailbox.filled() => messages = mailbox.take(),
             picture = next(pictures.as_mut()) => messages.push(Message::Snapshot(picture)),
@@ -193,6 +195,15 @@ async fn follow(
             desk.look(state.interest());
         }
     }
+}
+
+/// What was typed already. It is asked for in the name of this task: the stream wakes the first who found it empty.
+async fn ready(input: &mut EventStream) -> Option<Option<std::io::Result<Input>>> {
+    std::future::poll_fn(|cx| match input.poll_next_unpin(cx) {
+        Poll::Ready(event) => Poll::Ready(Some(event)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 /// The next picture; never where there is no cluster.

@@ -3,7 +3,7 @@
 //! What is switched on is one table with what switches it off again, so that nothing stays behind. A panic gives
 //! the terminal back before its message is written.
 
-use std::io::{self, Stdout, Write as _, stdout};
+use std::io::{self, BufWriter, Stdout, Write as _, stdout};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -31,7 +31,7 @@ static OURS: AtomicBool = AtomicBool::new(false);
 
 /// The terminal, taken until it is dropped.
 pub struct Terminal {
-    inner: ratatui::Terminal<CrosstermBackend<Stdout>>,
+    inner: ratatui::Terminal<CrosstermBackend<BufWriter<Stdout>>>,
     mouse: bool,
 }
 
@@ -53,15 +53,16 @@ impl Terminal {
             }));
         });
         enter(mouse)?;
-        let inner = ratatui::Terminal::new(CrosstermBackend::new(stdout())).inspect_err(|_| give_back())?;
+        let inner = ratatui::Terminal::new(backend()).inspect_err(|_| give_back())?;
         Ok(Self { inner, mouse })
     }
 
     /// Draws a frame.
     pub fn draw(&mut self, draw: impl FnOnce(&mut Buffer)) -> io::Result<()> {
-        write(FRAME.0)?;
+        self.inner.backend_mut().write_all(FRAME.0.as_bytes())?;
         self.inner.draw(|frame| draw(frame.buffer_mut()))?;
-        write(FRAME.1)
+        self.inner.backend_mut().write_all(FRAME.1.as_bytes())?;
+        io::Write::flush(self.inner.backend_mut())
     }
 
     /// Columns and lines.
@@ -73,7 +74,7 @@ impl Terminal {
     pub fn forget(&mut self) -> io::Result<()> {
         write("\x1b[2J")?;
         // Not `clear`: that one asks the terminal where its cursor is, and waits for the answer.
-        self.inner = ratatui::Terminal::new(CrosstermBackend::new(stdout()))?;
+        self.inner = ratatui::Terminal::new(backend())?;
         Ok(())
     }
 
@@ -118,6 +119,11 @@ impl Drop for Terminal {
     fn drop(&mut self) {
         give_back();
     }
+}
+
+/// A whole frame goes out at once: a line of the standard output's own buffer is a system call each.
+fn backend() -> CrosstermBackend<BufWriter<Stdout>> {
+    CrosstermBackend::new(BufWriter::with_capacity(64 << 10, stdout()))
 }
 
 fn write(text: &str) -> io::Result<()> {

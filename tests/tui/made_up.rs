@@ -102,6 +102,8 @@ pub fn group(name: &str, topic: &str, status: Status, lag: u64, p99: Option<f64>
         lag: Some(lag),
         lag_seconds: Some(lag as f64 / 40.0),
         lag_seconds_basis: Some("observed"),
+        commit_age_seconds: (partition != 3).then_some(0.8),
+        commit_still_seconds: (partition == 3).then_some(41.0),
         status: if partition == 3 { status } else { Status::Ok },
         member: Some("email-1-8f2c".into()),
         client_id: Some("email-1".into()),

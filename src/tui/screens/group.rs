@@ -42,7 +42,7 @@ struct Partitions<'p>(&'p [GroupPartitionRow]);
 /// The column of lags.
 const LAG: usize = 3;
 
-const PARTITION_COLUMNS: [Column; 9] = [
+const PARTITION_COLUMNS: [Column; 10] = [
     Column::text("TOPIC", 14, 50, 0),
     Column::figure("P", 3, 0),
     Column::text("STATUS", 9, 10, 1),
@@ -50,8 +50,9 @@ const PARTITION_COLUMNS: [Column; 9] = [
     Column::figure("BEHIND", 6, 1),
     Column::figure("COMMITTED", 11, 2),
     Column::figure("END", 11, 3),
-    Column::text("CLIENT", 10, 40, 4),
-    Column::text("HOST", 10, 40, 5),
+    Column::figure("SINCE", 7, 4),
+    Column::text("CLIENT", 10, 40, 5),
+    Column::text("HOST", 10, 40, 6),
 ];
 
 impl Source for Partitions<'_> {
@@ -81,7 +82,11 @@ impl Source for Partitions<'_> {
                 None => Cell::new("no commit", Role::Dim),
             },
             6 => figure(part.end_offset, units::signed),
-            7 => words(part.client_id.as_deref()),
+            7 => match part.commit_still_seconds {
+                Some(still) => Cell::new(format!(">{}", seconds(still)), Role::Dim),
+                None => figure(part.commit_age_seconds, seconds),
+            },
+            8 => words(part.client_id.as_deref()),
             _ => words(part.host.as_deref()),
         }
     }
@@ -104,12 +109,18 @@ impl Source for Partitions<'_> {
             4 => order(a.lag_seconds, b.lag_seconds),
             5 => a.committed.cmp(&b.committed),
             6 => a.end_offset.cmp(&b.end_offset),
-            7 => a.client_id.cmp(&b.client_id),
-            8 => a.host.cmp(&b.host),
+            7 => order(since_commit(a), since_commit(b)),
+            8 => a.client_id.cmp(&b.client_id),
+            9 => a.host.cmp(&b.host),
             _ => return place,
         };
         by.then(place.reverse())
     }
+}
+
+/// Seconds since the commit moved, or at least that long.
+fn since_commit(part: &GroupPartitionRow) -> Option<f64> {
+    part.commit_age_seconds.or(part.commit_still_seconds)
 }
 
 struct Members<'p>(&'p [MemberRow]);

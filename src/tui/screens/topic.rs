@@ -32,7 +32,15 @@ pub struct Topic {
     row: Option<TopicRow>,
 }
 
-struct Partitions<'p>(&'p [PartitionRow]);
+/// The partitions, and which of them is hot.
+struct Partitions<'p>(&'p [PartitionRow], Option<i32>);
+
+impl<'p> Partitions<'p> {
+    fn of(row: Option<&'p TopicRow>) -> Self {
+        let hot = row.and_then(TopicRow::hot).map(|(partition, _)| partition);
+        Self(row.map(|row| &*row.detail).unwrap_or_default(), hot)
+    }
+}
 
 const PARTITION_COLUMNS: [Column; 9] = [
     Column::figure("PARTITION", 9, 0),
@@ -69,6 +77,10 @@ impl Source for Partitions<'_> {
         let nodes = |nodes: &[i32]| nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
         match column {
             0 => part.partition.to_string().into(),
+            1 if self.1 == Some(part.partition) => {
+                let rate = units::or_dash(part.records_per_second, units::number);
+                Cell::new(format!("{} {rate}", Sign::Warn.glyph()), Role::Warn)
+            }
             1 => figure(part.records_per_second, units::number),
             2 => figure(records(part), units::count),
             3 => figure(part.start_offset, units::signed),
@@ -191,10 +203,6 @@ impl Topic {
     pub fn toggle(&mut self) {
         self.pane = if self.pane == Pane::Partitions { Pane::Config } else { Pane::Partitions };
     }
-
-    fn detail(&self) -> &[PartitionRow] {
-        self.row.as_ref().map(|row| &*row.detail).unwrap_or_default()
-    }
 }
 
 impl View for Topic {
@@ -216,15 +224,14 @@ impl View for Topic {
 
     fn source<'s>(&'s self, _: &'s State) -> Option<Box<dyn Source + 's>> {
         Some(match self.pane {
-            Pane::Partitions => Box::new(Partitions(self.detail())),
+            Pane::Partitions => Box::new(Partitions::of(self.row.as_ref())),
             Pane::Config => Box::new(Settings::of(self.row.as_ref())),
         })
     }
 
     fn refresh(&mut self, picture: &Arc<Snapshot>) {
         self.row = picture.topics.iter().find(|topic| topic.name == self.name).cloned();
-        let detail = self.row.as_ref().map(|row| &*row.detail).unwrap_or_default();
-        self.partitions.refresh(&Partitions(detail));
+        self.partitions.refresh(&Partitions::of(self.row.as_ref()));
         self.config.refresh(&Settings::of(self.row.as_ref()));
     }
 
@@ -268,7 +275,7 @@ impl View for Topic {
                 empty(state, &self.partitions, &mut pen, "its partitions are not known", "");
             }
             Pane::Partitions => {
-                let source = Partitions(self.detail());
+                let source = Partitions::of(self.row.as_ref());
                 table::draw(&mut pen, &self.partitions, &source, Cursor::Shown, hits);
             }
             Pane::Config if self.config.order.is_empty() && self.config.total == 0 => {
