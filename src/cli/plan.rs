@@ -138,7 +138,12 @@ fn newer(superseded: &Superseded) -> String {
     } else {
         format!(" ({} of {} searched)", count(superseded.checked), count(superseded.of))
     };
-    format!("{} letters have newer events of their key on the target{searched}", count(superseded.count))
+    let version = superseded.newest_version.map_or_else(String::new, |v| format!(", newest version {v}"));
+    let by = match superseded.count {
+        0 => String::new(),
+        _ => format!(": {} events{version}", count(superseded.events)),
+    };
+    format!("{} letters have newer events of their key on the target{by}{searched}", count(superseded.count))
 }
 
 /// What the edit does.

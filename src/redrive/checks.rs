@@ -10,10 +10,13 @@ use tokio_util::sync::CancellationToken;
 use super::cluster::Target;
 use super::document::{Refusal, Superseded};
 use super::found::Found;
+use super::outgoing::value;
 use super::plan::PlanHeader;
+use super::shape::Shape;
 use crate::broker::{Name, Notice, ReadPlan, Shard, Span, Until};
 use crate::context::{Cx, Progress, Sink};
-use crate::dlq::formats;
+use crate::dlq::{Letter, formats};
+use crate::event::envelope;
 use crate::letters::{Index, read};
 use crate::text::{Fault, Timestamp, units};
 
@@ -111,14 +114,27 @@ pub(super) async fn loops(
 }
 
 /// Where one key's newest event on a target may lie.
+#[derive(Default)]
 struct Wanted {
     letters: Vec<usize>,
     newest: Option<(i64, Option<Timestamp>)>,
+    /// Events found.
+    events: u64,
+    /// The highest place among the events of the aggregate that one of them names.
+    version: Option<i64>,
+}
+
+/// What a letter's record itself says of its place among the events of its aggregate.
+fn version(letter: &Letter) -> Option<i64> {
+    envelope::extract_from(&letter.record, value(letter).map(AsRef::as_ref)).sequence
 }
 
 /// The search for newer events of the letters' keys on their targets, within one budget of time.
 pub(super) struct Search<'a> {
     cx: &'a Cx,
+    /// The topic of the letters, and what is made of its records.
+    source: &'a Name,
+    shape: &'a Shape<'a>,
     until: Duration,
     pub superseded: Superseded,
     /// What to think about.
@@ -126,14 +142,15 @@ pub(super) struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    pub fn new(cx: &'a Cx, budget_ms: u64) -> Self {
+    pub fn new(cx: &'a Cx, source: &'a Name, shape: &'a Shape<'a>, budget_ms: u64) -> Self {
         let until = cx.clock.monotonic() + Duration::from_millis(budget_ms);
         let superseded = Superseded { complete: true, ..Superseded::default() };
-        Self { cx, until, superseded, told: Vec::new() }
+        Self { cx, source, shape, until, superseded, told: Vec::new() }
     }
 
-    /// Looks at one target. On a compacted one newer events refuse, and so does a look that could not be finished;
-    /// else they are told.
+    /// Looks at one target. Letters whose own versions say that a newer one is there are refused (`superseded`); where
+    /// nothing but the order in the log says so, it is told. On a compacted target both refuse (`compacted_order`), and
+    /// so does a look that could not be finished.
     pub async fn newer(
         &mut self,
         target: &Target,
@@ -148,9 +165,7 @@ impl<'a> Search<'a> {
         let mut keys: HashMap<Bytes, Wanted> = HashMap::new();
         for &i in letters {
             if let Some(key) = &found[i].key {
-                let wanted =
-                    keys.entry(key.clone()).or_insert_with(|| Wanted { letters: Vec::new(), newest: None });
-                wanted.letters.push(i);
+                keys.entry(key.clone()).or_default().letters.push(i);
             }
         }
         if keys.is_empty() {
@@ -158,7 +173,7 @@ impl<'a> Search<'a> {
         }
         let complete = self.look(target, found, letters, &mut keys, sink, cancel).await?;
         self.superseded.complete &= complete;
-        let mut superseded = Vec::new();
+        let mut later: BTreeMap<(i32, i64), (usize, Option<i64>)> = BTreeMap::new();
         for wanted in keys.values() {
             let Some((offset, time)) = wanted.newest else { continue };
             for &i in &wanted.letters {
@@ -170,34 +185,84 @@ impl<'a> Search<'a> {
                     _ => time.zip(letter.origin_time.or(letter.time)).is_none_or(|(t, own)| t > own),
                 };
                 if is_newer {
-                    superseded.push(i);
+                    later.insert((letter.partition, letter.offset), (i, wanted.version));
                 }
             }
         }
-        let count = superseded.len() as u64;
+        let (own, all_compared) = self.versions(&later, sink, cancel).await?;
+        self.superseded.complete &= all_compared;
+        let complete = complete && all_compared;
+        // What both name as their version counts more than the order in the log.
+        let is_old = |i: usize, version: Option<i64>| own.get(&i).copied().zip(version).map(|(o, v)| o < v);
+        later.retain(|_, (i, version)| is_old(*i, *version) != Some(false));
+        let count = later.len() as u64;
+        let held: HashSet<&Bytes> = later.values().filter_map(|(i, _)| found[*i].key.as_ref()).collect();
+        let events: u64 = held.iter().filter_map(|key| keys.get(*key)).map(|wanted| wanted.events).sum();
+        let newest = later.values().filter_map(|(_, version)| *version).max();
         self.superseded.count += count;
-        if !compacted {
-            if count > 0 {
-                let letters = units::count(count);
-                self.told.push(format!("{letters} letters have newer events of their key on {name}"));
+        self.superseded.events += events;
+        self.superseded.newest_version = self.superseded.newest_version.max(newest);
+        let by = |version: Option<i64>| version.map_or_else(String::new, |v| format!(", newest version {v}"));
+        if compacted {
+            for (i, _) in later.values() {
+                let why = format!(
+                    "{name} is compacted and has newer values of their keys, which they would replace"
+                );
+                refused.add(*i, "compacted_order", why);
             }
             if !complete {
-                self.told.push(format!("{name} could not be searched for newer events in time"));
+                for &i in letters {
+                    let why =
+                        format!("{name} is compacted, and could not be searched for newer values in time");
+                    refused.add(i, "compacted_order", why);
+                }
             }
             return Ok(());
         }
-        for i in superseded {
-            let why =
-                format!("{name} is compacted and has newer values of their keys, which they would replace");
-            refused.add(i, "compacted_order", why);
+        let proved = |(i, version): &&(usize, Option<i64>)| is_old(*i, *version) == Some(true);
+        let highest = later.values().filter(proved).filter_map(|(_, version)| *version).max();
+        for (i, _) in later.values().filter(proved) {
+            let why = format!("{name} has newer versions of their keys{}", by(highest));
+            refused.add(*i, "superseded", why);
+        }
+        if count > 0 {
+            let (letters, events) = (units::count(count), units::count(events));
+            let by = by(newest);
+            self.told.push(format!(
+                "{letters} letters have newer events of their key on {name} ({events} events{by})"
+            ));
         }
         if !complete {
-            for &i in letters {
-                let why = format!("{name} is compacted, and could not be searched for newer values in time");
-                refused.add(i, "compacted_order", why);
-            }
+            self.told.push(format!("{name} could not be searched for newer events in time"));
         }
         Ok(())
+    }
+
+    /// Reads the letters again whose keys have events with versions, for their own versions. Gives whether all of them
+    /// could be read in time.
+    async fn versions(
+        &self,
+        later: &BTreeMap<(i32, i64), (usize, Option<i64>)>,
+        sink: &dyn Sink,
+        cancel: &CancellationToken,
+    ) -> Result<(HashMap<usize, i64>, bool), Fault> {
+        let at: Vec<(i32, i64)> =
+            later.iter().filter(|(_, (_, version))| version.is_some()).map(|(at, _)| *at).collect();
+        let (mut own, mut complete) = (HashMap::new(), true);
+        if at.is_empty() {
+            return Ok((own, complete));
+        }
+        read::at(self.cx, self.source, &at, sink, cancel, &mut |record| {
+            if let Some((i, _)) = later.get(&(record.at.partition, record.at.offset))
+                && let Some(version) = version(&self.shape.letter(&record))
+            {
+                own.insert(*i, version);
+            }
+            complete = self.cx.clock.monotonic() <= self.until;
+            if complete { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })
+        .await?;
+        Ok((own, complete))
     }
 
     /// Finds the newest event of each key; gives whether all was looked at.
@@ -263,6 +328,8 @@ impl<'a> Search<'a> {
             for record in &batch.records {
                 if let Some(wanted) = record.key.as_ref().and_then(|k| keys.get_mut(k)) {
                     wanted.newest = Some((record.at.offset, record.timestamp())).max(wanted.newest);
+                    wanted.events += 1;
+                    wanted.version = wanted.version.max(envelope::extract(record).sequence);
                 }
             }
             let failed =

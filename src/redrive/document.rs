@@ -99,6 +99,10 @@ pub struct Sample {
 pub struct Superseded {
     /// Letters whose key has a newer event.
     pub count: u64,
+    /// Events of these keys on the targets, behind the earliest of the letters' own records.
+    pub events: u64,
+    /// The highest version (place among the events of its aggregate) that one of them names.
+    pub newest_version: Option<i64>,
     /// Records of the targets that were looked at.
     pub checked: u64,
     /// Records that may be newer.

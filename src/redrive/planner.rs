@@ -288,7 +288,8 @@ impl<'a> Planner<'a> {
                 .await?
         };
         self.again.extend(again);
-        let mut search = Search::new(self.cx, self.request.check_budget_ms);
+        let mut search =
+            Search::new(self.cx, &self.header.source.topic, &self.shape, self.request.check_budget_ms);
         for target in self.targets.values() {
             let to: Vec<usize> = open
                 .iter()

@@ -132,6 +132,40 @@ async fn an_older_value_does_not_replace_a_newer_one_on_a_compacted_target() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_newer_version_has_replaced_is_refused_and_what_only_came_before_others_is_told() {
+    let world = World::empty().await;
+    let event = |key: &str, version: i64| {
+        let text = format!(
+            r#"{{"event_id":"e-{key}-{version}","event_type":"moved","aggregate_id":"{key}","sequence":{version}}}"#
+        );
+        Some(Bytes::from(text))
+    };
+    for (offset, key, version) in [(0, "a", 3), (1, "b", 9), (2, "c", 1)] {
+        let value = if key == "c" { Some(Bytes::from_static(b"plain")) } else { event(key, version) };
+        world.bury(&[Dead { value, ..Dead::new(0, key, (0, offset)) }]).await;
+    }
+    for (key, version) in [("x", 1), ("x", 2), ("x", 3), ("a", 4), ("a", 5), ("b", 8), ("c", 7)] {
+        let (topic, key, value) =
+            (TARGET.into(), Some(Bytes::copy_from_slice(key.as_bytes())), event(key, version));
+        let headers = redrive::event::Headers::default();
+        let write =
+            redrive::broker::Write { topic, partition: Some(0), key, value, headers, timestamp: None };
+        world.produce(write).await;
+    }
+    let plan = world.plan().await;
+    // Of b the letter has the newest version, though another event of it lies behind it; of c nothing tells.
+    assert_eq!((rules(&plan), plan.records), (vec![("superseded", 1)], 2));
+    assert!(plan.preflight.refusals[0].why.contains("newest version 5"), "{:?}", plan.preflight.refusals);
+    let told = &plan.preflight.superseded;
+    assert_eq!((told.count, told.events, told.newest_version, told.complete), (2, 3, Some(7), true));
+    let mut request = World::request();
+    request.options.force.push("superseded".to_owned());
+    let forced = world.plan_with(request).await.unwrap();
+    assert_eq!((rules(&forced), forced.records), (vec![], 3));
+    assert!(forced.preflight.warnings.iter().any(|w| w.contains("newer events of their key")));
+}
+
+#[tokio::test(start_paused = true)]
 async fn letters_go_out_in_the_order_of_their_records() {
     let world = World::empty().await;
     let origins = [3, 1, 2, 0];
