@@ -281,7 +281,10 @@ async fn letters(session: &Session<'_>, args: LettersArgs) -> Ended {
             letters: with_lineage(&answer, lineages),
         })?,
         Format::Jsonl => session.output.lines(with_lineage(&answer, lineages))?,
-        _ => letters_table(session, &answer)?,
+        _ => {
+            letters_table(session, &answer)?;
+            lineage_table(session, &answer, &lineages)?;
+        }
     }
     if !answer.complete {
         let (given, total) = (answer.letters.len() as u64, answer.total);
@@ -306,6 +309,49 @@ fn with_lineage(answer: &LettersAnswer, lineages: Vec<Arc<Lineage>>) -> Vec<serd
         letter
     };
     answer.letters.iter().map(with).collect()
+}
+
+/// Where the letters come from, where that was asked.
+fn lineage_table(
+    session: &Session<'_>,
+    answer: &LettersAnswer,
+    lineages: &[Arc<Lineage>],
+) -> Result<(), Stop> {
+    if lineages.is_empty() {
+        return Ok(());
+    }
+    let mut table = Table::new()
+        .word("LETTER")
+        .word("ORIGIN")
+        .word("KEY")
+        .word("VALUE")
+        .word("HEADERS")
+        .word("RETRIES")
+        .text("OTHER LETTERS OF THE RECORD");
+    let same = |same: Option<bool>| match same {
+        Some(true) => "same",
+        Some(false) => "other",
+        None => units::DASH,
+    };
+    let at = |topic: &str, partition: i32, offset: i64| format!("{topic}[{partition}]@{offset}");
+    for (row, lineage) in answer.letters.iter().zip(lineages) {
+        let (own, origin, retries) = (&row.letter.record.at, &lineage.origin, &lineage.retries);
+        let others = lineage.same_root.iter().map(|other| {
+            let p = &other.position;
+            format!("{} {}", other.when.unwrap_or("beside"), at(&p.topic, p.partition, p.offset))
+        });
+        let more = if retries.complete { "" } else { "+" };
+        table.row([
+            Cell::from(at(&own.topic, own.partition, own.offset)),
+            Cell::from(origin.state),
+            Cell::from(same(origin.same_key)),
+            Cell::from(same(origin.same_value)),
+            Cell::from(same(origin.same_headers)),
+            Cell::from(format!("{}{more}", retries.found.len())),
+            Cell::from(others.collect::<Vec<_>>().join(", ")),
+        ]);
+    }
+    session.output.table(&table)
 }
 
 fn letters_table(session: &Session<'_>, answer: &LettersAnswer) -> Result<(), Stop> {

@@ -14,6 +14,7 @@ pub mod lineage;
 pub mod outcome;
 pub(crate) mod read;
 pub mod retention;
+pub mod retries;
 mod select;
 mod tally;
 #[cfg(test)]

@@ -203,6 +203,28 @@ async fn a_pointer_that_names_its_topic_by_id_is_read_with_the_name() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_ledger_leads_from_a_letter_to_what_came_back_and_from_there_to_the_first() {
+    let b = bench();
+    b.create("orders-dlt", &[]).await;
+    b.create(LEDGER_TOPIC, &[("cleanup.policy", "compact")]).await;
+    // The second failed where a redrive of the first wrote it, the third where one of the second did.
+    b.put("orders-dlt", [letter(TIMEOUT, 4, "k"), letter(TIMEOUT, 50, "k"), letter(TIMEOUT, 60, "k")]).await;
+    b.put("orders-dlt", [letter(TIMEOUT, 9, "other")]).await;
+    b.decide(&[(0, Disposition::Redriven, Some(50)), (1, Disposition::Redriven, Some(60))]).await;
+    b.refresh().await;
+    let cancel = CancellationToken::new();
+    for (own, expected) in [(0, ["later", "later"]), (1, ["earlier", "later"]), (2, ["earlier", "earlier"])] {
+        let at = Position::new("orders-dlt", 0, own);
+        let row = b.index.letter(&at, &Silent, &cancel).await.unwrap().unwrap();
+        let lineage = b.index.lineage(&row.letter, &Silent, &cancel).await.unwrap();
+        let mut same = lineage.same_root.clone();
+        same.sort_by_key(|s| s.position.offset);
+        assert_eq!(same.iter().filter_map(|s| s.when).collect::<Vec<_>>(), expected, "{own}");
+        assert!(same.iter().all(|s| s.by == "redrive" && s.position.offset < 3), "{same:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_operators_word_comes_before_every_sign() {
     let b = bench_with(DeadLetters {
         patterns: vec!["*-kaputt".into()],

@@ -8,6 +8,7 @@
 
 mod bench;
 mod groups;
+mod lineage;
 mod logs;
 mod reading;
 mod transactions;
@@ -83,6 +84,8 @@ macro_rules! cases {
                 a_successor_fences_and_ends_the_open_transaction
                 offsets_are_known_before_the_commit
                 a_refused_record_leaves_only_the_abort;
+            lineage:
+                a_letter_leads_to_its_origin_its_retries_and_other_letters_of_the_record;
         }
     };
 }

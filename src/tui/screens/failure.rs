@@ -6,7 +6,7 @@ use super::look::{Look, field, place, position, short_class};
 use crate::dlq::trace::{self, LineKind};
 use crate::dlq::{Letter, Origin};
 use crate::event::Record;
-use crate::letters::document::LetterRow;
+use crate::letters::document::{LetterRow, Target};
 use crate::letters::lineage;
 use crate::text::units::{self, count};
 use crate::text::{Fault, Safe, width};
@@ -289,16 +289,25 @@ fn came_from(known: &Lineage<'_>, look: &Look<'_>) -> Vec<Line> {
             out.push(field(name, 14, vec![Span::text(headers.join(", "))]));
         }
     }
+    let at =
+        |at: &Target| Span::new(place(Some(&at.topic), Some(at.partition), Some(at.offset)), Role::Value);
+    for retry in &known.retries.found {
+        let attempts = retry.attempts.map_or_else(String::new, |n| format!("  after {n} attempts"));
+        let when = Span::dim(format!("   {}{attempts}", look.time(retry.timestamp)));
+        out.push(field("retry", 14, vec![at(&retry.position), when]));
+    }
+    if !known.retries.complete && !known.retries.topics.is_empty() {
+        let why = "not all that lies in its retry topics was looked at";
+        out.push(field("retries", 14, vec![Span::dim(why)]));
+    }
     for sibling in &known.same_root {
-        let at = &sibling.position;
-        let mut spans =
-            vec![Span::new(place(Some(&at.topic), Some(at.partition), Some(at.offset)), Role::Value)];
-        spans.push(Span::dim(format!(
-            "   {}  {}",
-            look.time(sibling.timestamp),
-            sibling.state.unwrap_or("unknown")
-        )));
-        out.push(field("same record", 14, spans));
+        let by = if sibling.by == "redrive" { "  by a redrive" } else { "" };
+        let state = sibling.state.unwrap_or("unknown");
+        let when = Span::dim(format!("   {}  {state}{by}", look.time(sibling.timestamp)));
+        let name = sibling
+            .when
+            .map_or("same record", |when| if when == "later" { "letter after" } else { "letter before" });
+        out.push(field(name, 14, vec![at(&sibling.position), when]));
     }
     out
 }
