@@ -190,6 +190,8 @@ pub struct Ledger {
     last_common: usize,
     targets: HashMap<Arc<str>, BTreeMap<i32, BTreeMap<i64, Slot>>>,
     earlier: BTreeMap<Slot, Box<[Earlier]>>,
+    /// What was begun without a transaction, and not told to be done.
+    intents: BTreeMap<Slot, Box<LetterRow<'static>>>,
     newest: Option<Timestamp>,
     generation: u64,
     foreign: u64,
@@ -210,6 +212,7 @@ impl Ledger {
             last_common: 0,
             targets: HashMap::new(),
             earlier: BTreeMap::new(),
+            intents: BTreeMap::new(),
             newest: None,
             generation: 0,
             foreign: 0,
@@ -238,6 +241,13 @@ impl Ledger {
                 let dlq = self.dlq(&topic);
                 self.put(Slot { dlq, partition, offset }, &row);
             }
+            Key::Intent { cluster, topic, partition, offset }
+                if *cluster == *self.cluster && value.is_some() =>
+            {
+                let row = LetterRow::decode(value)?;
+                let dlq = self.dlq(&topic);
+                self.intents.insert(Slot { dlq, partition, offset }, Box::new(row.into_owned()));
+            }
             Key::Owner { cluster, topic } if *cluster == *self.cluster => {
                 let row = OwnerRow::decode(value)?;
                 let dlq = self.dlq(&topic);
@@ -250,7 +260,7 @@ impl Ledger {
                     at: record.at.offset,
                 });
             }
-            Key::Letter { .. } | Key::Owner { .. } | Key::Foreign => {
+            Key::Letter { .. } | Key::Intent { .. } | Key::Owner { .. } | Key::Foreign => {
                 self.foreign += 1;
                 return Ok(());
             }
@@ -278,6 +288,17 @@ impl Ledger {
     /// came back from that redrive. Of several (a target topic made again), the latest.
     pub fn by_target(&self, topic: &str, partition: i32, offset: i64) -> Option<Row<'_>> {
         self.row(*self.targets.get(topic)?.get(&partition)?.get(&offset)?)
+    }
+
+    /// Letters of a dead-letter topic (partition and offset) that were to be redriven without a transaction, and of
+    /// which no later row tells what became: the rows that follow if they were written.
+    pub fn intents(&self, topic_id: &str) -> impl Iterator<Item = (i32, i64, &LetterRow<'static>)> {
+        let dlq = self.by_name.get(topic_id).copied();
+        let own = dlq.map(|dlq| {
+            let first = Slot { dlq, partition: i32::MIN, offset: i64::MIN };
+            self.intents.range(first..).take_while(move |(slot, _)| slot.dlq == dlq)
+        });
+        own.into_iter().flatten().map(|(slot, row)| (slot.partition, slot.offset, &**row))
     }
 
     /// Letters of a dead-letter topic by disposition.
@@ -353,6 +374,7 @@ impl Ledger {
     }
 
     fn put(&mut self, slot: Slot, row: &LetterRow<'_>) {
+        self.intents.remove(&slot);
         let common = self.common(row);
         let root = &row.root;
         let packed = Packed {

@@ -63,6 +63,19 @@ pub enum Key<'a> {
         /// Offset.
         offset: i64,
     },
+    /// One dead letter that is about to be redriven without a transaction. Its row is the one that follows when the
+    /// record is written; the offset of its target is the end of the partition before. Programs that do not know it
+    /// skip it.
+    Intent {
+        /// Cluster id.
+        cluster: Cow<'a, str>,
+        /// Topic id.
+        topic: Cow<'a, str>,
+        /// Partition.
+        partition: i32,
+        /// Offset.
+        offset: i64,
+    },
     /// Who redrives a dead-letter topic: cluster id, topic id.
     Owner {
         /// Cluster id.
@@ -89,12 +102,19 @@ struct KeyFields<'a> {
     offset: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    intent: Option<bool>,
 }
 
 impl<'a> Key<'a> {
     /// A letter's key.
     pub fn letter(cluster: &'a str, topic: &'a str, partition: i32, offset: i64) -> Self {
         Self::Letter { cluster: cluster.into(), topic: topic.into(), partition, offset }
+    }
+
+    /// The key of what is about to be done with a letter.
+    pub fn intent(cluster: &'a str, topic: &'a str, partition: i32, offset: i64) -> Self {
+        Self::Intent { cluster: cluster.into(), topic: topic.into(), partition, offset }
     }
 
     /// An owner row's key.
@@ -111,6 +131,7 @@ impl<'a> Key<'a> {
             partition: None,
             offset: None,
             owner: None,
+            intent: None,
         };
         let fields = match self {
             Self::Header => KeyFields { format: Some(true), ..none },
@@ -119,6 +140,14 @@ impl<'a> Key<'a> {
                 topic: Some(topic.as_ref().into()),
                 partition: Some(*partition),
                 offset: Some(*offset),
+                ..none
+            },
+            Self::Intent { cluster, topic, partition, offset } => KeyFields {
+                cluster: Some(cluster.as_ref().into()),
+                topic: Some(topic.as_ref().into()),
+                partition: Some(*partition),
+                offset: Some(*offset),
+                intent: Some(true),
                 ..none
             },
             Self::Owner { cluster, topic } => KeyFields {
@@ -143,6 +172,7 @@ impl<'a> Key<'a> {
                 partition: None,
                 offset: None,
                 owner: None,
+                intent: None,
             }) => Self::Header,
             Some(KeyFields {
                 format: None,
@@ -151,7 +181,17 @@ impl<'a> Key<'a> {
                 partition: Some(partition),
                 offset: Some(offset),
                 owner: None,
+                intent: None,
             }) => Self::Letter { cluster, topic, partition, offset },
+            Some(KeyFields {
+                format: None,
+                cluster: Some(cluster),
+                topic: Some(topic),
+                partition: Some(partition),
+                offset: Some(offset),
+                owner: None,
+                intent: Some(true),
+            }) => Self::Intent { cluster, topic, partition, offset },
             Some(KeyFields {
                 format: None,
                 cluster: Some(cluster),
@@ -159,6 +199,7 @@ impl<'a> Key<'a> {
                 partition: None,
                 offset: None,
                 owner: Some(true),
+                intent: None,
             }) => Self::Owner { cluster, topic },
             _ => Self::Foreign,
         }
@@ -286,6 +327,34 @@ pub struct LetterRow<'a> {
     pub program: Cow<'a, str>,
     /// When, by the writer's clock, milliseconds since the epoch.
     pub time_ms: i64,
+}
+
+impl LetterRow<'_> {
+    /// The row with nothing borrowed.
+    pub fn into_owned(self) -> LetterRow<'static> {
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        LetterRow {
+            v: self.v,
+            disposition: self.disposition,
+            run: owned(self.run),
+            operator: owned(self.operator),
+            reason: self.reason,
+            sha256_before: owned(self.sha256_before),
+            sha256_after: self.sha256_after,
+            target: self.target.map(|target| TargetAt {
+                topic: owned(target.topic),
+                topic_id: target.topic_id,
+                partition: target.partition,
+                offset: target.offset,
+            }),
+            root: self.root,
+            group: self.group,
+            count: self.count,
+            earlier: self.earlier,
+            program: owned(self.program),
+            time_ms: self.time_ms,
+        }
+    }
 }
 
 impl<'a> LetterRow<'a> {

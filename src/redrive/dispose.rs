@@ -380,7 +380,9 @@ impl Work<'_> {
                     }
                 }
                 Ended::Failed(fault) => return Err(fault.into()),
-                Ended::Refused { why, .. } => return Err(Fault::failed("ledger", why).into()),
+                Ended::Refused { why, .. } | Ended::Partly { why, .. } => {
+                    return Err(Fault::failed("ledger", why).into());
+                }
             }
         }
     }

@@ -135,6 +135,7 @@ impl<'a> Engine<'a> {
         self.answer.waiting = Some(format!("the place of the one writer of {}", self.answer.topic));
         self.report(true);
         self.fence.begin(writer).await?;
+        self.settle_intents(writer).await?;
         self.answer.waiting = None;
         if self.took_over.is_some() {
             // At once, so that the other one finds it.
@@ -188,7 +189,9 @@ impl<'a> Engine<'a> {
                 Ended::Committed(_) => return Ok(()),
                 Ended::Lost(error) => self.fence.recover(writer, error).await?,
                 Ended::Failed(fault) => return Err(fault.into()),
-                Ended::Refused { why, .. } => return Err(Fault::failed("ledger", why).into()),
+                Ended::Refused { why, .. } | Ended::Partly { why, .. } => {
+                    return Err(Fault::failed("ledger", why).into());
+                }
             }
             if self.fence.has_written() && !self.fence.is_due() {
                 return Ok(());
@@ -329,8 +332,16 @@ impl<'a> Engine<'a> {
                     }
                     pieces.push(piece);
                 }
+                Ended::Partly { placed, named, why } => {
+                    let mut left = self.sift(piece, &placed, named, why, &mut pieces);
+                    if left.len() > 1 {
+                        pieces.push(left.split_off(left.len() / 2));
+                    }
+                    pieces.push(left);
+                }
                 Ended::Lost(error) => {
                     self.fence.recover(writer, error).await?;
+                    self.settle_intents(writer).await?;
                     let left = self.settle(piece);
                     pieces.push(left);
                 }
@@ -357,7 +368,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Turns the culprit into a parked letter and takes out the rest of its key.
-    fn park(&mut self, piece: &mut Vec<Item>, culprit: usize, why: String) {
+    pub(super) fn park(&mut self, piece: &mut Vec<Item>, culprit: usize, why: String) {
         let Some(item) = piece.get_mut(culprit) else { return };
         item.act = Act::Park(why);
         let Some(key) = item.key() else { return };
@@ -372,7 +383,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Takes letters of held keys out of what comes later.
-    fn hold(&mut self, later: &mut [Vec<Item>]) {
+    pub(super) fn hold(&mut self, later: &mut [Vec<Item>]) {
         for piece in later {
             let before = piece.len();
             piece.retain(|item| item.key().is_none_or(|key| !self.held.contains(&key)));
@@ -387,7 +398,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn count(&mut self, item: &Item, placed: Option<Placed>) {
+    pub(super) fn count(&mut self, item: &Item, placed: Option<Placed>) {
         match &item.act {
             Act::Send => {
                 self.answer.redriven += 1;
@@ -432,7 +443,7 @@ impl<'a> Engine<'a> {
                 _ => left.push(item),
             }
         }
-        if !committed {
+        if !committed && self.fence.is_transactional() {
             self.answer.aborted_records += written;
         }
         left
@@ -445,6 +456,9 @@ impl<'a> Engine<'a> {
         state: OwnerState,
         end: Option<&(Option<&'static str>, Option<String>)>,
     ) -> Ended {
+        if !self.fence.is_transactional() {
+            return self.transact_plain(items, state, end).await;
+        }
         let renews = end.is_some() || self.fence.is_due();
         match self.fence.send(items).await {
             Ok(placed) => {
@@ -504,7 +518,11 @@ impl<'a> Engine<'a> {
 
 /// The record that was refused, where it is certain: the broker refuses whole batches, so the only one that it names,
 /// or the only one that was sent.
-fn culprit(piece: &[Item], mut named: Vec<(usize, String)>, why: String) -> Option<(usize, String)> {
+pub(super) fn culprit(
+    piece: &[Item],
+    mut named: Vec<(usize, String)>,
+    why: String,
+) -> Option<(usize, String)> {
     let mut sent = piece.iter().enumerate().filter(|(_, item)| item.act == Act::Send);
     match (named.len(), sent.next(), sent.next()) {
         (1, ..) => named.pop(),

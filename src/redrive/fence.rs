@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::item::{Item, PROGRAM};
 use super::run::is_cancel;
 use super::transaction::{self, Ended, book};
-use crate::broker::{BrokerError, ErrorKind, Placed, Session, SessionKind, Write, Writer};
+use crate::broker::{BrokerError, ErrorKind, Guarantee, Placed, Session, SessionKind, Write, Writer};
 use crate::context::{Cx, Progress, Sink};
 use crate::ledger::audit::AuditRecord;
 use crate::ledger::row::{HeaderRow, Key, OwnerRow, OwnerState};
@@ -57,6 +57,7 @@ pub(super) struct Fence<'a> {
     source: Arc<str>,
     pub ledger: LedgerReader,
     session: Option<Box<dyn Session>>,
+    guarantee: Guarantee,
     /// When the last owner row was committed; `None` before the first.
     owned: Option<Duration>,
     /// The run that was the owner before this one began.
@@ -86,6 +87,7 @@ impl<'a> Fence<'a> {
             source,
             ledger,
             session: None,
+            guarantee: Guarantee::ExactlyOnceReadCommitted,
             owned: None,
             owner_before: None,
             failures: 0,
@@ -94,6 +96,17 @@ impl<'a> Fence<'a> {
             sink,
             cancel: cancel.clone(),
         }
+    }
+
+    /// The place of a run with this guarantee. Without transactions nobody is fenced: the owner row alone keeps others
+    /// away, and is looked at before each batch.
+    pub fn with(self, guarantee: Guarantee) -> Self {
+        Self { guarantee, ..self }
+    }
+
+    /// Whether it writes in transactions.
+    pub fn is_transactional(&self) -> bool {
+        self.guarantee == Guarantee::ExactlyOnceReadCommitted
     }
 
     /// Id of the dead-letter topic.
@@ -140,11 +153,35 @@ impl<'a> Fence<'a> {
 
     async fn open(&mut self, writer: &dyn Writer) -> Result<(), Fault> {
         self.session = None;
-        let kind = SessionKind::Transactional { id: format!("redrive-{}", self.source), timeout: TIMEOUT };
+        let kind = match self.guarantee {
+            Guarantee::ExactlyOnceReadCommitted => {
+                SessionKind::Transactional { id: format!("redrive-{}", self.source), timeout: TIMEOUT }
+            }
+            Guarantee::AtLeastOnceChecked => SessionKind::Idempotent,
+        };
         let session = writer.begin(kind).await?;
         self.read_ledger().await?;
         self.session = Some(session);
         Ok(())
+    }
+
+    /// Reads the ledger again, and whether this run is still the owner.
+    pub async fn look_again(&mut self) -> Result<(), Ended> {
+        match self.read_ledger().await {
+            Ok(()) => {}
+            Err(fault) if is_passing(&fault) => {
+                return Err(Ended::Lost(BrokerError::new(
+                    ErrorKind::TimedOut,
+                    "read of the ledger",
+                    fault.what,
+                )));
+            }
+            Err(fault) => return Err(Ended::Failed(fault)),
+        }
+        match self.check_owner() {
+            Err(Halt::Fenced(who)) => Err(Ended::Lost(BrokerError::new(ErrorKind::Fenced, "produce", who))),
+            _ => Ok(()),
+        }
     }
 
     async fn read_ledger(&mut self) -> Result<(), Fault> {
@@ -231,7 +268,7 @@ impl<'a> Fence<'a> {
                     self.owned = Some(self.cx.clock.monotonic());
                 }
             }
-            Ended::Refused { .. } | Ended::Failed(_) => {}
+            Ended::Refused { .. } | Ended::Partly { .. } | Ended::Failed(_) => {}
             Ended::Lost(_) => self.session = None,
         }
         ended

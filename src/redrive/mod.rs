@@ -2,7 +2,8 @@
 //!
 //! A dead letter that is redriven reaches its target exactly once for every `read_committed` reader, whatever
 //! crashes: target records, ledger rows and audit records are one transaction, and the ledger is the only truth
-//! about what was done. Limits: without transactions nothing is written.
+//! about what was done. Where a plan forces it, a run does without transactions, and is named for what it then is: at
+//! least once, checked.
 
 mod ahead;
 mod aims;
@@ -28,6 +29,7 @@ pub mod options;
 mod origin;
 pub mod outgoing;
 pub mod placement;
+mod plain;
 pub mod plan;
 mod planner;
 pub mod produce;

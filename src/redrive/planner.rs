@@ -311,7 +311,13 @@ impl<'a> Planner<'a> {
         let mut write: Vec<Name> = self.targets.keys().cloned().collect();
         write.extend([LEDGER_TOPIC, AUDIT_TOPIC].map(Name::from));
         let source = self.header.source.topic_id.as_deref();
-        for why in rights::missing(self.cx, source, &read, &write).await? {
+        if !self.forces("no_transactions")
+            && let Some(why) = rights::transactions(self.cx, source).await
+        {
+            let why = format!("{why}; forced, the run is at least once, checked");
+            self.refused.all("no_transactions", why, self.found.len() as u64);
+        }
+        for why in rights::missing(self.cx, &read, &write).await? {
             self.refused.all("acl", why, self.found.len() as u64);
         }
         let health = cluster::health(self.cx).await?;
@@ -511,23 +517,28 @@ impl<'a> Planner<'a> {
     }
 
     fn guarantee(&self, preflight: &mut Preflight) -> (Guarantee, String) {
-        let capabilities = self.cx.broker.capabilities();
         if self.cx.broker.writer().is_none() {
             preflight.warnings.push(format!(
                 "profile {} is read-only: the plan cannot be run with it",
                 self.cx.profile.name
             ));
         }
-        if capabilities.transactions.usable() {
+        if !self.forces("no_transactions") {
             let why = "record, ledger row and audit record are one transaction".to_owned();
             return (Guarantee::ExactlyOnceReadCommitted, why);
         }
-        preflight.refusals.push(super::document::Refusal {
-            rule: "no_transactions",
-            why: "the broker has no transactions, and nothing is written without them".to_owned(),
-            count: self.found.len() as u64,
-        });
-        (Guarantee::AtLeastOnceChecked, "the broker has no transactions".to_owned())
+        preflight.warnings.push(
+            "forced: without transactions a record that is on its way when a run dies or loses the broker is looked \
+             for on its target before it is sent again; one that arrives only after that look is there twice"
+                .to_owned(),
+        );
+        preflight.warnings.push(
+            "forced: without transactions nobody is fenced: of two runs at the same moment each may send the batch \
+             that the other one has under way"
+                .to_owned(),
+        );
+        let why = "no transactions: rows before and after each batch, and a look at the target where one is missing";
+        (Guarantee::AtLeastOnceChecked, why.to_owned())
     }
 
     /// Headers that are taken off and added, for the eye.

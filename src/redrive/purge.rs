@@ -322,7 +322,9 @@ impl Work<'_> {
                     // Of a repeated record the audit's readers take the last one.
                 }
                 Ended::Failed(fault) => return Err(fault.into()),
-                Ended::Refused { why, .. } => return Err(Fault::failed("ledger", why).into()),
+                Ended::Refused { why, .. } | Ended::Partly { why, .. } => {
+                    return Err(Fault::failed("ledger", why).into());
+                }
             }
         }
     }

@@ -13,13 +13,27 @@ use crate::text::Fault;
 /// How long the probe waits.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Why the user may not write in transactions; `None` where nothing says so.
+pub(super) async fn transactions(cx: &Cx, source: Option<&str>) -> Option<String> {
+    let (Some(writer), Some(source)) = (cx.broker.writer(), source) else { return None };
+    if !cx.broker.capabilities().transactions.usable() {
+        return Some("the broker has no transactions".to_owned());
+    }
+    let id = format!("redrive-{source}-probe");
+    match writer.begin(SessionKind::Transactional { id: id.clone(), timeout: TIMEOUT }).await {
+        Err(e) if e.kind == ErrorKind::Authorisation => {
+            Some(format!("there is no right to write under transactional ids like {id}"))
+        }
+        Err(e) if e.kind == ErrorKind::Unsupported => {
+            Some(format!("the broker refuses transactions: {}", e.why))
+        }
+        // What else is wrong with it, a run will meet too, and wait for.
+        Ok(_) | Err(_) => None,
+    }
+}
+
 /// What is missing, a sentence each.
-pub(super) async fn missing(
-    cx: &Cx,
-    source: Option<&str>,
-    read: &[Name],
-    write: &[Name],
-) -> Result<Vec<String>, Fault> {
+pub(super) async fn missing(cx: &Cx, read: &[Name], write: &[Name]) -> Result<Vec<String>, Fault> {
     let mut out = Vec::new();
     let catalog = cx.broker.catalog();
     let names: Vec<Name> = read.iter().chain(write).cloned().collect();
@@ -32,19 +46,6 @@ pub(super) async fn missing(
         }
         if read.contains(topic) && !allowed.read {
             out.push(format!("there is no right to read {topic}"));
-        }
-    }
-    if let (Some(writer), Some(source)) = (cx.broker.writer(), source)
-        && cx.broker.capabilities().transactions.usable()
-    {
-        let id = format!("redrive-{source}-probe");
-        let kind = SessionKind::Transactional { id: id.clone(), timeout: TIMEOUT };
-        match writer.begin(kind).await {
-            Err(e) if e.kind == ErrorKind::Authorisation => {
-                out.push(format!("there is no right to write under transactional ids like {id}"));
-            }
-            // What else is wrong with it, a run will meet too, and wait for.
-            Ok(_) | Err(_) => {}
         }
     }
     Ok(out)

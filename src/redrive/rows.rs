@@ -53,7 +53,7 @@ impl Engine<'_> {
         rows
     }
 
-    fn audit(&self, action: Action, now: i64) -> AuditRecord {
+    pub(super) fn audit(&self, action: Action, now: i64) -> AuditRecord {
         let header = &self.plan.header;
         let mut record = audit::record(self.cx, action, now);
         record.run.clone_from(&self.answer.run);
@@ -69,7 +69,7 @@ impl Engine<'_> {
     }
 
     /// The counts of the run, the items included.
-    fn totals(&self, items: &[Item]) -> Totals {
+    pub(super) fn totals(&self, items: &[Item]) -> Totals {
         let answer = &self.answer;
         let listed = answer.parked.iter().map(|p| (p.partition, p.offset, &p.why));
         let now = items.iter().filter_map(|i| match &i.act {

@@ -12,9 +12,10 @@ pub const FORCIBLE: &[&str] = &[
     "compacted_order",
     "ledger_weak",
     "again",
+    "no_transactions",
 ];
 
-/// Rules that nothing overrules. Without transactions nothing is written, so that one is among them.
+/// Rules that nothing overrules.
 pub const FIRM: &[&str] = &[
     "pointer",
     "origin_unknown",
@@ -34,7 +35,6 @@ pub const FIRM: &[&str] = &[
     "protected",
     "fenced",
     "group_active",
-    "no_transactions",
 ];
 
 /// Checks names given to `--force`.

@@ -49,7 +49,7 @@ pub async fn run(
         topic: Arc::clone(&plan.header.source.topic),
         operator: cx.operator.name.clone(),
         started: cx.clock.now(),
-        guarantee: Guarantee::ExactlyOnceReadCommitted.as_str(),
+        guarantee: guarantee(plan).as_str(),
         planned: plan.letters.len() as u64,
         remaining: plan.letters.len() as u64,
         ..RunAnswer::default()
@@ -82,7 +82,7 @@ pub async fn run(
     topics.dedup();
     let watch = Watch::begin(cx, &topics).await?;
     let canary = canary(index, plan, &source, &ledger, &mut answer, sink, cancel).await?;
-    let fence = Fence::new(cx, &answer.run, source, ledger, sink, cancel);
+    let fence = Fence::new(cx, &answer.run, source, ledger, sink, cancel).with(guarantee(plan));
     let shape = Shape::new(&plan.header, &cx.profile.dead_letters)?;
     let parts = Parts { fence, watch, shape, answer, most_bytes, took_over, canary };
     let mut engine = Engine::new(cx, request, parts, tell, sink);
@@ -134,8 +134,8 @@ async fn preliminary(cx: &Cx, plan: &Plan) -> Result<(Arc<str>, usize), Fault> {
     let (Some(id), Some(source)) = (&header.source.topic_id, header.ledger_id()) else {
         return Err(no_transactions("has no topic ids"));
     };
-    if !cx.broker.capabilities().transactions.usable() {
-        return Err(no_transactions("has no transactions"));
+    if !cx.broker.capabilities().transactions.usable() && !plan.forces("no_transactions") {
+        return Err(no_transactions("has no transactions").hint(CHOICE));
     }
     let mut names: Vec<Name> =
         header.target.topics.iter().chain(&header.origins).map(|t| Name::clone(&t.topic)).collect();
@@ -183,6 +183,19 @@ async fn preliminary(cx: &Cx, plan: &Plan) -> Result<(Arc<str>, usize), Fault> {
 pub(super) fn read_only(cx: &Cx) -> Fault {
     Fault::refused("read_only", format!("profile {} is read-only", cx.profile.name))
         .hint("nothing can be written with this profile")
+}
+
+/// What an operator can do without transactions.
+pub(super) const CHOICE: &str =
+    "a plan made with --force no_transactions is run at least once, checked: it says what may be there twice";
+
+/// What a run of the plan promises.
+fn guarantee(plan: &Plan) -> Guarantee {
+    if plan.forces("no_transactions") {
+        Guarantee::AtLeastOnceChecked
+    } else {
+        Guarantee::ExactlyOnceReadCommitted
+    }
 }
 
 pub(super) fn no_transactions(why: &str) -> Fault {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::item::{Act, Item};
-use crate::broker::{BrokerError, Commit, ErrorKind, Name, Placed, Session, Ticket, Write};
+use crate::broker::{BrokerError, Commit, ErrorKind, Guarantee, Name, Placed, Session, Ticket, Write};
 use crate::event::Headers;
 use crate::ledger::{AUDIT_TOPIC, LEDGER_TOPIC};
 use crate::text::Fault;
@@ -20,6 +20,15 @@ pub(super) enum Ended {
         why: String,
         /// Records that were written before the end.
         aborted: u64,
+    },
+    /// Without a transaction: some records are written, and others were refused.
+    Partly {
+        /// Places in the order of the items.
+        placed: Vec<Option<Placed>>,
+        /// Items that the broker named, with its words.
+        named: Vec<(usize, String)>,
+        /// Its words where it named none.
+        why: String,
     },
     /// It may or may not be committed, or the session is dead: the ledger knows.
     Lost(BrokerError),
@@ -97,7 +106,14 @@ pub(super) async fn send(session: &mut dyn Session, items: &[Item]) -> Result<Ve
     }
     let written = placed.iter().flatten().count();
     if !refused.is_empty() {
-        return Err(refusal(session, refused, written as u64).await);
+        let ended = refusal(session, refused, written as u64).await;
+        return Err(match ended {
+            // There is nothing that an abort could take back.
+            Ended::Refused { named, why, .. } if session.guarantee() == Guarantee::AtLeastOnceChecked => {
+                Ended::Partly { placed, named, why }
+            }
+            ended => ended,
+        });
     }
     if let Some(error) = stuck {
         return Err(match blame(&error) {

@@ -215,6 +215,38 @@ async fn a_run_that_is_killed_again_and_again_sends_every_letter_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a Kafka broker: tests/run starts one"]
+async fn without_transactions_no_letter_is_lost_and_what_was_on_its_way_is_looked_for() {
+    const LETTERS: usize = 300;
+    let bench = Bench::new(3, &[]).await;
+    bench.bury_many(LETTERS, 40).await;
+    let (file, plan) = bench.plan(&["--rate", "300", "--force", "no_transactions"]).await;
+    let plan = plan.with(0);
+    assert_eq!(plan["guarantee"], "at_least_once_checked");
+    let warned = plan["preflight"]["warnings"].to_string();
+    assert!(warned.contains("there twice"), "{warned}");
+    for _ in 0..4 {
+        let mut child = bench.start(&file, &["--take-over"]);
+        tokio::time::sleep(Duration::from_millis(250) + millis(900)).await;
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let last = bench.run(&file, &["--take-over"]).await.with(0);
+    assert_eq!((&last["remaining"], &last["guarantee"]), (&Value::from(0), &plan["guarantee"]));
+    let again = bench.run(&file, &[]).await.with(0);
+    assert_eq!((&again["redriven"], &again["already_handled"]), (&Value::from(0), &Value::from(LETTERS)));
+    let sent = bench.sent().await;
+    let ids: std::collections::HashSet<_> =
+        sent.iter().map(|r| r.headers.last("redrive-id").cloned()).collect();
+    assert_eq!(ids.len(), LETTERS);
+    // Twice at most what a killed run had handed to the network, and the broker took after the look.
+    eprintln!("without transactions: {} of {LETTERS} letters are there twice", sent.len() - LETTERS);
+    let runs = bench.redrive(&["runs", "list", "-o", "json"]).await.with(0);
+    let own = runs["runs"].as_array().unwrap().iter().find(|r| r["run"] == last["run"]).unwrap();
+    assert_eq!(own["guarantee"], plan["guarantee"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Kafka broker: tests/run starts one"]
 async fn a_second_operator_is_refused_and_one_that_takes_over_stops_the_first() {
     const LETTERS: usize = 300;
     let bench = Bench::new(3, &[]).await;
