@@ -113,7 +113,7 @@ async fn open(cx: Cx, topic: &str) {
     let named = |row: &redrive::dlq::groups::DlqRow| *row.topic == *topic && row.scanned > 0;
     pictures.wait_for(|p| p.dead_letters.iter().any(named)).await.expect("a picture");
     println!("its row on the start screen after {:.2} s", since());
-    let request = FailuresRequest { topic: topic.into(), selection: Selection::default() };
+    let request = FailuresRequest { topic: topic.into(), selection: Selection::default(), state: None };
     let ask = async || {
         let request = Request::Failures(request.clone());
         match desk.answer(request, &quiet, CancellationToken::new()).await {

@@ -52,7 +52,8 @@ pub(super) fn follow(
         tokio::spawn(scrape::run(scraper, latest, ends.clone()));
     }
     let scraped: Scraped = Arc::new(move || scraped.borrow().clone());
-    tokio::spawn(sampler::run(cx, letters, scraped, Wants { interest, refresh }, pictures, ends.clone()));
+    let wants = Wants { interest, refresh, letters: index.news() };
+    tokio::spawn(sampler::run(cx, letters, scraped, wants, pictures, ends.clone()));
 }
 
 /// The rows of the index, once it has something to say.

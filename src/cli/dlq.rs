@@ -58,6 +58,9 @@ pub(super) struct DecideArgs {
 pub(super) struct FailuresArgs {
     /// The dead-letter topic
     topic: String,
+    /// Only letters in this state
+    #[arg(long, value_enum, value_name = "STATE", default_value = "all")]
+    state: StateWord,
     #[command(flatten)]
     selectors: Selectors,
 }
@@ -398,7 +401,8 @@ async fn failures(session: &Session<'_>, args: FailuresArgs) -> Ended {
     let selection = args.selectors.selection(session.clock.now())?;
     let selected = Selected::of_letters(&selection);
     let desk = Desk::new(session.connect().await?);
-    let request = FailuresRequest { topic: Arc::from(args.topic), selection };
+    let request =
+        FailuresRequest { topic: Arc::from(args.topic), selection, state: args.state.disposition() };
     let Answer::Failures(answer) = session.ask(&desk, Request::Failures(request)).await? else {
         return Err(session::unexpected());
     };

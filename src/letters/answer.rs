@@ -81,7 +81,7 @@ impl Index {
         let topic = self.fresh(&request.topic, sink, cancel).await?;
         let now = self.cx().clock.now();
         if by_content(&request.selection) {
-            let picks = picks(&topic, &request.selection, None, None).0;
+            let picks = picks(&topic, &request.selection, None, request.state).0;
             let mut found: HashSet<(i32, i64)> = HashSet::new();
             self.matching(&topic, &picks, &matcher, sink, cancel, &mut |record, _| {
                 found.insert((record.at.partition, record.at.offset));
@@ -98,7 +98,7 @@ impl Index {
             });
         }
         let state = topic.lock();
-        let wanted = Wanted::new(&state.fold, &request.selection, None, None);
+        let wanted = Wanted::new(&state.fold, &request.selection, None, request.state);
         Ok(FailuresAnswer {
             topic: Arc::clone(&topic.name),
             scanned: state.fold.letters() as u64,
@@ -492,7 +492,8 @@ mod tests {
     async fn a_condition_selects_letters_failures_and_what_is_handed_out() {
         let (index, cancel) = (index().await, CancellationToken::new());
         let selection = where_(r#".value.total > 10 and .dead_letter.root.topic == "orders""#);
-        let request = FailuresRequest { topic: "orders-dlt".into(), selection: selection.clone() };
+        let request =
+            FailuresRequest { topic: "orders-dlt".into(), selection: selection.clone(), state: None };
         let failures = index.failures(&request, &Silent, &cancel).await.unwrap();
         assert_eq!(failures.failures.iter().map(|f| f.count).collect::<Vec<_>>(), [1, 1]);
         assert_eq!(failures.filter_errors, 1);
@@ -515,7 +516,7 @@ mod tests {
     #[tokio::test]
     async fn a_wrong_condition_and_an_unknown_topic_are_told() {
         let (index, cancel) = (index().await, CancellationToken::new());
-        let ask = |topic: &str, selection| FailuresRequest { topic: topic.into(), selection };
+        let ask = |topic: &str, selection| FailuresRequest { topic: topic.into(), selection, state: None };
         let fault = index.failures(&ask("orders-dlt", where_(".a |")), &Silent, &cancel).await.unwrap_err();
         assert_eq!((fault.code, fault.exit_code()), ("jq", 2));
         let fault = index.failures(&ask("order-dlt", where_(".")), &Silent, &cancel).await.unwrap_err();

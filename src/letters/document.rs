@@ -24,6 +24,8 @@ pub struct FailuresRequest {
     pub topic: Arc<str>,
     /// Which records of it.
     pub selection: Selection,
+    /// Only letters in this state (`released` counts as pending); `None` for all.
+    pub state: Option<Disposition>,
 }
 
 /// `dlq failures`.

@@ -250,7 +250,7 @@ impl Fold {
         if self.is_full() {
             return false;
         }
-        let reading = formats::read(record, config);
+        let reading = formats::digest(record, config);
         let appeared = record.timestamp().filter(|_| watched);
         let failure = self.failure_of(&reading, config, appeared);
         let latest = self.place(reading.latest());

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use foldhash::quality::RandomState;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::discover::{Decided, Discovery, Found, MARK, is_named};
@@ -48,6 +49,8 @@ pub struct Index {
     decided: Mutex<(Decided, bool)>,
     /// Topics that could be dead-letter topics, and were not looked into yet.
     unseen: AtomicUsize,
+    /// Told when the rows have more letters or other states.
+    news: Arc<Notify>,
 }
 
 /// The ledger's reader, and whether it was read to its end once.
@@ -84,6 +87,7 @@ impl Index {
             ledger_fault: Mutex::default(),
             decided: Mutex::default(),
             unseen: AtomicUsize::new(0),
+            news: Arc::default(),
             cx,
         }
     }
@@ -96,6 +100,11 @@ impl Index {
     /// The dead-letter topics by name, as of the last refresh.
     pub fn rows(&self) -> Arc<[DlqRow]> {
         Arc::clone(&self.rows.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Told when the rows have more letters or other states; for one who waits.
+    pub fn news(&self) -> Arc<Notify> {
+        Arc::clone(&self.news)
     }
 
     /// Why the state of the letters is not known, where it is not.
@@ -444,6 +453,14 @@ impl Index {
             }
             rows.extend(state.row(&topic.name, now, self.cx.profile.dead_letters.retention_warning));
         }
-        *self.rows.write().unwrap_or_else(PoisonError::into_inner) = rows.into();
+        let new: Arc<[DlqRow]> = rows.into();
+        let before = std::mem::replace(
+            &mut *self.rows.write().unwrap_or_else(PoisonError::into_inner),
+            Arc::clone(&new),
+        );
+        let tells = |row: &DlqRow| (Arc::clone(&row.topic), row.scanned, row.pending);
+        if !new.iter().map(tells).eq(before.iter().map(tells)) {
+            self.news.notify_one();
+        }
     }
 }

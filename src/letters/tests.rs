@@ -110,7 +110,7 @@ impl Bench {
     }
 
     async fn failures(&self, selection: Selection) -> FailuresAnswer {
-        let request = FailuresRequest { topic: "orders-dlt".into(), selection };
+        let request = FailuresRequest { topic: "orders-dlt".into(), selection, state: None };
         self.index.failures(&request, &Silent, &CancellationToken::new()).await.unwrap()
     }
 
@@ -457,7 +457,7 @@ async fn any_topic_can_be_asked_for_although_nothing_shows_it_to_hold_dead_lette
     let b = bench();
     b.create("orders", &[]).await;
     b.put("orders", [plain("k", "v")]).await;
-    let request = FailuresRequest { topic: "orders".into(), selection: Selection::default() };
+    let request = FailuresRequest { topic: "orders".into(), selection: Selection::default(), state: None };
     let answer = b.index.failures(&request, &Silent, &CancellationToken::new()).await.unwrap();
     assert_eq!((answer.scanned, answer.failures.len()), (1, 1));
     assert!(b.refresh().await.is_empty(), "it does not become one by being asked for");

@@ -46,6 +46,8 @@ pub struct Wants {
     pub interest: watch::Receiver<Interest>,
     /// Told for a look now.
     pub refresh: Arc<Notify>,
+    /// Told when more is known of dead letters: the next picture has it, without a look at the broker.
+    pub letters: Arc<Notify>,
 }
 
 /// Takes looks at one broker and remembers what they brought.
@@ -165,6 +167,10 @@ pub async fn run(
                 () = &mut over => break,
                 () = &mut early, if wanted => break,
                 () = wants.refresh.notified() => wanted = true,
+                () = wants.letters.notified(), if failures == 0 => {
+                    sampler.renew_letters();
+                    show(&pictures, sampler.picture());
+                }
                 changed = wants.interest.changed() => {
                     if changed.is_err() {
                         return;

@@ -205,7 +205,8 @@ fn watched(b: &Bench) -> Watched {
     let pictures = watch::Sender::new(Arc::new(Snapshot::empty(b.cx.clock.now())));
     let interest = watch::Sender::default();
     let refresh = Arc::new(Notify::new());
-    let wants = Wants { interest: interest.subscribe(), refresh: Arc::clone(&refresh) };
+    let wants =
+        Wants { interest: interest.subscribe(), refresh: Arc::clone(&refresh), letters: Arc::default() };
     let receiver = pictures.subscribe();
     let task = tokio::spawn(run(
         b.cx.clone(),

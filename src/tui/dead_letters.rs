@@ -74,6 +74,10 @@ pub fn command(state: &mut State, id: Id, effects: &mut Vec<Effect>) {
                     Purpose::Query,
                 );
                 state.overlays.push(Overlay::Prompt(prompt));
+            } else if let Screen::Letters(letters) = state.screen() {
+                let label = "only letters: key= from= to= partition= contains= or jq";
+                let prompt = Prompt::new(label, &letters.query(), Purpose::Query);
+                state.overlays.push(Overlay::Prompt(prompt));
             }
         }
         Id::Search => {
@@ -141,7 +145,7 @@ pub fn command(state: &mut State, id: Id, effects: &mut Vec<Effect>) {
 
 /// The failures of a dead-letter topic.
 pub fn failures(topic: &Arc<str>) -> Screen {
-    let request = FailuresRequest { topic: Arc::clone(topic), selection: Selection::default() };
+    let request = FailuresRequest { topic: Arc::clone(topic), selection: Selection::default(), state: None };
     Screen::Failures(Failures::new(request))
 }
 
@@ -318,6 +322,7 @@ pub fn typed(state: &mut State, purpose: Purpose, text: &str, effects: &mut Vec<
     }
     let told = match (purpose, state.screen_mut()) {
         (Purpose::Query, Screen::Records(records)) => records.set_query(text, now),
+        (Purpose::Query, Screen::Letters(letters)) => letters.set_query(text, now),
         (Purpose::Search, Screen::Inspector(inspector)) => {
             if let Some(told) = inspector.search(text) {
                 state.tell(Sign::Warn, told);

@@ -392,7 +392,7 @@ pub const REGISTRY: &[Command] = &[
         .keys(&["="])
         .when(enabled::two),
     c(Id::Query, "records.query", "query", "Changes what is read: key=, from=, jq condition.")
-        .on(&[Records])
+        .on(&[Records, Letters])
         .keys(&["s"])
         .footer(80)
         .cli("tail TOPIC --key K --from=-100"),

@@ -12,16 +12,21 @@ use crate::event::{Headers, Position, Record};
 /// What one allocation holds; larger records have one of their own.
 const CHUNK: usize = 64 << 10;
 
+/// Names of headers that are kept.
+const MOST_NAMES: usize = 64;
+
 /// Copies records.
 pub(super) struct Copier {
     chunk: BytesMut,
     /// Whether headers are copied.
     headers: bool,
+    /// The names of the last record's headers: the next one mostly has the same, and shares them.
+    names: Vec<Bytes>,
 }
 
 impl Copier {
     pub(super) fn new(headers: bool) -> Self {
-        Self { chunk: BytesMut::new(), headers }
+        Self { chunk: BytesMut::new(), headers, names: Vec::new() }
     }
 
     fn bytes(&mut self, bytes: &[u8]) -> Bytes {
@@ -38,12 +43,30 @@ impl Copier {
         self.chunk.split().freeze()
     }
 
+    /// The name of the header at this place.
+    fn name(&mut self, at: usize, name: &[u8]) -> Bytes {
+        match self.names.get_mut(at) {
+            Some(known) if **known == *name => known.clone(),
+            // Of their own, so that they keep no chunk.
+            Some(known) => {
+                *known = Bytes::copy_from_slice(name);
+                known.clone()
+            }
+            None if at < MOST_NAMES => {
+                let name = Bytes::copy_from_slice(name);
+                self.names.push(name.clone());
+                name
+            }
+            None => self.bytes(name),
+        }
+    }
+
     /// The record that `message` holds.
     pub(super) fn record(&mut self, topic: &Name, message: Look<'_>) -> Record {
         let mut headers = Headers::default();
         if self.headers {
             message.headers(|name, value| {
-                let name = self.bytes(name);
+                let name = self.name(headers.0.len(), name);
                 headers.0.push((name, value.map(|value| self.bytes(value))));
             });
         }

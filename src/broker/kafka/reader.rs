@@ -161,9 +161,10 @@ fn properties(mut config: ClientConfig, plan: &ReadPlan) -> ClientConfig {
             ("fetch.wait.max.ms", "50"),
         ]
     };
-    for (name, value) in
-        tuning.into_iter().chain([("fetch.queue.backoff.ms", "5"), ("fetch.error.backoff.ms", "200")])
-    {
+    // The client's limit in bytes does not count headers: stack traces would fill the memory.
+    let waiting = plan.headers.then_some(("queued.min.messages", "10000"));
+    let pauses = [("fetch.queue.backoff.ms", "5"), ("fetch.error.backoff.ms", "200")];
+    for (name, value) in tuning.into_iter().chain(pauses).chain(waiting) {
         // What the profile says goes before what is only tuning.
         if config.get(name).is_none() {
             config.set(name, value);

@@ -1,7 +1,9 @@
 //! Formats of the table: which of them wrote a record's headers, and what these say.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
@@ -9,7 +11,7 @@ use bytes::Bytes;
 use super::origin::{Hop, Hops};
 use super::table::home::{self, HOME_GROWN};
 use super::table::{Blocks, Field, Format, Latest, Payload, Repeats, Rule, TABLE, Wrapping};
-use super::{Note, Reading, Source, codec, cut, mixed, payload, wrapped};
+use super::{Depth, Note, Reading, Source, codec, cut, mixed, payload, wrapped};
 use crate::config::profile::DeadLetters;
 use crate::event::{Headers, Record};
 
@@ -35,12 +37,10 @@ pub(super) struct Part<'r> {
 }
 
 /// Reads a record by all formats of the table that recognise it.
-pub(super) fn read<'r>(record: &'r Record, config: &DeadLetters) -> Option<Reading<'r>> {
-    let mut found = recognise(&record.headers);
-    if found.is_empty() && home::recognises(&record.headers) {
-        found.push(TABLE.len() - 1);
-    }
-    let mut parts: Vec<Part<'_>> = found.iter().map(|index| by_table(record, *index, config)).collect();
+pub(super) fn read<'r>(record: &'r Record, config: &DeadLetters, depth: Depth) -> Option<Reading<'r>> {
+    let layout = Layout::of(&record.headers);
+    let found = layout.formats.iter().map(|format| by_table(record, format, config, depth));
+    let mut parts: Vec<Part<'_>> = found.collect();
     // Its key is the letter's, whoever wrote the headers.
     if !parts.is_empty()
         && let Some(reading) = payload::by_format(record, None, &payload::UFORWARDER)
@@ -48,6 +48,56 @@ pub(super) fn read<'r>(record: &'r Record, config: &DeadLetters) -> Option<Readi
         parts.push(Part { reading, first: usize::MAX, last: usize::MAX, latest: Latest::Last });
     }
     mixed::join(parts, &record.at.topic)
+}
+
+/// Records with more headers have no layout that is kept.
+const MOST_HEADERS: usize = 64;
+
+thread_local! {
+    /// The layout of the last record: that of the next one is mostly the same.
+    static LAST: RefCell<Rc<Layout>> = RefCell::default();
+}
+
+/// What the names of a record's headers, in their order, mean to the table.
+#[derive(Default)]
+struct Layout {
+    names: Vec<Box<[u8]>>,
+    /// The formats whose signs are there.
+    formats: Vec<Known>,
+}
+
+/// A format, and for each header the rule that reads it.
+struct Known {
+    /// Index in the table.
+    index: usize,
+    rules: Vec<Option<usize>>,
+}
+
+impl Layout {
+    fn of(headers: &Headers) -> Rc<Self> {
+        LAST.with_borrow_mut(|last| {
+            let same = headers.len() == last.names.len()
+                && headers.iter().zip(&last.names).all(|((name, _), known)| **name == **known);
+            if same {
+                return Rc::clone(last);
+            }
+            let mut found = recognise(headers);
+            if found.is_empty() && home::recognises(headers) {
+                found.push(TABLE.len() - 1);
+            }
+            let known = |index| {
+                let rules = headers.iter().map(|(name, _)| rule_of(&TABLE[index], name)).collect();
+                Known { index, rules }
+            };
+            let formats = found.into_iter().map(known).collect();
+            let names = headers.iter().map(|(name, _)| Box::from(&**name)).collect();
+            let layout = Rc::new(Self { names, formats });
+            if headers.len() <= MOST_HEADERS {
+                *last = Rc::clone(&layout);
+            }
+            layout
+        })
+    }
 }
 
 /// The names of the table's formats, shared.
@@ -88,7 +138,7 @@ pub(super) fn recognise(headers: &Headers) -> Vec<usize> {
         (0..MASKS.len()).filter(|i| MASKS[*i].iter().any(|mask| seen & mask == *mask)).collect();
     // bakdata's names begin like those of KIP-1034.
     if found.iter().any(|i| TABLE[*i].name == "bakdata")
-        && headers.last("__streams.errors.exception").is_none()
+        && headers.iter().all(|(name, _)| name.as_ref() != b"__streams.errors.exception")
     {
         found.retain(|i| TABLE[*i].name != "kafka-streams");
     }
@@ -105,10 +155,11 @@ fn rule_of(format: &'static Format, name: &[u8]) -> Option<usize> {
 }
 
 /// Reads the fields of a recognised format.
-fn by_table<'r>(record: &'r Record, index: usize, config: &DeadLetters) -> Part<'r> {
-    let format = &TABLE[index];
+fn by_table<'r>(record: &'r Record, known: &Known, config: &DeadLetters, depth: Depth) -> Part<'r> {
+    let format = &TABLE[known.index];
     let mut reading = Reading {
-        format: Some(NAMES[index].clone()),
+        format: Some(NAMES[known.index].clone()),
+        depth,
         written_by: format.written_by,
         unknown: format.unknown,
         table: Some(format),
@@ -117,8 +168,9 @@ fn by_table<'r>(record: &'r Record, index: usize, config: &DeadLetters) -> Part<
     let hits: Vec<Hit<'_>> = record
         .headers
         .iter()
+        .zip(&known.rules)
         .enumerate()
-        .filter_map(|(at, (name, value))| Some(Hit { rule: rule_of(format, name)?, at, value }))
+        .filter_map(|(at, ((_, value), rule))| Some(Hit { rule: (*rule)?, at, value }))
         .collect();
     let chosen = choose(&hits, format.rules);
     let newest = newest_block(&hits, format);
@@ -323,6 +375,9 @@ fn origins<'r>(
     } else {
         reading.previous = (count > 1 && root != latest).then_some(latest);
         reading.root = root;
+    }
+    if reading.depth == Depth::Digest {
+        return;
     }
     let header = |field: Field| {
         let of = |wanted: Field| rules.iter().find(|r| r.field == wanted).map(|r| Source::Header(r.header));

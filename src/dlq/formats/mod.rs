@@ -105,6 +105,16 @@ impl fmt::Display for Source {
     }
 }
 
+/// How much of a letter is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+enum Depth {
+    /// All of it.
+    #[default]
+    Whole,
+    /// What groups it: not what else the format says, nor what gave each field.
+    Digest,
+}
+
 /// What a record says of itself as a dead letter, borrowed from it.
 #[derive(Debug, Default)]
 pub struct Reading<'r> {
@@ -144,6 +154,7 @@ pub struct Reading<'r> {
     pub notes: Vec<Note<'r>>,
     /// What gave each field.
     pub given: Vec<(&'static str, Source)>,
+    depth: Depth,
     /// The table's entry, where the table recognised it.
     table: Option<&'static Format>,
     /// Who writes the format.
@@ -174,7 +185,9 @@ impl<'r> Reading<'r> {
     }
 
     fn given(&mut self, field: &'static str, by: Source) {
-        self.given.push((field, by));
+        if self.depth == Depth::Whole {
+            self.given.push((field, by));
+        }
     }
 
     fn set_text(&mut self, field: Field, value: Cow<'r, str>) {
@@ -183,7 +196,7 @@ impl<'r> Reading<'r> {
             Field::CauseClass => self.cause_class = Some(value),
             Field::Message => self.message = Some(value),
             Field::StackTrace => self.stack_trace = Some(value),
-            Field::Also(name) => self.also.push((name, value)),
+            Field::Also(name) if self.depth == Depth::Whole => self.also.push((name, value)),
             _ => {}
         }
     }
@@ -241,10 +254,19 @@ pub fn decode(record: &Record, config: &DeadLetters) -> Letter {
 
 /// Reads what a record says of itself as a dead letter.
 pub fn read<'r>(record: &'r Record, config: &DeadLetters) -> Reading<'r> {
+    read_to(record, config, Depth::Whole)
+}
+
+/// Reads of a dead letter what groups it, for many of them: [`Reading::also`] and [`Reading::given`] may be empty.
+pub fn digest<'r>(record: &'r Record, config: &DeadLetters) -> Reading<'r> {
+    read_to(record, config, Depth::Digest)
+}
+
+fn read_to<'r>(record: &'r Record, config: &DeadLetters, depth: Depth) -> Reading<'r> {
     if let Some(reading) = own::read(record, &config.formats) {
         return reading;
     }
-    if let Some(reading) = headers::read(record, config).or_else(|| payload::read(record)) {
+    if let Some(reading) = headers::read(record, config, depth).or_else(|| payload::read(record)) {
         return reading;
     }
     let mut reading = Reading::default();

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use super::View;
 use super::asking::Asking;
 use super::look::{Look, key_text, place, short_class};
+use super::query::{add_selection, parse_query, query_text};
 use super::subject::{Among, Subject};
 use crate::ask::{Answer, Request};
+use crate::filter::Selection;
 use crate::ledger::Disposition;
 use crate::letters::document::{LetterRow, LettersAnswer, LettersRequest};
 use crate::observe::snapshot::Snapshot;
-use crate::text::Fault;
 use crate::text::units::{count, or_dash};
+use crate::text::{Fault, Timestamp};
 use crate::tui::command::Scope;
 use crate::tui::hits::Hits;
 use crate::tui::message::RequestId;
@@ -45,6 +47,25 @@ impl Letters {
     /// What is asked.
     pub fn request(&self) -> &LettersRequest {
         &self.request
+    }
+
+    /// Which letters are listed, as a query.
+    pub fn query(&self) -> String {
+        query_text(&Selection { limit: None, ..self.request.selection.clone() })
+    }
+
+    /// Lists the letters that fit a query; the error says what is wrong with it.
+    pub fn set_query(&mut self, text: &str, now: Timestamp) -> Result<Option<RequestId>, String> {
+        let mut selection = parse_query(text, now)?;
+        // A list of records begins near the end, one of letters with all of them.
+        if !text.contains("from=") {
+            selection.from = None;
+        }
+        selection.limit = selection.limit.map_or(Some(MOST), |limit| Some(limit.min(MOST)));
+        self.request.selection = selection;
+        self.list.marks.clear();
+        self.answer = None;
+        Ok(self.asking.instead())
     }
 
     /// Shows pending letters, then those of all states, then those of each other state.
@@ -202,13 +223,15 @@ impl View for Letters {
 
     fn status(&self, _: &State) -> String {
         let which = self.request.state.map_or("in all states", Disposition::as_str);
-        match &self.answer {
+        let text = match &self.answer {
             Some(answer) if (answer.letters.len() as u64) < answer.total => {
                 format!("first {} of {} {which}", count(answer.letters.len() as u64), count(answer.total))
             }
             Some(answer) => format!("{} {which}", count(answer.total)),
             None => which.to_owned(),
-        }
+        };
+        let query = self.query();
+        if query.is_empty() { text } else { format!("{text} where {query}") }
     }
 
     fn list(&self) -> Option<&List> {
@@ -272,6 +295,7 @@ impl View for Letters {
                 out.push_str(state.map_or("all", Disposition::as_str));
             }
         }
+        add_selection(&self.request.selection, &mut out);
         Some(out)
     }
 

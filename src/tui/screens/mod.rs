@@ -15,6 +15,7 @@ mod overview;
 mod panels;
 pub mod plan;
 mod plan_fields;
+mod query;
 mod records;
 pub mod run;
 mod runs;

@@ -7,13 +7,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use jiff::tz::TimeZone;
 use memchr::memmem;
 
 use super::View;
 use super::asking::Asking;
 use super::look::{Look, key_text};
 use super::plan::quoted;
+use super::query::{LATEST, add_selection, parse_query, query_text};
 use super::subject::{Among, Subject};
 use crate::ask::{Answer, Event, Request};
 use crate::event::{Record, envelope};
@@ -34,8 +34,6 @@ use crate::tui::widgets::{Pen, table};
 const RING_BYTES: usize = 64 << 20;
 /// The ring holds so many records.
 const RING_RECORDS: usize = 10_000;
-/// So many records of each partition are read at first.
-const LATEST: u64 = 100;
 /// Records before and behind the cursor that an inspector can go to.
 const AROUND: usize = 500;
 
@@ -366,50 +364,6 @@ fn value(record: &Record) -> Cell {
     }
 }
 
-/// Reads a query: `key=`, `from=`, `to=`, `partition=`, `contains=`, `limit=`, and a jq condition as the rest.
-pub fn parse_query(text: &str, now: Timestamp) -> Result<Selection, String> {
-    let zone = TimeZone::system();
-    let mut selection = Selection { from: Some(Edge::Last(LATEST)), ..Selection::default() };
-    let mut rest = text.trim();
-    while !rest.is_empty() {
-        let (word, behind) = rest.split_once(' ').unwrap_or((rest, ""));
-        let Some((name, value)) = word.split_once('=') else { break };
-        let edge = |value: &str| Edge::parse(value, now, &zone).map(Some);
-        match name {
-            "key" => selection.key = Some(Bytes::copy_from_slice(value.as_bytes())),
-            "from" => selection.from = edge(value)?,
-            "to" => selection.to = edge(value)?,
-            "contains" => selection.contains = Some(Bytes::copy_from_slice(value.as_bytes())),
-            "limit" => selection.limit = Some(value.parse().map_err(|_| "limit= wants a number".to_owned())?),
-            "partition" => {
-                let numbers: Result<Vec<i32>, _> = value.split(',').map(str::parse).collect();
-                selection.partitions = numbers.map_err(|_| "partition= wants numbers: 0,3".to_owned())?;
-            }
-            _ => break,
-        }
-        rest = behind.trim_start();
-    }
-    selection.filter = (!rest.is_empty()).then(|| rest.to_owned());
-    Ok(selection)
-}
-
-/// A selection as a query.
-fn query_text(selection: &Selection) -> String {
-    let text = |bytes: &Bytes| Safe::from_bytes(bytes).to_string();
-    let mut parts = Vec::new();
-    parts.extend(selection.key.as_ref().map(|key| format!("key={}", text(key))));
-    parts.extend(selection.from.as_ref().map(|edge| format!("from={edge}")));
-    parts.extend(selection.to.as_ref().map(|edge| format!("to={edge}")));
-    if !selection.partitions.is_empty() {
-        let numbers: Vec<_> = selection.partitions.iter().map(ToString::to_string).collect();
-        parts.push(format!("partition={}", numbers.join(",")));
-    }
-    parts.extend(selection.contains.as_ref().map(|bytes| format!("contains={}", text(bytes))));
-    parts.extend(selection.limit.map(|limit| format!("limit={limit}")));
-    parts.extend(selection.filter.clone());
-    parts.join(" ")
-}
-
 impl View for Records {
     fn scope(&self) -> Scope {
         Scope::Records
@@ -489,22 +443,9 @@ impl View for Records {
             out.push_str(&quoted(text));
         };
         self.request.topics.iter().for_each(|topic| add(topic));
-        for (name, edge) in [("--from", &selection.from), ("--to", &selection.to)] {
-            if let Some(edge) = edge {
-                add(&format!("{name}={edge}"));
-            }
-        }
-        for (name, bytes) in [("--key", &selection.key), ("--contains", &selection.contains)] {
-            if let Some(bytes) = bytes {
-                add(&format!("{name}={}", Safe::from_bytes(bytes)));
-            }
-        }
-        selection.partitions.iter().for_each(|n| add(&format!("--partition={n}")));
-        if let Some(filter) = &selection.filter {
-            add(&format!("--filter={filter}"));
-        }
+        add_selection(selection, &mut out);
         if self.request.follow {
-            add("--follow");
+            out.push_str(" --follow");
         }
         Some(out)
     }
@@ -581,20 +522,5 @@ mod tests {
         assert_eq!((screen.list.order.len(), screen.waiting), (1, 2));
         screen.toggle_held();
         assert_eq!((screen.list.order.len(), screen.waiting), (3, 0));
-    }
-
-    #[test]
-    fn a_query_is_read_and_written_the_same() {
-        let now = Timestamp(1_795_525_331_034);
-        let text = "key=ord-1 from=-5 to=end partition=0,3 contains=EUR limit=9 .value.total > 3 and true";
-        let selection = parse_query(text, now).unwrap();
-        assert_eq!(selection.key.as_deref(), Some(&b"ord-1"[..]));
-        assert_eq!(selection.filter.as_deref(), Some(".value.total > 3 and true"));
-        assert_eq!(query_text(&selection), text);
-        assert_eq!(parse_query("", now).unwrap().from, Some(Edge::Last(LATEST)));
-        assert_eq!(parse_query(".a == 1", now).unwrap().filter.as_deref(), Some(".a == 1"));
-        for wrong in ["from=now", "partition=a", "limit=x"] {
-            assert!(parse_query(wrong, now).is_err(), "{wrong}");
-        }
     }
 }
