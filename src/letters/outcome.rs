@@ -1,7 +1,7 @@
 //! What became of redriven records: processed, come back, or neither yet.
 //!
 //! A record counts as processed when the group that failed has committed past it and nothing of it waits in that
-//! group's retry topics ([`super::hops`]); a newer letter that names its place as an origin proves that it failed
+//! group's retry topics (`letters::hops`); a newer letter that names its place as an origin proves that it failed
 //! again, and counts for more.
 
 use std::collections::{HashMap, HashSet};

@@ -1,7 +1,7 @@
 //! The retries of a letter's record: what lies of it in the retry topics of its origin.
 //!
 //! Retry topics are known by their names, and by the letter's own headers. They are read from the time of the origin
-//! record to that of the letter, and no further than [`MOST_READ`] records: what was not read is said.
+//! record to that of the letter, and no further than 50,000 records: what was not read is said.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -257,7 +257,7 @@ pub fn read<'r>(record: &'r Record, config: &DeadLetters) -> Reading<'r> {
     read_to(record, config, Depth::Whole)
 }
 
-/// Reads of a dead letter what groups it, for many of them: [`Reading::also`] and [`Reading::given`] may be empty.
+/// Reads of a dead letter what groups it, for many of them: `also` and `given` may be empty.
 pub fn digest<'r>(record: &'r Record, config: &DeadLetters) -> Reading<'r> {
     read_to(record, config, Depth::Digest)
 }

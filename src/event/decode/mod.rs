@@ -1,6 +1,6 @@
 //! What a key or value is: the decoders, their order, and why each that was tried did not fit.
 //!
-//! The first decoder that fits is taken. Without an order for the topic the order is [`AUTOMATIC`], in which what can
+//! The first decoder that fits is taken. Without an order for the topic the order is `AUTOMATIC`, in which what can
 //! be mistaken comes late and must look likely. A payload is hostile: depth, number of values and expansion are
 //! bounded everywhere. Nothing is fetched here: [`Schemas`] is asked, and may say "not yet".
 
