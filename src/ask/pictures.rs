@@ -110,6 +110,8 @@ pub(super) async fn take(
     let pauses = u32::try_from(exposure.looks.saturating_sub(1)).unwrap_or(u32::MAX);
     let pause = exposure.window / pauses.max(1);
     let mut scraper = Scraper::new(index.cx());
+    let (looked, first_look) = tokio::sync::oneshot::channel();
+    let mut looked = Some(looked);
     let looking = async {
         for look in 1..=exposure.looks {
             let began = clock.monotonic();
@@ -122,6 +124,9 @@ pub(super) async fn take(
             // what follows from it stays unknown.
             if look == 1 || look == exposure.looks {
                 let _ = sampler.sip().await;
+            }
+            if let Some(looked) = looked.take() {
+                let _ = looked.send(());
             }
             if look < exposure.looks {
                 tokio::time::sleep(pause.saturating_sub(clock.monotonic().saturating_sub(began))).await;
@@ -141,11 +146,16 @@ pub(super) async fn take(
             looking.await?;
             return reading().await;
         }
+        // In the pause between two looks: what was asked for comes first.
+        let in_the_pause = async {
+            let _ = first_look.await;
+            reading().await
+        };
         tokio::pin!(looking);
         tokio::select! {
             looked = &mut looking => looked,
             // What is wrong with dead letters is told by the commands on dead letters.
-            _ = reading() => looking.await,
+            _ = in_the_pause => looking.await,
         }
     };
     tokio::select! {

@@ -14,6 +14,9 @@ use crate::observe::WINDOW;
 use crate::observe::snapshot::{ClusterRow, GroupPartitionRow, GroupRow, MemberRow, Snapshot, Status};
 use crate::text::units;
 
+/// The time between the two looks where no window was given: lag is told by one, so that nobody waits long for it.
+const RATES: Duration = Duration::from_secs(1);
+
 /// Subcommands.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -129,7 +132,7 @@ pub(super) async fn run(session: &Session<'_>, command: Command) -> Ended {
     let Options { sampling, fail_on } = options;
     let (window, looks) = match fail_on {
         Some(Condition::Status(_)) => (Duration::from_secs(20), WINDOW),
-        _ => (topics::WINDOW, 2),
+        _ => (RATES, 2),
     };
     let interest =
         Interest { groups: group.iter().map(|g| g.as_str().into()).collect(), ..Interest::default() };

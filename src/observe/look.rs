@@ -26,6 +26,8 @@ pub(super) struct Known {
     pub shards: Vec<Shard>,
     /// Whether the cluster itself is due.
     pub cluster: bool,
+    /// Whether the members of groups are due.
+    pub members: bool,
     /// Brokers of the cluster, as far as is known.
     pub brokers: usize,
 }
@@ -137,7 +139,7 @@ pub(super) async fn look(
         + some(look.topics.iter().len())
         + if look.groups.is_some() { brokers } else { 0 }
         + 3 * brokers * some(shards.len())
-        + 2 * groups.len() as u64
+        + (1 + u64::from(known.members)) * groups.len() as u64
         + some(ids.len())
         + some(configs.len());
     let bounds = async {
@@ -153,7 +155,7 @@ pub(super) async fn look(
     };
     let described = async {
         match cx.broker.groups() {
-            Some(port) if !groups.is_empty() => port.describe(&groups).await,
+            Some(port) if known.members && !groups.is_empty() => port.describe(&groups).await,
             _ => Ok(Vec::new()),
         }
     };

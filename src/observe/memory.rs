@@ -110,7 +110,7 @@ impl Memory {
                 groups.flat_map(|g| g.shards().cloned()).filter(|s| log_of(&self.topics, s).is_some()),
             );
         }
-        Known { shards: shards.into_iter().collect(), cluster, brokers: self.cluster.brokers }
+        Known { shards: shards.into_iter().collect(), cluster, members: true, brokers: self.cluster.brokers }
     }
 
     /// Of these topics, those whose id, and those whose configuration is due: those shown first, then the oldest.

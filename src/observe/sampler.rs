@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Interest;
 use super::applications::Applications;
-use super::look::{self, Scope};
+use super::look::{self, Known, Scope};
 use super::memory::Memory;
 use super::sips::{self, Sip};
 use super::snapshot::{Freshness, Snapshot};
@@ -58,13 +58,15 @@ pub struct Sampler {
     memory: Memory,
     /// When everything was looked at last.
     whole: Option<Duration>,
+    /// When members were asked for last.
+    described: Option<Duration>,
 }
 
 impl Sampler {
     /// A sampler that has seen nothing yet.
     pub fn new(cx: Cx, letters: Letters, scraped: Scraped) -> Self {
         let memory = Memory::new(cx.profile.dead_letters.clone(), cx.profile.thresholds);
-        Self { cx, letters, scraped, memory, whole: None }
+        Self { cx, letters, scraped, memory, whole: None, described: None }
     }
 
     /// Looks at what is on the screen; at everything where that is due.
@@ -74,7 +76,9 @@ impl Sampler {
         let due = self.whole.is_none_or(|at| began.saturating_sub(at) >= refresh.background);
         let whole = due || interest.away || interest.is_everything();
         let scope = if whole { Scope::All } else { Scope::Only(interest.clone()) };
-        let known = self.memory.known(&scope, began);
+        // They cost a call a group, and change seldom: two looks close together ask once.
+        let members = self.described.is_none_or(|at| began.saturating_sub(at) >= refresh.visible);
+        let known = Known { members, ..self.memory.known(&scope, began) };
         let memory = &self.memory;
         let ask = |names: &[Name]| memory.due(names, &interest.topics, began);
         let looking = look::look(&self.cx, &scope, &known, &interest.topics, &ask);
@@ -84,6 +88,9 @@ impl Sampler {
         })?;
         if whole {
             self.whole = Some(began);
+        }
+        if members {
+            self.described = Some(began);
         }
         let took = self.cx.clock.monotonic().saturating_sub(began);
         self.memory.take(look, (self.letters)(), took);

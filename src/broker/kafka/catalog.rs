@@ -22,6 +22,9 @@ use crate::text::Timestamp;
 const END: i64 = -1;
 const BEGINNING: i64 = -2;
 
+/// Partitions in one list: librdkafka searches a list from its beginning for each of its partitions.
+const A_LIST: usize = 250;
+
 /// The topics that the broker itself calls internal; librdkafka's list of all topics does not say it
 /// (`org.apache.kafka.common.internals.Topic.INTERNAL_TOPICS`).
 const INTERNAL: [&str; 3] = ["__consumer_offsets", "__transaction_state", "__share_group_state"];
@@ -118,30 +121,33 @@ impl Ports {
     ) -> Result<Offsets, BrokerError> {
         let topics = questions.iter().flat_map(|(of, _)| of.keys()).map(|shard| &shard.topic);
         let sheets = self.sheets(what, topics).await?;
-        let mut asks = Vec::new();
-        for (of, isolation) in &questions {
-            let mut list = TopicPartitionList::with_capacity(of.len());
-            for (shard, spec) in of {
-                if exists(&sheets, shard).is_ok() {
+        let (mut asks, mut of_question) = (Vec::new(), Vec::new());
+        for (question, (of, isolation)) in questions.iter().enumerate() {
+            let mut known: Vec<_> = of.iter().filter(|(shard, _)| exists(&sheets, shard).is_ok()).collect();
+            known.sort_unstable();
+            for some in known.chunks(A_LIST) {
+                let mut list = TopicPartitionList::with_capacity(some.len());
+                for (shard, spec) in some {
                     // `Offset` does not hold every time; the raw value goes through its own conversion.
-                    let offset = rdkafka::Offset::from_raw(*spec);
-                    list.add_partition_offset(&shard.topic, shard.partition, offset)
+                    list.add_partition(&shard.topic, shard.partition)
+                        .set_offset(rdkafka::Offset::from_raw(**spec))
                         .map_err(|error| errors::kafka(what, &error))?;
                 }
+                asks.push(Ask::Offsets(list, level(*isolation)));
+                of_question.push(question);
             }
-            asks.push(Ask::Offsets(list, level(*isolation)));
         }
-        let some = |ask: &Ask| matches!(ask, Ask::Offsets(list, _) if list.count() > 0);
-        let answers =
-            if asks.iter().any(some) { self.link.ask(what, asks, DEADLINE).await? } else { Vec::new() };
-        let mut found = Vec::new();
-        for answer in answers {
+        let answers = if asks.is_empty() { Vec::new() } else { self.link.ask(what, asks, DEADLINE).await? };
+        let mut found: Vec<HashMap<_, _>> = questions.iter().map(|_| HashMap::new()).collect();
+        for (answer, question) in answers.into_iter().zip(of_question) {
             let parts = match answer {
                 Ok(Told::Parts(parts)) => parts,
                 Ok(_) => return Err(odd(what)),
                 Err(refusal) => return Err(errors::refused(what, refusal)),
             };
-            found.push(parts.into_iter().map(|part| ((part.topic.clone(), part.partition), part)).collect());
+            if let Some(found) = found.get_mut(question) {
+                found.extend(parts.into_iter().map(|part| ((part.topic.clone(), part.partition), part)));
+            }
         }
         Ok(Offsets { sheets, found })
     }

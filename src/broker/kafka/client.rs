@@ -224,8 +224,11 @@ impl Link {
         deadline: Duration,
     ) -> Result<Vec<Result<Told, Refusal>>, BrokerError> {
         let client = Arc::clone(&self.asking);
+        let calls = asks.len();
+        tracing::debug!(what, calls, "asking");
         let answers =
             self.blocking(what, deadline, move |stop| ffi::ask(&**client, &asks, deadline, stop)).await?;
+        tracing::debug!(what, calls, "answered");
         if answers.iter().any(Result::is_ok) || answers.is_empty() {
             self.health.well();
         } else if let Some(trouble) = self.health.now() {

@@ -50,7 +50,7 @@ const PARTITION_COLUMNS: [Column; 10] = [
     Column::figure("BEHIND", 6, 1),
     Column::figure("COMMITTED", 11, 2),
     Column::figure("END", 11, 3),
-    Column::figure("SINCE", 7, 4),
+    Column::figure("MOVED", 7, 4),
     Column::text("CLIENT", 10, 40, 5),
     Column::text("HOST", 10, 40, 6),
 ];

@@ -89,7 +89,21 @@ unsafe fn node_ids<O>(
     unsafe { rows(owner, get).iter().filter_map(|n| node(*n)).map(|n| n.id).collect() }
 }
 
-/// Sends all calls at once, waits until each is answered, and gives the answers in the order of the calls.
+/// What is under way at once weighs this much at most, where a partition of a list of offsets weighs 1 (17 bytes).
+///
+/// A broker reads one request of a connection at a time. Much more than its receive buffer (`socket.receive.buffer.bytes`,
+/// 100 KiB) was seen to bring a connection to a standstill: both sides with full buffers, and neither read.
+const UNDER_WAY: usize = 4_000;
+
+/// What a call weighs.
+fn weight(ask: &Ask) -> usize {
+    match ask {
+        Ask::Offsets(list, _) => list.count(),
+        _ => 8,
+    }
+}
+
+/// Sends the calls, many at once, waits until each is answered, and gives the answers in the order of the calls.
 ///
 /// It blocks: at most `deadline` and a second, or until `stop` is set.
 pub(in super::super) fn ask(
@@ -103,12 +117,22 @@ pub(in super::super) fn ask(
     // SAFETY: the client is borrowed for all of this function, so that its handle is valid.
     let queue = unsafe { Owned::new(rd::rd_kafka_queue_new(rk), rd::rd_kafka_queue_destroy) };
     if let Some(queue) = &queue {
-        for (number, (ask, answer)) in asks.iter().zip(&mut answers).enumerate() {
-            // SAFETY: handle and queue outlive the call; requests are copied by librdkafka.
-            *answer = unsafe { submit(rk, queue.raw(), ask, number, deadline) }.err().map(Err);
-        }
+        let (mut sent, mut under_way) = (0, 0);
         let mut patience = (deadline.as_millis() + 1_000) / STEP.as_millis();
         while answers.iter().any(Option::is_none) && patience > 0 && !stop.load(Ordering::Relaxed) {
+            while let (Some(ask), Some(answer)) = (asks.get(sent), answers.get_mut(sent))
+                && (under_way == 0 || under_way + weight(ask) <= UNDER_WAY)
+            {
+                // SAFETY: handle and queue outlive the call; requests are copied by librdkafka.
+                match unsafe { submit(rk, queue.raw(), ask, sent, deadline) } {
+                    Ok(()) => under_way += weight(ask),
+                    Err(refusal) => *answer = Some(Err(refusal)),
+                }
+                sent += 1;
+            }
+            if under_way == 0 {
+                continue;
+            }
             // SAFETY: the queue is ours; the event is owned from here on.
             let event = unsafe {
                 Owned::new(
@@ -122,7 +146,8 @@ pub(in super::super) fn ask(
             };
             // SAFETY: the opaque is the number that `submit` gave; it is never followed as a pointer.
             let number = unsafe { rd::rd_kafka_event_opaque(event.raw()) } as usize;
-            if let Some(answer) = answers.get_mut(number) {
+            if let (Some(ask), Some(answer)) = (asks.get(number), answers.get_mut(number)) {
+                under_way -= weight(ask);
                 // SAFETY: the event lives until the end of this turn.
                 *answer = Some(unsafe { read(event.raw()) });
             }
