@@ -248,7 +248,10 @@ pub fn sort(state: &mut State, column: usize) {
 }
 
 /// Shows another screen on top.
-pub fn push(state: &mut State, screen: Screen) {
+pub fn push(state: &mut State, mut screen: Screen) {
+    if let (Screen::Inspector(inspector), Some(seat)) = (&mut screen, &state.seat) {
+        inspector.fold_by(&seat.profile.dead_letters.library_frames);
+    }
     state.screens.push(screen);
     refresh(state);
 }

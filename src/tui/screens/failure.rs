@@ -26,8 +26,8 @@ pub enum Frames {
     All,
 }
 
-/// The failure in lines of at most `cells` cells.
-pub fn failure(letter: &Letter, frames: Frames, cells: u16) -> Vec<Line> {
+/// The failure in lines of at most `cells` cells. `libraries` are the profile's frames of libraries.
+pub fn failure(letter: &Letter, frames: Frames, libraries: &[String], cells: u16) -> Vec<Line> {
     let cells = usize::from(cells.max(20));
     let mut out = Vec::new();
     headline(letter, cells, &mut out);
@@ -36,8 +36,8 @@ pub fn failure(letter: &Letter, frames: Frames, cells: u16) -> Vec<Line> {
         return out;
     };
     match frames {
-        Frames::Folded => folded(trace, &mut out),
-        Frames::All => out.extend(trace::lines(trace, &[]).map(|(kind, line)| match kind {
+        Frames::Folded => folded(trace, libraries, &mut out),
+        Frames::All => out.extend(trace::lines(trace, libraries).map(|(kind, line)| match kind {
             LineKind::Head => vec![Span::new(line, Role::Fail)],
             LineKind::Own => vec![Span::new("▸ ", Role::Mark), Span::new(line.trim(), Role::Title)],
             LineKind::Library => vec![Span::dim("  "), Span::dim(line.trim())],
@@ -67,9 +67,9 @@ fn headline(letter: &Letter, cells: usize, out: &mut Vec<Line>) {
 }
 
 /// The application's own frames, then what was left out.
-fn folded(trace: &str, out: &mut Vec<Line>) {
+fn folded(trace: &str, libraries: &[String], out: &mut Vec<Line>) {
     let (mut own, mut hidden, mut names) = (0, 0, Vec::<&str>::new());
-    for (kind, line) in trace::lines(trace, &[]) {
+    for (kind, line) in trace::lines(trace, libraries) {
         match kind {
             LineKind::Head => {}
             LineKind::Own => {

@@ -72,6 +72,8 @@ pub struct Inspector {
     among: Among,
     page: Page,
     frames: Frames,
+    /// The profile's frames of libraries.
+    libraries: Vec<String>,
     cells: u16,
     pagers: Option<Pagers>,
     search: Option<String>,
@@ -142,6 +144,7 @@ impl Inspector {
             among: Among::default(),
             page: Page::All,
             frames: Frames::Folded,
+            libraries: Vec::new(),
             cells,
             pagers: None,
             search: None,
@@ -324,11 +327,20 @@ impl Inspector {
         }
     }
 
+    /// Takes the profile's frames of libraries, by which traces are folded.
+    pub fn fold_by(&mut self, libraries: &[String]) {
+        self.libraries = libraries.to_vec();
+        self.failure_again();
+    }
+
     fn failure_again(&mut self) {
         let lines = match &self.subject {
-            Some(Subject::Letter(row)) => {
-                Some(failure::failure(&row.letter, self.frames, self.cells.saturating_sub(4)))
-            }
+            Some(Subject::Letter(row)) => Some(failure::failure(
+                &row.letter,
+                self.frames,
+                &self.libraries,
+                self.cells.saturating_sub(4),
+            )),
             _ => None,
         };
         let (search, cells) = (self.search.clone(), self.cells.saturating_sub(4));
