@@ -107,6 +107,46 @@ impl Edit {
     }
 }
 
+/// Key, headers and value of a record as a text to be edited by hand: one JSON document. A JSON value stands in it as it
+/// lies; bytes that are no text are base64.
+pub fn sheet(record: &Record, formats: &DeadLetters) -> String {
+    let document = document::whole(record, formats);
+    let json = |name: &str| member(&document, name).to_string();
+    let own = record.value.as_ref().and_then(|v| std::str::from_utf8(v).ok());
+    let own = own.filter(|text| serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok());
+    let value = own.map_or_else(|| json("value"), str::to_owned);
+    format!(
+        "{{\n\"key\": {},\n\"headers\": {},\n\"value\": {}\n}}\n",
+        json("key"),
+        json("headers"),
+        value.trim()
+    )
+}
+
+/// The expression that makes of a record what was made of its [`sheet`]; `None` where nothing was changed.
+///
+/// # Errors
+/// What is wrong with the text, in words.
+pub fn of_sheet(before: &str, after: &str) -> Result<Option<String>, String> {
+    if before.trim() == after.trim() {
+        return Ok(None);
+    }
+    let members: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(after).map_err(|e| format!("it is no JSON object any more: {e}"))?;
+    let known = ["key", "headers", "value"];
+    if let Some(other) = members.keys().find(|name| !known.contains(&name.as_str())) {
+        return Err(format!("it has a member {other}; only key, headers and value are edited"));
+    }
+    if let Some(gone) = known.iter().find(|name| !members.contains_key(**name)) {
+        return Err(format!("the member {gone} is missing; null takes it away"));
+    }
+    // As text, so that the digits of numbers stay as they were written.
+    let text = serde_json::Value::from(after.trim());
+    Ok(Some(format!(
+        "({text} | fromjson) as $edited | .key = $edited.key | .headers = $edited.headers | .value = $edited.value"
+    )))
+}
+
 fn member(document: &Val, name: &str) -> Val {
     match document {
         Val::Obj(map) => map.get(&Val::from(name.to_owned())).cloned().unwrap_or(Val::Null),
@@ -402,6 +442,31 @@ mod tests {
         assert!(matches!(edited("5", "{}"), Edited::Failed(_)));
         assert!(matches!(edited("empty", "{}"), Edited::Failed(_)));
         assert!(Edit::compile(".value = (", "--edit").is_err());
+    }
+
+    #[test]
+    fn a_sheet_edited_by_hand_changes_only_what_the_hand_has_changed() {
+        const VALUE: &str =
+            "{\"amount\": 1.10, \"id\":  12345678901234567890123, \"note\": \"a \\\\(b) \\u00e9\"}";
+        let record = record(Some("k"), VALUE);
+        let formats = DeadLetters::default();
+        let before = sheet(&record, &formats);
+        assert!(before.contains(VALUE), "{before}");
+        assert_eq!(of_sheet(&before, &before), Ok(None));
+        let by_hand = |from: &str, to: &str| {
+            let after = before.replacen(from, to, 1);
+            let code = of_sheet(&before, &after).unwrap().unwrap();
+            Edit::compile(&code, "E").unwrap().apply(&record, &formats)
+        };
+        let Edited::Changed { record: now, key: false, rewritten: false } = by_hand("1.10", "2.50") else {
+            panic!()
+        };
+        assert_eq!(now.value.as_deref(), Some(VALUE.replacen("1.10", "2.50", 1).as_bytes()));
+        assert_eq!((&now.key, &now.headers), (&record.key, &record.headers));
+        // White space alone is no change.
+        assert_eq!(by_hand("\"note\"", "\n  \"note\""), Edited::Same);
+        assert!(of_sheet(&before, "{").unwrap_err().contains("no JSON object"));
+        assert!(of_sheet(&before, "{\"key\": 1, \"headers\": {}}").unwrap_err().contains("value is missing"));
     }
 
     proptest::proptest! {

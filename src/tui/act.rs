@@ -111,6 +111,10 @@ pub fn command(state: &mut State, id: Id, effects: &mut Vec<Effect>) {
                 effects.push(Effect::Page(subject.lines().join("\n")));
             }
         }
+        Id::EditLetter => match super::editing::begin(state) {
+            Ok(effect) => effects.push(effect),
+            Err(why) => state.tell(Sign::Warn, why),
+        },
         Id::Compare => compare(state),
         Id::Filter => state.overlays.push(Overlay::Filter(FilterPrompt::new(state))),
         Id::Help => state.overlays.push(Overlay::Help(Help::new(state))),

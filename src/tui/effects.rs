@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::editing::Sheet;
 use super::mailbox::Mailbox;
 use super::message::{Effect, Message, RequestId};
 use super::terminal::Terminal;
@@ -27,6 +28,8 @@ pub enum Next {
     GoOn(Option<Message>),
     /// Giving the terminal to the operator's pager, with this text.
     Page(String),
+    /// Giving the terminal to the operator's editor, with this letter.
+    Edit(Sheet),
     /// The end.
     End,
 }
@@ -88,6 +91,7 @@ impl Effects {
                 None
             }
             Effect::Page(text) => return Ok(Next::Page(text)),
+            Effect::Edit(sheet) => return Ok(Next::Edit(sheet)),
             Effect::Decide(topic, decision) => {
                 self.decide(topic, decision);
                 None

@@ -41,6 +41,15 @@ pub fn subject(state: &State) -> Result<(), String> {
     super::act::subject(state).map(drop).ok_or_else(|| "there is no record here".to_owned())
 }
 
+/// A copy of a letter can be edited: there is one, and what comes of it can be run.
+pub fn edit(state: &State) -> Result<(), String> {
+    state.read_only()?;
+    match super::act::subject(state) {
+        Some(super::screens::subject::Subject::Letter(_)) => Ok(()),
+        _ => Err("there is no dead letter here".to_owned()),
+    }
+}
+
 /// Two records are marked.
 pub fn two(state: &State) -> Result<(), String> {
     match state.view().list() {

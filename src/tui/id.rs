@@ -85,6 +85,7 @@ pub enum Id {
     Deltas,
     Query,
     Page,
+    EditLetter,
     Compare,
     PagerPageDown,
     PagerPageUp,

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::editing::Sheet;
 use super::hits::Hits;
 use super::keymap::Chord;
 use super::listing::Listing;
@@ -52,6 +53,8 @@ pub enum Message {
     Extras(Vec<ExtraCommand>),
     /// What became of an effect without an answer of its own.
     Said(Result<String, Fault>),
+    /// What the operator's editor has left of a letter.
+    Edited(Sheet, Result<String, Fault>),
     /// A frame was drawn.
     Drawn(Hits),
 }
@@ -77,6 +80,8 @@ pub enum Effect {
     SaveList(Listing, PathBuf),
     /// Show a text in the operator's pager.
     Page(String),
+    /// Let the operator edit a letter.
+    Edit(Sheet),
     /// Keep in the profile whether a topic is one of dead letters.
     Decide(Arc<str>, Decision),
     /// Draw everything anew.

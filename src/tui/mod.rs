@@ -8,6 +8,7 @@ mod act;
 pub mod command;
 pub mod dead_letters;
 pub mod disposals;
+pub mod editing;
 mod effects;
 mod enabled;
 pub mod hits;
@@ -185,6 +186,13 @@ async fn follow(
                         signals.forget();
                         input = EventStream::new();
                         update::update(state, Message::Said(said));
+                    }
+                    Ok(Next::Edit(sheet)) => {
+                        drop(input);
+                        let edited = terminal.lend(|| lend::edit(&sheet.text)).map_err(|e| broken(&e))?;
+                        signals.forget();
+                        input = EventStream::new();
+                        update::update(state, Message::Edited(sheet, edited));
                     }
                     Ok(Next::End) => return Ok(()),
                     Err(e) => return Err(broken(&e)),

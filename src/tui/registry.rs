@@ -339,6 +339,17 @@ pub const REGISTRY: &[Command] = &[
         .footer(85)
         .cli("plan TOPIC")
         .when(enabled::plan),
+    c(
+        Id::EditLetter,
+        "letter.edit",
+        "edit a copy…",
+        "Edits a copy of the letter in $EDITOR, then makes its plan.",
+    )
+    .on(&[Letters, Inspector])
+    .keys(&["E"])
+    .footer(45)
+    .cli("plan TOPIC --edit JQ")
+    .when(enabled::edit),
     c(Id::Discard, "dlq.discard", "discard…", "Gives letters up: the row or the marks; asks for a reason.")
         .on(&[Failures, Letters, Inspector])
         .keys(&["X"])

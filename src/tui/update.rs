@@ -61,6 +61,7 @@ pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
                 palette.extras(extras);
             }
         }
+        Message::Edited(sheet, edited) => super::editing::end(state, &sheet, edited),
         Message::Said(Ok(text)) => state.tell(Sign::Ok, text),
         Message::Said(Err(fault)) => state.tell_fault(&fault),
         Message::Drawn(hits) => {

@@ -1,9 +1,10 @@
 //! What changes how a list or a text is shown, what is saved of it, and what is compared.
 
-use redrive::ask::Event;
+use redrive::ask::{Event, Request};
+use redrive::config::profile::Profile;
 use redrive::tui::message::{Effect, Message, Mouse};
 
-use crate::bench::{Bench, NOW, console};
+use crate::bench::{Bench, NOW, console, console_on};
 use crate::made_up::{at_letters, incident, records};
 
 fn at_records(bench: Bench) -> Bench {
@@ -80,6 +81,33 @@ fn two_marked_records_are_compared_and_the_pager_gets_a_safe_text() {
     let text = text.unwrap();
     assert!(text.contains("orders[") && text.contains("key "), "{text}");
     assert!(!text.contains('\x1b'));
+}
+
+#[test]
+fn a_letter_edited_by_hand_becomes_a_plan_of_that_letter_alone() {
+    let mut bench = at_letters(console().seeing(incident())).keys("enter E");
+    let sheet = bench.effects.iter().find_map(|effect| match effect {
+        Effect::Edit(sheet) => Some(sheet.clone()),
+        _ => None,
+    });
+    let sheet = sheet.unwrap();
+    assert!(sheet.text.contains("event_id"), "{}", sheet.text);
+    bench.send(Message::Edited(sheet.clone(), Ok(sheet.text.clone())));
+    let mut bench = bench.drawn().expect("nothing was changed");
+    bench.send(Message::Edited(sheet.clone(), Ok("{".to_owned())));
+    let mut bench = bench.drawn().expect("not edited");
+    bench.send(Message::Edited(sheet.clone(), Ok(sheet.text.replacen("\"event_id\"", "\"id_of_event\"", 1))));
+    let Some((_, Request::Plan(request))) = bench.asked.last() else { panic!("{:?}", bench.asked) };
+    assert_eq!(request.only, Some(vec![(sheet.at.partition, sheet.at.offset)]));
+    assert!(request.options.edit.as_ref().unwrap().contains("id_of_event"));
+}
+
+#[test]
+fn a_letter_is_not_edited_where_nothing_can_be_written() {
+    let profile = Profile { read_only: true, ..Profile::new("prod", Vec::new()) };
+    let bench = at_letters(console_on(profile).seeing(incident())).keys("enter E");
+    let bench = bench.expect("profile prod is read-only");
+    assert!(!bench.effects.iter().any(|effect| matches!(effect, Effect::Edit(_))));
 }
 
 #[test]
