@@ -4,6 +4,7 @@
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -50,6 +51,8 @@ pub struct Records {
     dropped: u64,
     ended: Option<Arc<TailAnswer>>,
     list: List,
+    /// The number that the next record to be listed has.
+    listed: usize,
     /// Held: records are taken, but not listed.
     held: bool,
     waiting: u64,
@@ -90,6 +93,7 @@ impl Records {
             dropped: 0,
             ended: None,
             list: List::default(),
+            listed: 0,
             held: false,
             waiting: 0,
             shows: Shows::default(),
@@ -98,14 +102,15 @@ impl Records {
 
     /// The record under the cursor.
     pub fn current(&self) -> Option<&Arc<Record>> {
-        self.ring.get(self.list.row()?)
+        self.rows(None).record(self.list.row()?)
     }
 
     /// The records around the cursor.
     pub fn among(&self) -> Among {
         let from = self.list.cursor.saturating_sub(AROUND);
         let near = self.list.order.iter().skip(from).take(2 * AROUND + 1);
-        let list = near.filter_map(|(row, _)| self.ring.get(*row)).map(|r| Subject::Record(Arc::clone(r)));
+        let rows = self.rows(None);
+        let list = near.filter_map(|(row, _)| rows.record(*row)).map(|r| Subject::Record(Arc::clone(r)));
         Among { of: "record", list: list.collect(), at: self.list.cursor - from }
     }
 
@@ -184,21 +189,37 @@ impl Records {
             self.fell_out += 1;
         }
         if !self.held {
-            self.order();
+            let at_end = self.at_end();
+            let rows = rows(&self.ring, self.fell_out, self.shows, None);
+            let new = self.listed.max(rows.first)..rows.rows().end;
+            self.listed = new.end;
+            self.list.extend(&rows, new);
+            self.keep_at_end(at_end);
         }
     }
 
-    /// Lists what is in the ring; the cursor stays on the newest record where it was there.
+    /// Lists what is in the ring.
     fn order(&mut self) {
-        let at_end = self.list.cursor + 1 >= self.list.order.len();
-        self.list.refresh(&Rows { ring: &self.ring, look: None, shows: self.shows });
+        let at_end = self.at_end();
+        let rows = rows(&self.ring, self.fell_out, self.shows, None);
+        self.listed = rows.rows().end;
+        self.list.refresh(&rows);
+        self.keep_at_end(at_end);
+    }
+
+    fn at_end(&self) -> bool {
+        self.list.cursor + 1 >= self.list.order.len()
+    }
+
+    /// The cursor stays on the newest record where it was there.
+    fn keep_at_end(&mut self, at_end: bool) {
         if at_end && self.request.follow {
             self.list.go(usize::MAX);
         }
     }
 
     fn rows<'r>(&'r self, look: Option<Look<'r>>) -> Rows<'r> {
-        Rows { ring: &self.ring, look, shows: self.shows }
+        rows(&self.ring, self.fell_out, self.shows, look)
     }
 
     fn counters(&self) -> Vec<(String, Role)> {
@@ -243,10 +264,21 @@ impl Records {
     }
 }
 
+/// The ring as rows: a row's number is how many records came before it, so that it stays when others fall out.
 struct Rows<'r> {
     ring: &'r VecDeque<Arc<Record>>,
+    first: usize,
     look: Option<Look<'r>>,
     shows: Shows,
+}
+
+fn rows<'r>(
+    ring: &'r VecDeque<Arc<Record>>,
+    fell_out: u64,
+    shows: Shows,
+    look: Option<Look<'r>>,
+) -> Rows<'r> {
+    Rows { ring, first: usize::try_from(fell_out).unwrap_or(0), look, shows }
 }
 
 /// The columns; headers, the last one, are there where they are wanted.
@@ -272,13 +304,17 @@ impl Source for Rows<'_> {
         self.ring.len()
     }
 
+    fn rows(&self) -> Range<usize> {
+        self.first..self.first + self.ring.len()
+    }
+
     fn key(&self, row: usize) -> Arc<str> {
-        let at = self.ring.get(row).map(|record| &record.at);
+        let at = self.record(row).map(|record| &record.at);
         at.map_or_else(|| "".into(), |at| format!("{}/{}/{}", at.partition, at.offset, at.topic).into())
     }
 
     fn cell(&self, row: usize, column: usize) -> Cell {
-        let Some(record) = self.ring.get(row) else { return "".into() };
+        let Some(record) = self.record(row) else { return "".into() };
         match column {
             0 if self.shows.deltas => Cell::new(self.delta(row), Role::Dim),
             0 => {
@@ -295,17 +331,17 @@ impl Source for Rows<'_> {
     }
 
     fn subject(&self, row: usize) -> Option<Subject> {
-        self.ring.get(row).cloned().map(Subject::Record)
+        self.record(row).cloned().map(Subject::Record)
     }
 
     fn text(&self, row: usize) -> String {
-        let Some(record) = self.ring.get(row) else { return String::new() };
+        let Some(record) = self.record(row) else { return String::new() };
         let value = record.value.as_deref().unwrap_or_default();
         format!("{} {}", key_text(record).text, Safe::preview(value, 4096))
     }
 
     fn compare(&self, a: usize, b: usize, column: usize) -> Ordering {
-        let (Some(a), Some(b)) = (self.ring.get(a), self.ring.get(b)) else { return Ordering::Equal };
+        let (Some(a), Some(b)) = (self.record(a), self.record(b)) else { return Ordering::Equal };
         match column {
             0 => a.timestamp().cmp(&b.timestamp()),
             1 => a.at.partition.cmp(&b.at.partition),
@@ -318,10 +354,14 @@ impl Source for Rows<'_> {
     }
 }
 
-impl Rows<'_> {
+impl<'r> Rows<'r> {
+    fn record(&self, row: usize) -> Option<&'r Arc<Record>> {
+        self.ring.get(row.checked_sub(self.first)?)
+    }
+
     /// How long after the record before it a record was written.
     fn delta(&self, row: usize) -> String {
-        let time = |row: usize| self.ring.get(row).and_then(|record| record.timestamp());
+        let time = |row: usize| self.record(row).and_then(|record| record.timestamp());
         let before = row.checked_sub(1).and_then(time);
         match (before, time(row)) {
             (Some(before), Some(at)) => {
@@ -399,7 +439,7 @@ impl View for Records {
 
     fn refresh(&mut self, _: &Arc<Snapshot>) {
         if !self.held {
-            self.list.refresh(&Rows { ring: &self.ring, look: None, shows: self.shows });
+            self.order();
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::Filter;
@@ -75,6 +76,10 @@ pub trait Source {
     /// Whether there are none.
     fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+    /// The numbers of the rows; where rows are taken away in front, those of the others stay.
+    fn rows(&self) -> Range<usize> {
+        0..self.len()
     }
     /// What a row is known by from one picture to the next.
     fn key(&self, row: usize) -> Arc<str>;
@@ -165,10 +170,10 @@ impl List {
     /// Filters and orders the rows anew; the cursor stays on its row.
     pub fn refresh(&mut self, source: &dyn Source) {
         let mut rows: Vec<usize> = if self.filter.is_empty() {
-            (0..source.len()).collect()
+            source.rows().collect()
         } else {
             let mut passes = self.filter.test();
-            (0..source.len()).filter(|row| passes(&source.text(*row))).collect()
+            source.rows().filter(|row| passes(&source.text(*row))).collect()
         };
         if self.faults {
             rows.retain(|row| source.fault(*row) != Some(false));
@@ -183,6 +188,46 @@ impl List {
         self.order = rows.into_iter().map(|row| (row, source.key(row))).collect();
         let kept = self.key.as_ref().and_then(|key| self.order.iter().position(|(_, k)| k == key));
         self.cursor = kept.unwrap_or(self.cursor).min(self.order.len().saturating_sub(1));
+        self.hold();
+    }
+
+    /// Takes rows that came at the end of the source since the last time, and lets go of those that are gone in front:
+    /// what a refresh comes to, without looking at the others again.
+    pub fn extend(&mut self, source: &dyn Source, new: Range<usize>) {
+        let first = source.rows().start;
+        let order = |a: usize, b: usize| {
+            let order = self.sort.column.map_or(Ordering::Equal, |column| source.compare(a, b, column));
+            let order = order.then(a.cmp(&b));
+            if self.sort.reverse { order.reverse() } else { order }
+        };
+        let gone = |(row, _): &(usize, Arc<str>)| *row < first;
+        // The cursor and the window stay on their rows while what stood before these goes.
+        let before = |place: usize| self.order.iter().take(place).filter(|entry| gone(entry)).count();
+        let (cursor, top) = (self.cursor - before(self.cursor), self.top - before(self.top));
+        let filter = self.filter.clone();
+        let mut passes = (!filter.is_empty()).then(|| filter.test());
+        let mut fits = |row: &usize| {
+            passes.as_mut().is_none_or(|passes| passes(&source.text(*row)))
+                && !(self.faults && source.fault(*row) == Some(false))
+        };
+        let mut rows: Vec<usize> = new.filter(&mut fits).collect();
+        rows.sort_by(|a, b| order(*a, *b));
+        let mut came = rows.into_iter().map(|row| (row, source.key(row))).peekable();
+        let mut merged = Vec::with_capacity(self.order.len() + came.len());
+        let (mut cursor, mut top) = (cursor, top);
+        for entry in self.order.iter().filter(|entry| !gone(entry)) {
+            while let Some(one) = came.next_if(|(row, _)| order(*row, entry.0) == Ordering::Less) {
+                cursor += usize::from(merged.len() <= cursor);
+                top += usize::from(merged.len() <= top);
+                merged.push(one);
+            }
+            merged.push(entry.clone());
+        }
+        merged.extend(came);
+        self.total = source.len();
+        self.order = merged;
+        self.cursor = cursor.min(self.order.len().saturating_sub(1));
+        self.top = top;
         self.hold();
     }
 
