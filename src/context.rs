@@ -1,6 +1,7 @@
 //! What every feature is given: the ports, the clock, the profile, who acts, and where progress goes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -59,6 +60,23 @@ pub struct Progress {
     pub bytes: u64,
     /// What it waits for, where it waits.
     pub waiting: Option<String>,
+    /// Partitions that are done, and all of them, where it goes by partitions.
+    pub partitions: Option<(u64, u64)>,
+    /// How long it has gone on, where that is told.
+    pub elapsed: Option<Duration>,
+}
+
+impl Progress {
+    /// Units a second, and the time that is left at this pace, where that can be said.
+    pub fn pace(&self) -> Option<(f64, Option<Duration>)> {
+        let seconds = self.elapsed?.as_secs_f64();
+        if seconds < 0.5 || self.done == 0 {
+            return None;
+        }
+        let rate = self.done as f64 / seconds;
+        let left = self.total.and_then(|total| total.checked_sub(self.done));
+        Some((rate, left.and_then(|left| Duration::try_from_secs_f64(left as f64 / rate).ok())))
+    }
 }
 
 /// Takes what a request tells before its answer. Called from the request's task; must not block for long.

@@ -145,6 +145,7 @@ pub async fn copy(
         selection: request.selection.clone(),
         follow: false,
         wanted: Wanted::Whole,
+        after: Vec::new(),
     };
     let mut survey = survey(from, &tail, cancel).await?;
     let (source, into) = (side(from, &request.topic).await?, side(cx, &request.into).await?);

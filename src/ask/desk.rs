@@ -131,6 +131,9 @@ impl Desk {
             Request::Tail(request) => {
                 Ok(Answer::Tail(Arc::new(records::tail(&self.cx, &request, &sink, &cancel).await?)))
             }
+            Request::Estimate(request) => {
+                Ok(Answer::Estimate(Arc::new(records::estimate(&self.cx, &request, &cancel).await?)))
+            }
             Request::Get(request) => {
                 Ok(Answer::Get(Arc::new(records::get(&self.cx, &request, &cancel).await?)))
             }

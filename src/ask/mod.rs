@@ -25,7 +25,9 @@ use crate::event::Record;
 use crate::letters::document::{FailuresAnswer, FailuresRequest, LettersAnswer, LettersRequest};
 use crate::letters::lineage::Lineage;
 use crate::offsets::document::{OffsetsAnswer, OffsetsPlan, OffsetsRequest, OffsetsRun};
-use crate::records::document::{DecodedRecord, GetAnswer, GetRequest, TailAnswer, TailRequest};
+use crate::records::document::{
+    DecodedRecord, EstimateAnswer, GetAnswer, GetRequest, TailAnswer, TailRequest,
+};
 use crate::redrive::disposal::{DisposalAnswer, DisposalRequest, DisposeRequest};
 use crate::redrive::document::{PlanAnswer, PlanRequest, RunAnswer, RunRequest, RunsAnswer};
 use crate::redrive::import::{ImportAnswer, ImportRequest};
@@ -41,6 +43,8 @@ pub enum Request {
     Letters(LettersRequest),
     /// Records of topics; they go to the sink.
     Tail(TailRequest),
+    /// How much a tail would read.
+    Estimate(TailRequest),
     /// One record.
     Get(GetRequest),
     /// What the key and the value of a record are.
@@ -84,6 +88,8 @@ pub enum Answer {
     Letters(Arc<LettersAnswer>),
     /// To [`Request::Tail`].
     Tail(Arc<TailAnswer>),
+    /// To [`Request::Estimate`].
+    Estimate(Arc<EstimateAnswer>),
     /// To [`Request::Get`].
     Get(Arc<GetAnswer>),
     /// To [`Request::Decode`].

@@ -63,7 +63,13 @@ pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
         })
     } else {
         selection.from = selection.from.or(Some(Edge::Beginning));
-        Source::Records(TailRequest { topics: vec![topic], selection, follow: false, wanted: Wanted::Whole })
+        Source::Records(TailRequest {
+            topics: vec![topic],
+            selection,
+            follow: false,
+            wanted: Wanted::Whole,
+            after: Vec::new(),
+        })
     };
     let format = match args.format {
         FormatWord::Jsonl => Format::Jsonl,

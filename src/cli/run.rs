@@ -181,6 +181,7 @@ fn progress_of(run: &RunAnswer) -> Progress {
         total: Some(run.planned),
         bytes: 0,
         waiting: run.waiting.clone().or_else(|| run.canary.as_ref().and_then(canary_wait)),
+        ..Progress::default()
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     operator, overview, plan, produce, replay, run, runs, tail, topics,
 };
 use crate::ask::{Answer, Desk, Event, Extra, Request};
-use crate::config::place::{Environment, log_file};
+use crate::config::place::{Environment, log_file, searches_file};
 use crate::config::{Choice, Chosen, Configuration, Options, Unchosen};
 use crate::context::{Cx, Operator};
 use crate::text::{Clock, Fault};
@@ -116,8 +116,12 @@ impl<'a> Session<'a> {
         extra: Option<Arc<dyn Extra>>,
     ) -> Ended {
         let _log = self.log(log_file())?;
-        let options =
-            tui::Options { console: configuration.console(), no_colour: !self.output.colours(), extra };
+        let options = tui::Options {
+            console: configuration.console(),
+            no_colour: !self.output.colours(),
+            extra,
+            history: searches_file(),
+        };
         tui::run(start, options).await?;
         Ok(Done::All)
     }

@@ -44,6 +44,9 @@ pub(super) struct Args {
     /// Print only how many records match, and not the records
     #[arg(long, conflicts_with_all = ["follow", "select", "separator"])]
     count: bool,
+    /// Print only how many records and bytes would be read: as many as there are offsets, and by a sample
+    #[arg(long, conflicts_with_all = ["follow", "select", "separator", "count"])]
+    estimate: bool,
     /// Print what this jq expression makes of each record, instead of the record
     #[arg(long, value_name = "JQ", allow_hyphen_values = true)]
     select: Option<String>,
@@ -73,6 +76,9 @@ pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
     };
     let limit = selection.limit;
     let cx = session.connect().await?;
+    if args.estimate {
+        return estimate(session, &Desk::new(cx), args.topics, selection).await;
+    }
     let printer = Printer {
         output: session.output,
         form,
@@ -93,9 +99,23 @@ pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
     Ok(if answer.complete || enough { Done::All } else { Done::Part })
 }
 
+async fn estimate(session: &Session<'_>, desk: &Desk, topics: Vec<String>, selection: Selection) -> Ended {
+    let Request::Tail(request) = request(topics, selection, false, Wanted::Whole) else {
+        return Err(session::unexpected());
+    };
+    let Answer::Estimate(answer) = session.ask(desk, Request::Estimate(request)).await? else {
+        return Err(session::unexpected());
+    };
+    session.output.answer(&*answer, || session.output.line(&answer.words()))?;
+    for note in &answer.notes {
+        session.output.note(note);
+    }
+    Ok(Done::All)
+}
+
 fn request(topics: Vec<String>, selection: Selection, follow: bool, wanted: Wanted) -> Request {
     let topics = topics.into_iter().map(Arc::from).collect();
-    Request::Tail(TailRequest { topics, selection, follow, wanted })
+    Request::Tail(TailRequest { topics, selection, follow, wanted, after: Vec::new() })
 }
 
 /// How records are written.

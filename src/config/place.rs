@@ -18,6 +18,11 @@ pub fn log_file() -> Option<PathBuf> {
     directories().map(|dirs| dirs.state_dir().unwrap_or(dirs.data_local_dir()).join("redrive.log"))
 }
 
+/// The file that the console keeps searches in; `None` where the system knows no home directory.
+pub fn searches_file() -> Option<PathBuf> {
+    directories().map(|dirs| dirs.state_dir().unwrap_or(dirs.data_local_dir()).join("searches.jsonl"))
+}
+
 fn directories() -> Option<ProjectDirs> {
     ProjectDirs::from("", "", "redrive")
 }

@@ -279,7 +279,7 @@ impl Waits {
         done: u64,
         total: Option<u64>,
     ) -> Result<Option<Batch>, Fault> {
-        let mut progress = Progress { what: what.into(), done, total, bytes: 0, waiting: None };
+        let mut progress = Progress { what: what.into(), done, total, ..Progress::default() };
         sink.progress(progress.clone());
         let next = batches.next();
         tokio::pin!(next);

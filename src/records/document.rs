@@ -8,7 +8,7 @@ use crate::broker::Name;
 use crate::event::decode::Decoded;
 use crate::event::{Position, Record};
 use crate::filter::Selection;
-use crate::text::units::count;
+use crate::text::units::{bytes, count};
 
 /// What `tail` is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct TailRequest {
     pub follow: bool,
     /// What of the records that match is wanted.
     pub wanted: Wanted,
+    /// Where an earlier read stopped: partitions with the offsets to go on at; empty for a read from its beginning.
+    pub after: Vec<(Name, i32, i64)>,
 }
 
 /// What of the records that match is given to the sink.
@@ -59,6 +61,23 @@ pub struct TailAnswer {
 }
 
 impl TailAnswer {
+    /// This read and one that went on where it stopped, as one.
+    #[must_use]
+    pub fn and(&self, next: &Self) -> Self {
+        let mut out = next.clone();
+        out.read += self.read;
+        out.matched += self.matched;
+        out.bytes += self.bytes;
+        out.filter_errors += self.filter_errors;
+        for range in &self.ranges {
+            match out.ranges.iter_mut().find(|r| (&r.0, r.1) == (&range.0, range.1)) {
+                Some(later) => later.2 = range.2,
+                None => out.ranges.push(range.clone()),
+            }
+        }
+        out
+    }
+
     /// What was covered, in words: `12,000,000 records in 6 partitions, offsets 0–2,103,554, 3 matches`.
     pub fn covered(&self) -> String {
         let read = self.ranges.iter().filter(|(.., from, next)| next > from);
@@ -76,6 +95,31 @@ impl TailAnswer {
             many(read.count() as u64, "partition", "partitions"),
             many(self.matched, "match", "matches")
         )
+    }
+}
+
+/// How much a read would cost.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct EstimateAnswer {
+    /// Offsets in the ranges: records at most.
+    pub offsets: u64,
+    /// Partitions that are read.
+    pub partitions: u64,
+    /// Bytes of keys and values, by a sample; `None` where none could be taken.
+    pub bytes: Option<u64>,
+    /// Records in the sample.
+    pub sampled: u64,
+    /// `read_committed` or `read_uncommitted`.
+    pub isolation: &'static str,
+    /// For the eye.
+    pub notes: Vec<String>,
+}
+
+impl EstimateAnswer {
+    /// In words: `~12,000 records, ~3.1 MB, in 6 partitions`.
+    pub fn words(&self) -> String {
+        let bytes = self.bytes.map_or_else(|| "size not known".to_owned(), |n| format!("~{}", bytes(n)));
+        format!("~{} records, {bytes}, in {} partitions", count(self.offsets), self.partitions)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod decode;
 pub mod document;
+mod estimate;
 mod get;
 mod json;
 mod placement;
@@ -11,6 +12,7 @@ mod tail;
 mod tests;
 
 pub use decode::decode;
+pub use estimate::estimate;
 pub use get::get;
 pub use json::RecordDocument;
 pub use tail::{Survey, Walk, survey, tail};

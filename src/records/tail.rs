@@ -16,7 +16,7 @@ use crate::broker::{
 use crate::context::{Cx, Progress, Sink};
 use crate::event::{Record, RecordBytes};
 use crate::filter::{Matcher, Selection};
-use crate::text::Fault;
+use crate::text::{Clock, Fault};
 
 /// How long a followed read waits after a failure that may pass.
 const AGAIN: Duration = Duration::from_millis(500);
@@ -58,7 +58,7 @@ pub async fn survey(cx: &Cx, request: &TailRequest, cancel: &CancellationToken) 
     let topics = range::topics(cx, &request.topics).await?;
     let (shards, notes) = shards(cx, &topics, selection, cancel).await?;
     let pieces = range::resolve(cx, shards, selection, request.follow, cancel).await?;
-    Ok(Survey {
+    let mut survey = Survey {
         matcher,
         isolation: range::isolation(selection),
         pieces,
@@ -67,7 +67,15 @@ pub async fn survey(cx: &Cx, request: &TailRequest, cancel: &CancellationToken) 
         follow: request.follow,
         wanted: request.wanted,
         headers: request.wanted == Wanted::Whole || selection.filter.is_some(),
-    })
+    };
+    if !request.after.is_empty() {
+        survey.change(|shard, from, to| {
+            let stopped =
+                request.after.iter().find(|(t, p, _)| (t, *p) == (&shard.topic, shard.partition))?;
+            Some((stopped.2.max(from), to))
+        });
+    }
+    Ok(survey)
 }
 
 impl Survey {
@@ -104,6 +112,8 @@ pub struct Walk {
     batches: Option<Box<dyn Batches>>,
     follow: bool,
     cancel: CancellationToken,
+    clock: Arc<dyn Clock>,
+    began: Duration,
 }
 
 impl Walk {
@@ -125,7 +135,9 @@ impl Walk {
         } else {
             Some(cx.broker.reader().open(plan, cancel.clone()).await?)
         };
-        Ok(Self { reading, batches, follow, cancel: cancel.clone() })
+        let clock = Arc::clone(&cx.clock);
+        let began = clock.monotonic();
+        Ok(Self { reading, batches, follow, cancel: cancel.clone(), clock, began })
     }
 
     /// The next records that match, which may be none; `None` at the end.
@@ -133,6 +145,7 @@ impl Walk {
         let Some(batches) = &mut self.batches else { return Ok(None) };
         match batches.next().await {
             Ok(Some(batch)) => {
+                self.reading.progress.elapsed = Some(self.clock.monotonic().saturating_sub(self.began));
                 let (records, more) = self.reading.take(batch, sink);
                 if !more {
                     self.batches = None;
@@ -226,6 +239,8 @@ struct Reading {
     progress: Progress,
     /// Offsets still to go; `None` where the read has no end.
     ends: Option<u64>,
+    /// Partitions that are read to their ends.
+    finished: u64,
 }
 
 impl Reading {
@@ -250,8 +265,16 @@ impl Reading {
         topics.dedup();
         let what = format!("reading {}", topics.join(", "));
         let progress = Progress { what, total: ends, ..Progress::default() };
-        let mut reading =
-            Self { matcher, limit, count: wanted == Wanted::Count, answer, places, progress, ends };
+        let mut reading = Self {
+            matcher,
+            limit,
+            count: wanted == Wanted::Count,
+            answer,
+            places,
+            progress,
+            ends,
+            finished: 0,
+        };
         for (shard, error) in pieces.failed {
             reading.failed(&shard, &error.why);
         }
@@ -295,6 +318,7 @@ impl Reading {
             self.progress.done = self.answer.read;
         }
         self.progress.bytes = self.answer.bytes;
+        self.progress.partitions = Some((self.finished, self.answer.ranges.len() as u64));
         sink.progress(self.progress.clone());
         if full && (cut || self.ends.is_none_or(|ends| self.offsets_done() < ends)) {
             self.incomplete(&format!("the limit of {} records was reached", self.answer.matched));
@@ -329,7 +353,8 @@ impl Reading {
 
     fn notice(&mut self, notice: Notice) {
         match notice {
-            Notice::Finished(_) | Notice::CaughtUp(_) => {}
+            Notice::Finished(_) => self.finished += 1,
+            Notice::CaughtUp(_) => {}
             Notice::Trimmed { shard, wanted, start } => {
                 let place = format!("{}[{}]", shard.topic, shard.partition);
                 self.incomplete(&format!(

@@ -100,7 +100,8 @@ impl Place {
         selection: Selection,
     ) -> Result<(Vec<Record>, TailAnswer), Fault> {
         let topics: Vec<Name> = topics.iter().map(|t| Name::from(*t)).collect();
-        let request = TailRequest { topics, selection, follow: false, wanted: Wanted::Whole };
+        let request =
+            TailRequest { topics, selection, follow: false, wanted: Wanted::Whole, after: Vec::new() };
         let taken = Taken::default();
         let answer = tail(&self.cx, &request, &taken, &CancellationToken::new()).await?;
         Ok((taken.0.into_inner().unwrap(), answer))
@@ -271,6 +272,7 @@ async fn a_followed_topic_gives_what_comes_until_it_is_cancelled() {
         selection: Selection::default(),
         follow: true,
         wanted: Wanted::Whole,
+        after: Vec::new(),
     };
     let (cancel, taken) = (CancellationToken::new(), Taken::default());
     let write = async {
@@ -390,6 +392,7 @@ proptest! {
                         selection,
                         follow: false,
                         wanted: Wanted::Count,
+        after: Vec::new(),
                     };
                     let taken = Taken::default();
                     let counted = tail(&place.cx, &request, &taken, &CancellationToken::new()).await.unwrap();

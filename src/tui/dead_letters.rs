@@ -8,7 +8,7 @@ use super::disposals;
 use super::message::Effect;
 use super::overlays::consent::Agreed;
 use super::overlays::prompt::{self, Purpose};
-use super::overlays::{Consent, Overlay, Prompt, Stays};
+use super::overlays::{Consent, Overlay, Prompt, Search, Stays};
 use super::screens::plan::{self, Field};
 use super::screens::run::Job;
 use super::screens::{Failures, Inspector, Letters, PlanForm, Records, Run, Runs, Screen};
@@ -16,7 +16,7 @@ use super::state::State;
 use super::theme::Sign;
 use super::widgets::pager::{Direction, Found};
 use crate::ask::{Answer, Request};
-use crate::filter::Selection;
+use crate::filter::{Edge, Selection};
 use crate::ledger::Disposition;
 use crate::letters::document::{FailuresRequest, LettersRequest};
 use crate::redrive::control::Control;
@@ -66,18 +66,27 @@ pub fn command(state: &mut State, id: Id, effects: &mut Vec<Effect>) {
         }
         Id::ShowHeaders => with_records(state, Records::toggle_headers),
         Id::Deltas => with_records(state, Records::toggle_deltas),
-        Id::Query => {
-            if let Screen::Records(records) = state.screen() {
-                let prompt = Prompt::new(
-                    "key= from= to= partition= contains= or jq",
-                    &records.query(),
-                    Purpose::Query,
-                );
-                state.overlays.push(Overlay::Prompt(prompt));
-            } else if let Screen::Letters(letters) = state.screen() {
+        Id::Query if matches!(state.screen(), Screen::Letters(_)) => {
+            if let Screen::Letters(letters) = state.screen() {
                 let label = "only letters: key= from= to= partition= contains= or jq";
                 let prompt = Prompt::new(label, &letters.query(), Purpose::Query);
                 state.overlays.push(Overlay::Prompt(prompt));
+            }
+        }
+        Id::Query | Id::GoSearch => {
+            let topic = super::places::topic_here(state).unwrap_or_else(|| "".into());
+            let now = match state.screen() {
+                Screen::Records(records) => records.selection().clone(),
+                _ => Selection { from: Some(Edge::Beginning), ..Selection::default() },
+            };
+            let form = Search::new(state, &topic, &now, effects);
+            state.overlays.push(Overlay::Search(Box::new(form)));
+        }
+        Id::ReadOn => {
+            if let Screen::Records(records) = state.screen_mut()
+                && !records.read_on()
+            {
+                state.tell(Sign::Warn, "there is nothing to go on with: it was read to its end, or still is");
             }
         }
         Id::Search => {
@@ -321,7 +330,6 @@ pub fn typed(state: &mut State, purpose: Purpose, text: &str, effects: &mut Vec<
         return Stays::No;
     }
     let told = match (purpose, state.screen_mut()) {
-        (Purpose::Query, Screen::Records(records)) => records.set_query(text, now),
         (Purpose::Query, Screen::Letters(letters)) => letters.set_query(text, now),
         (Purpose::Search, Screen::Inspector(inspector)) => {
             if let Some(told) = inspector.search(text) {

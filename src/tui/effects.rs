@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::editing::Sheet;
+use super::history;
 use super::mailbox::Mailbox;
 use super::message::{Effect, Message, RequestId};
 use super::terminal::Terminal;
@@ -42,12 +44,19 @@ pub struct Effects {
     /// Requests under way.
     asked: HashMap<RequestId, CancellationToken>,
     tasks: TaskTracker,
+    /// Where searches are kept.
+    history: Option<PathBuf>,
 }
 
 impl Effects {
     /// Does effects on a cluster, where there is one.
-    pub fn new(desk: Option<Arc<Desk>>, extra: Option<Arc<dyn Extra>>, mailbox: Arc<Mailbox>) -> Self {
-        Self { desk, extra, mailbox, asked: HashMap::new(), tasks: TaskTracker::new() }
+    pub fn new(
+        desk: Option<Arc<Desk>>,
+        extra: Option<Arc<dyn Extra>>,
+        mailbox: Arc<Mailbox>,
+        history: Option<PathBuf>,
+    ) -> Self {
+        Self { desk, extra, mailbox, asked: HashMap::new(), tasks: TaskTracker::new(), history }
     }
 
     /// Does one. An error is the terminal's.
@@ -88,6 +97,13 @@ impl Effects {
                     let said = listing.save(&path);
                     mailbox.say(said.map(|()| format!("saved {rows} rows in {}", path.display())));
                 });
+                None
+            }
+            Effect::Remember(search) => {
+                if let Some(path) = self.history.clone() {
+                    // A history that cannot be kept is no reason to disturb the search.
+                    self.tasks.spawn_blocking(move || drop(history::add(&path, &search)));
+                }
                 None
             }
             Effect::Page(text) => return Ok(Next::Page(text)),

@@ -112,6 +112,14 @@ pub fn canary(state: &State) -> Result<(), String> {
     }
 }
 
+/// A search stopped before its end.
+pub fn stopped(state: &State) -> Result<(), String> {
+    match state.screen() {
+        Screen::Records(records) if records.is_stopped() => Ok(()),
+        _ => Err("nothing stopped that could go on".to_owned()),
+    }
+}
+
 /// There is a plan.
 pub fn planned(state: &State) -> Result<(), String> {
     match state.screen() {

@@ -84,6 +84,8 @@ pub enum Id {
     ShowHeaders,
     Deltas,
     Query,
+    GoSearch,
+    ReadOn,
     Page,
     EditLetter,
     Compare,

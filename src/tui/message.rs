@@ -7,6 +7,7 @@ use super::editing::Sheet;
 use super::hits::Hits;
 use super::keymap::Chord;
 use super::listing::Listing;
+use super::overlays::search::Typed;
 use crate::ask::{Answer, Event, ExtraCommand, Request};
 use crate::config::keep::Decision;
 use crate::observe::snapshot::Snapshot;
@@ -78,6 +79,8 @@ pub enum Effect {
     Save(Arc<Plan>, PathBuf),
     /// Save what is shown of a list.
     SaveList(Listing, PathBuf),
+    /// Keep a search for later sessions.
+    Remember(Box<Typed>),
     /// Show a text in the operator's pager.
     Page(String),
     /// Let the operator edit a letter.

@@ -11,6 +11,7 @@ pub mod disposals;
 pub mod editing;
 mod effects;
 mod enabled;
+mod history;
 pub mod hits;
 mod id;
 pub mod keymap;
@@ -85,6 +86,8 @@ pub struct Options {
     pub no_colour: bool,
     /// Commands that others add to the palette.
     pub extra: Option<Arc<dyn Extra>>,
+    /// The file that searches are kept in.
+    pub history: Option<PathBuf>,
 }
 
 /// Runs the console until the operator ends it.
@@ -114,9 +117,10 @@ pub async fn run(start: Start, options: Options) -> Result<(), Fault> {
         }
     };
     state.mouse = options.console.mouse;
+    state.searches = options.history.as_deref().map(history::read).unwrap_or_default();
     let mut terminal = Terminal::take(state.mouse).map_err(|e| broken(&e))?;
     let mailbox = Arc::new(Mailbox::default());
-    let mut effects = Effects::new(desk.clone(), options.extra, Arc::clone(&mailbox));
+    let mut effects = Effects::new(desk.clone(), options.extra, Arc::clone(&mailbox), options.history);
     let ended = follow(&mut state, &mut terminal, &mut effects, &mailbox, desk.as_deref(), &*clock).await;
     drop(terminal);
     effects.end().await;

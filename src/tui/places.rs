@@ -144,11 +144,12 @@ fn sift(state: &mut State) {
 }
 
 /// The topic under the cursor, or whose screen it is.
-fn topic_here(state: &State) -> Option<Arc<str>> {
+pub fn topic_here(state: &State) -> Option<Arc<str>> {
     match state.screen() {
         Screen::Topics(screen) => screen.selected(),
         Screen::Dlqs(screen) => screen.selected(),
         Screen::Topic(screen) => Some(Arc::clone(screen.name())),
+        Screen::Records(screen) => screen.topics().first().cloned(),
         _ => None,
     }
 }

@@ -54,6 +54,15 @@ pub const REGISTRY: &[Command] = &[
         .keys(&["gr"])
         .cli("runs list")
         .when(enabled::cluster),
+    c(
+        Id::GoSearch,
+        "search",
+        "search",
+        "Searches a topic: key, text, jq condition, range; says first how much.",
+    )
+    .keys(&["gs"])
+    .cli("tail TOPIC --key K --estimate")
+    .when(enabled::cluster),
     c(Id::GoNotices, "notices", "notices", "Lists what was told lately.").keys(&["gn"]).also(&["messages"]),
     c(Id::Dashboard(1), "dashboard.throughput", "throughput", "Goes to dashboard 1, throughput.")
         .keys(&["1"]),
@@ -402,11 +411,21 @@ pub const REGISTRY: &[Command] = &[
         .on(&[Letters, Records])
         .keys(&["="])
         .when(enabled::two),
-    c(Id::Query, "records.query", "query", "Changes what is read: key=, from=, jq condition.")
-        .on(&[Records, Letters])
-        .keys(&["s"])
-        .footer(80)
-        .cli("tail TOPIC --key K --from=-100"),
+    c(
+        Id::Query,
+        "records.query",
+        "search",
+        "Searches the topic: key, text, jq condition, range; says first how much.",
+    )
+    .on(&[Records, Letters, Topics, Topic])
+    .keys(&["s"])
+    .footer(80)
+    .cli("tail TOPIC --key K --from=-100"),
+    c(Id::ReadOn, "records.continue", "continue", "Goes on with a search where it stopped.")
+        .on(&[Records])
+        .keys(&["n"])
+        .footer(85)
+        .when(enabled::stopped),
     c(Id::PagerPageDown, "pager.page-down", "page", "Moves a page down.").on(&[Pager]).keys(&["space"]),
     c(Id::PagerPageUp, "pager.page-up", "page back", "Moves a page up.").on(&[Pager]).keys(&["b"]),
     c(

@@ -10,6 +10,7 @@ use super::keymap::{Chord, Keymap};
 use super::message::{Effect, RequestId};
 use super::moves::Move;
 use super::overlays::Overlay;
+use super::overlays::search::Typed;
 use super::quiet::Quiet;
 use super::screens::run::Job;
 use super::screens::{Overview, Screen, View, Welcome};
@@ -100,6 +101,8 @@ pub struct State {
     pub frames: u64,
     /// When ctrl-c was pressed last.
     pub interrupted: Option<Timestamp>,
+    /// Searches, the latest last.
+    pub searches: Vec<Typed>,
     /// Whether the end was asked for.
     pub ending: bool,
     next: u64,
@@ -135,6 +138,7 @@ impl State {
             hits: Hits::default(),
             frames: 0,
             interrupted: None,
+            searches: Vec::new(),
             ending: false,
             next: 0,
         }

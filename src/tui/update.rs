@@ -10,7 +10,7 @@ use super::hits::Spot;
 use super::keymap::{Chord, Code, Meaning};
 use super::message::{Effect, Message, Mouse, RequestId};
 use super::moves;
-use super::overlays::{self, Dispose, Overlay};
+use super::overlays::{self, Dispose, Overlay, Search};
 use super::screens::Screen;
 use super::state::State;
 use super::theme::Sign;
@@ -199,6 +199,14 @@ fn dialog(state: &mut State, id: RequestId) -> Option<&mut Dispose> {
     })
 }
 
+/// The form whose estimate a request is.
+fn form(state: &mut State, id: RequestId) -> Option<&mut Search> {
+    state.overlays.iter_mut().find_map(|overlay| match overlay {
+        Overlay::Search(form) if form.waits_for() == Some(id) => Some(&mut **form),
+        _ => None,
+    })
+}
+
 /// The screen that waits for a request.
 fn waiting(state: &mut State, id: RequestId) -> Option<&mut Screen> {
     state.screens.iter_mut().find(|screen| screen.view().waits_for() == Some(id))
@@ -234,6 +242,8 @@ fn done(state: &mut State, id: RequestId, answer: Result<Answer, Fault>, effects
         disposals::ended(state, answer, effects);
     } else if let Some(dialog) = dialog(state, id) {
         dialog.answered(answer);
+    } else if let Some(form) = form(state, id) {
+        form.answered(answer);
     } else if let Some(screen) = waiting(state, id) {
         let view = screen.view_mut();
         view.answered(answer);

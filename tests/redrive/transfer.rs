@@ -63,6 +63,7 @@ async fn export(
         selection,
         follow: false,
         wanted: Wanted::Whole,
+        after: Vec::new(),
     });
     let request = ExportRequest { source, path: path.to_owned(), format, resume };
     let desk = Desk::new(world.cx("ada"));

@@ -9,6 +9,7 @@ mod help;
 mod notices;
 pub mod palette;
 pub mod prompt;
+pub mod search;
 mod which_key;
 
 use ratatui::buffer::Buffer;
@@ -21,6 +22,7 @@ pub use help::Help;
 pub use notices::Notices;
 pub use palette::Palette;
 pub use prompt::Prompt;
+pub use search::Search;
 pub use which_key::draw as draw_which_key;
 
 use super::hits::Hits;
@@ -40,6 +42,7 @@ pub enum Overlay {
     Filter(FilterPrompt),
     Help(Help),
     Notices(Notices),
+    Search(Box<Search>),
 }
 
 impl Overlay {
@@ -49,7 +52,9 @@ impl Overlay {
             Self::Prompt(overlay) => Some(overlay.line()),
             Self::Filter(overlay) => Some(overlay.line()),
             Self::Help(overlay) => Some(overlay.line()),
-            Self::Palette(_) | Self::Consent(_) | Self::Dispose(_) | Self::Notices(_) => None,
+            Self::Palette(_) | Self::Consent(_) | Self::Dispose(_) | Self::Notices(_) | Self::Search(_) => {
+                None
+            }
         }
     }
 
@@ -61,6 +66,7 @@ impl Overlay {
             Self::Dispose(overlay) => overlay.draw(state, buffer, body),
             Self::Help(overlay) => overlay.draw(state, buffer, body, hits),
             Self::Notices(overlay) => overlay.draw(state, buffer, body),
+            Self::Search(overlay) => overlay.draw(state, buffer, body),
             Self::Prompt(_) | Self::Filter(_) => {}
         }
     }
@@ -87,6 +93,7 @@ pub fn press(state: &mut State, chord: Chord, effects: &mut Vec<Effect>) {
         Overlay::Filter(overlay) => overlay.press(state, chord),
         Overlay::Help(overlay) => overlay.press(state, chord, effects),
         Overlay::Notices(overlay) => overlay.press(state, chord),
+        Overlay::Search(overlay) => overlay.press(state, chord, effects),
     };
     if stays == Stays::Yes {
         // Below what it may have opened itself.
@@ -102,6 +109,7 @@ pub fn paste(state: &mut State, text: &str) {
         Some(Overlay::Consent(overlay)) => overlay.paste(text),
         Some(Overlay::Dispose(overlay)) => overlay.paste(text),
         Some(Overlay::Help(overlay)) => overlay.paste(text),
+        Some(Overlay::Search(overlay)) => overlay.paste(text),
         Some(Overlay::Filter(overlay)) => {
             overlay.paste(text);
             let typed = overlay.text().to_owned();

@@ -12,7 +12,7 @@ use crate::tui::widgets::Input;
 /// What the text is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// What is read of topics.
+    /// Which letters are listed.
     Query,
     /// What is searched in a long text.
     Search,

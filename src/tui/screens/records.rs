@@ -17,6 +17,7 @@ use super::plan::quoted;
 use super::query::{LATEST, add_selection, parse_query, query_text};
 use super::subject::{Among, Subject};
 use crate::ask::{Answer, Event, Request};
+use crate::broker::Name;
 use crate::event::{Record, envelope};
 use crate::filter::{Edge, Selection};
 use crate::observe::snapshot::Snapshot;
@@ -50,6 +51,8 @@ pub struct Records {
     /// Records that came faster than they were taken.
     dropped: u64,
     ended: Option<Arc<TailAnswer>>,
+    /// What was read before it stopped, and went on.
+    before: Option<Arc<TailAnswer>>,
     list: List,
     /// The number that the next record to be listed has.
     listed: usize,
@@ -73,17 +76,31 @@ impl Records {
     /// The latest records of a topic.
     pub fn latest(topic: &str) -> Self {
         let selection = Selection { from: Some(Edge::Last(LATEST)), ..Selection::default() };
-        Self::new(TailRequest { topics: vec![topic.into()], selection, follow: false, wanted: Wanted::Whole })
+        Self::new(TailRequest {
+            topics: vec![topic.into()],
+            selection,
+            follow: false,
+            wanted: Wanted::Whole,
+            after: Vec::new(),
+        })
     }
 
     /// New records of a topic as they come.
     pub fn following(topic: &str) -> Self {
         let selection = Selection { from: Some(Edge::Last(10)), ..Selection::default() };
-        Self::new(TailRequest { topics: vec![topic.into()], selection, follow: true, wanted: Wanted::Whole })
+        Self::new(TailRequest {
+            topics: vec![topic.into()],
+            selection,
+            follow: true,
+            wanted: Wanted::Whole,
+            after: Vec::new(),
+        })
     }
 
     /// The records that fit a request.
     pub fn new(request: TailRequest) -> Self {
+        // What comes from several partitions is put in order of time; what is followed, as it comes.
+        let list = if request.follow { List::default() } else { List::sorted(Some(0), false) };
         Self {
             request,
             asking: Asking::new(),
@@ -92,7 +109,8 @@ impl Records {
             fell_out: 0,
             dropped: 0,
             ended: None,
-            list: List::default(),
+            before: None,
+            list,
             listed: 0,
             held: false,
             waiting: 0,
@@ -152,6 +170,42 @@ impl Records {
         self.shows.deltas = !self.shows.deltas;
     }
 
+    /// The topics that are read.
+    pub fn topics(&self) -> &[Name] {
+        &self.request.topics
+    }
+
+    /// What is read of them.
+    pub fn selection(&self) -> &Selection {
+        &self.request.selection
+    }
+
+    /// Reads something else; the request to take back.
+    pub fn search(&mut self, request: TailRequest) -> Option<RequestId> {
+        self.request = request;
+        self.restart()
+    }
+
+    /// Whether it stopped before its end.
+    pub fn is_stopped(&self) -> bool {
+        self.asking.waits_for().is_none() && self.ended.as_ref().is_some_and(|end| !end.complete)
+    }
+
+    /// Goes on where it stopped; whether there is anything to go on with.
+    pub fn read_on(&mut self) -> bool {
+        if !self.is_stopped() {
+            return false;
+        }
+        if let Some(end) = self.ended.take() {
+            let next =
+                end.ranges.iter().map(|(topic, partition, _, next)| (Name::clone(topic), *partition, *next));
+            self.request.after = next.collect();
+            self.before = Some(end);
+        }
+        self.asking.again();
+        true
+    }
+
     /// The query as it may be typed again.
     pub fn query(&self) -> String {
         query_text(&self.request.selection)
@@ -170,7 +224,8 @@ impl Records {
     pub fn restart(&mut self) -> Option<RequestId> {
         self.ring.clear();
         (self.bytes, self.fell_out, self.dropped, self.waiting) = (0, 0, 0, 0);
-        self.ended = None;
+        (self.ended, self.before) = (None, None);
+        self.request.after.clear();
         self.order();
         self.asking.instead()
     }
@@ -230,13 +285,13 @@ impl Records {
         };
         match (&self.ended, self.asking.progress()) {
             (Some(end), _) => {
-                add(format!("read {}", count(end.read)), Role::Text);
-                add(units::bytes(end.bytes), Role::Text);
-                add(format!("{} matched", count(end.matched)), Role::Text);
                 match &end.incomplete_reason {
-                    None => add("complete".to_owned(), Role::Ok),
-                    Some(why) => add(format!("{} {why}", Sign::Warn.glyph()), Role::Warn),
+                    None => add(format!("complete: {}", end.covered()), Role::Ok),
+                    Some(why) => {
+                        add(format!("{} {why}: {}", Sign::Warn.glyph(), end.covered()), Role::Warn);
+                    }
                 }
+                add(units::bytes(end.bytes), Role::Text);
                 if end.filter_errors > 0 {
                     add(format!("condition failed on {}", count(end.filter_errors)), Role::Warn);
                 }
@@ -248,6 +303,14 @@ impl Records {
                 let total = progress.total.map(|n| format!(" of {}", count(n))).unwrap_or_default();
                 add(format!("read {}{total}", count(progress.done)), Role::Text);
                 add(units::bytes(progress.bytes), Role::Text);
+                if let Some((done, all)) = progress.partitions.filter(|_| progress.total.is_some()) {
+                    add(format!("{done}/{all} partitions"), Role::Text);
+                }
+                if let Some((rate, left)) = progress.pace() {
+                    add(units::rate(rate), Role::Text);
+                    left.into_iter()
+                        .for_each(|left| add(format!("{} left", units::duration(left)), Role::Text));
+                }
             }
             (None, None) => {}
         }
@@ -468,7 +531,10 @@ impl View for Records {
 
     fn answered(&mut self, answer: Result<Answer, Fault>) {
         if let Some(Answer::Tail(answer)) = self.asking.answered(answer) {
-            self.ended = Some(answer);
+            self.ended = Some(match self.before.take() {
+                Some(before) => Arc::new(before.and(&answer)),
+                None => answer,
+            });
         }
         if !self.request.follow && self.list.order.is_empty() {
             self.order();
