@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::context::{Progress, Sink};
 use crate::event::Record;
 use crate::event::archive::{self, Archive, Format};
+use crate::event::spreadsheet::Column;
 use crate::letters::Index;
 use crate::letters::document::LettersRequest;
 use crate::records;
@@ -44,6 +45,8 @@ pub struct ExportRequest {
     pub format: Format,
     /// Go on with what an earlier export left.
     pub resume: bool,
+    /// The columns of CSV.
+    pub columns: Vec<Column>,
 }
 
 /// What was saved.
@@ -144,6 +147,7 @@ struct Part {
     /// The last offset of each partition that an earlier export wrote.
     last: HashMap<i32, i64>,
     failed: Option<String>,
+    columns: Vec<Column>,
 }
 
 impl Part {
@@ -159,8 +163,9 @@ impl Part {
             Begun::Io(e) => wrong(e),
             Begun::Fault(f) => f,
         })?;
+        begun.columns.clone_from(&request.columns);
         if begun.before == 0 {
-            archive::begin(begun.format, &mut begun.out).map_err(wrong)?;
+            archive::begin(begun.format, &begun.columns, &mut begun.out).map_err(wrong)?;
         }
         Ok(begun)
     }
@@ -216,7 +221,17 @@ impl Part {
 
     fn new(out: File, path: &Path, format: Format, last: HashMap<i32, i64>, before: u64) -> Self {
         let out = BufWriter::with_capacity(1 << 18, out);
-        Self { out, path: path.to_owned(), format, records: before, before, bytes: 0, last, failed: None }
+        Self {
+            out,
+            path: path.to_owned(),
+            format,
+            records: before,
+            before,
+            bytes: 0,
+            last,
+            failed: None,
+            columns: Vec::new(),
+        }
     }
 
     fn take(&mut self, record: &Record) {
@@ -225,7 +240,7 @@ impl Part {
         {
             return;
         }
-        match archive::write(self.format, record, &mut self.out) {
+        match archive::write(self.format, &self.columns, record, &mut self.out) {
             Ok(()) => {
                 self.records += 1;
                 self.bytes += record.size() as u64;

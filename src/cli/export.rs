@@ -6,15 +6,16 @@ use std::sync::Arc;
 use super::dlq::StateWord;
 use super::exit::{Done, Ended};
 use super::output::Format as Output;
-use super::selectors::Selectors;
+use super::selectors::{Selectors, wrong};
 use super::{Session, session};
 use crate::ask::export::{ExportRequest, Source};
 use crate::ask::{Answer, Desk, Request};
 use crate::event::archive::Format;
+use crate::event::spreadsheet::Column;
 use crate::filter::Edge;
 use crate::letters::document::LettersRequest;
 use crate::records::document::{TailRequest, Wanted};
-use crate::text::units;
+use crate::text::{Fault, units};
 
 /// `--format`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -38,6 +39,10 @@ pub(super) struct Args {
     /// How it is written
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "jsonl")]
     format: FormatWord,
+    /// The columns of a CSV file: fields of a record, header:NAME, and what lies in a JSON document, as
+    /// value.order.id or key.id (default: all that a record has)
+    #[arg(long, value_name = "LIST")]
+    columns: Option<String>,
     /// Go on with what an interrupted export left
     #[arg(long)]
     resume: bool,
@@ -52,6 +57,15 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
+    let columns = match &args.columns {
+        None => Column::usual(),
+        Some(_) if args.format != FormatWord::Csv => {
+            return Err(Fault::usage("usage", "--columns goes with --format csv")
+                .hint("the other forms keep all of a record, so that it can be imported")
+                .into());
+        }
+        Some(text) => Column::parse_all(text).map_err(|why| wrong("--columns", text, why))?,
+    };
     let mut selection = args.selectors.selection(session.clock.now())?;
     let topic: Arc<str> = Arc::from(args.topic);
     let source = if args.state.is_some() || args.failure.is_some() {
@@ -76,7 +90,7 @@ pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
         FormatWord::Csv => Format::Csv,
         FormatWord::Bin => Format::Bin,
     };
-    let request = ExportRequest { source, path: args.save, format, resume: args.resume };
+    let request = ExportRequest { source, path: args.save, format, resume: args.resume, columns };
     let desk = Desk::new(session.connect().await?);
     let Answer::Export(answer) = session.ask(&desk, Request::Export(request)).await? else {
         return Err(session::unexpected());

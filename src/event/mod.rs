@@ -11,6 +11,7 @@ pub mod json;
 pub mod murmur2;
 pub mod placement;
 pub mod record;
+pub mod spreadsheet;
 pub mod time;
 pub mod view;
 

@@ -13,6 +13,7 @@ use crate::ask::export::Source;
 use crate::ask::{Answer, ExportRequest, Request};
 use crate::context::Progress;
 use crate::event::archive::Format;
+use crate::event::spreadsheet::Column;
 use crate::ledger::Disposition;
 use crate::letters::document::LettersRequest;
 use crate::redrive::disposal::{Act, Disposal, DisposalRequest};
@@ -160,7 +161,8 @@ pub fn export(state: &mut State, path: &str, effects: &mut Vec<Effect>) -> Stays
         () => Format::Jsonl,
     };
     let source = Source::Letters(letters);
-    let request = ExportRequest { source, path: path.into(), format, resume: false };
+    let request =
+        ExportRequest { source, path: path.into(), format, resume: false, columns: Column::usual() };
     let id = state.request(Request::Export(request), effects);
     state.action = Some(Action { id, doing: "saving", topic, progress: None });
     Stays::No

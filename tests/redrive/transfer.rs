@@ -65,7 +65,7 @@ async fn export(
         wanted: Wanted::Whole,
         after: Vec::new(),
     });
-    let request = ExportRequest { source, path: path.to_owned(), format, resume };
+    let request = ExportRequest { source, path: path.to_owned(), format, resume, columns: Vec::new() };
     let desk = Desk::new(world.cx("ada"));
     match desk.answer(Request::Export(request), &|_| {}, CancellationToken::new()).await? {
         Answer::Export(answer) => Ok(answer),

@@ -354,6 +354,7 @@ pub fn tail() -> TailAnswer {
         bytes: 4_200,
         complete: true,
         isolation: "read_committed",
+        ranges: (0..3).map(|partition| ("orders".into(), partition, 88_100, 88_110)).collect(),
         ..TailAnswer::default()
     }
 }

@@ -11,4 +11,5 @@ mod made_up;
 mod offsets;
 mod registry;
 mod screens;
+mod search;
 mod toggles;

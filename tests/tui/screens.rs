@@ -107,6 +107,7 @@ fn records() {
 fn overlays() {
     pictures("help", |bench| bench.keys("gd").press("help"));
     pictures("palette", |bench| bench.press("palette").typed("pay"));
+    pictures("search", |bench| bench.keys("gt").press("records.query").typed("ord-5512"));
     pictures("filter", |bench| bench.keys("gt").press("list.filter").typed("dlt"));
     pictures("notices", |bench| bench.press("refresh").press("notices"));
     pictures("which_key", |mut bench| {
