@@ -308,8 +308,9 @@ impl Records {
                 }
                 if let Some((rate, left)) = progress.pace() {
                     add(units::rate(rate), Role::Text);
-                    left.into_iter()
-                        .for_each(|left| add(format!("{} left", units::duration(left)), Role::Text));
+                    if let Some(left) = left {
+                        add(format!("{} left", units::duration(left)), Role::Text);
+                    }
                 }
             }
             (None, None) => {}
