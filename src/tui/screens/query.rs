@@ -70,9 +70,12 @@ pub(super) fn add_selection(selection: &Selection, out: &mut String) {
             add(&format!("{name}={}", Safe::from_bytes(bytes)));
         }
     }
-    selection.partitions.iter().for_each(|n| add(&format!("--partition={n}")));
+    if !selection.partitions.is_empty() {
+        let numbers: Vec<String> = selection.partitions.iter().map(ToString::to_string).collect();
+        add(&format!("--partition={}", numbers.join(",")));
+    }
     if let Some(filter) = &selection.filter {
-        add(&format!("--filter={filter}"));
+        add(&format!("--where={filter}"));
     }
 }
 
