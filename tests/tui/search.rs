@@ -50,7 +50,7 @@ fn a_search_says_what_it_will_read_and_then_asks_for_just_that() {
     );
     // The next form goes back to it.
     bench
-        .keys("gs ctrl-p")
+        .keys("gt gs ctrl-p")
         .expect("ord-5512")
         .expect(".value.total > 3")
         .keys("ctrl-n")
