@@ -356,7 +356,7 @@ pub const REGISTRY: &[Command] = &[
     )
     .on(&[Letters, Inspector])
     .keys(&["E"])
-    .footer(45)
+    .footer(35)
     .cli("plan TOPIC --edit JQ")
     .when(enabled::edit),
     c(Id::Discard, "dlq.discard", "discard…", "Gives letters up: the row or the marks; asks for a reason.")
