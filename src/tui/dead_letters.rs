@@ -145,7 +145,11 @@ pub fn command(state: &mut State, id: Id, effects: &mut Vec<Effect>) {
             if let Screen::Runs(runs) = state.screen()
                 && let Some(row) = runs.current().cloned()
             {
-                push(state, Screen::Run(Run::past(row)));
+                // The one that this console carries out can be steered from here too.
+                let under_way = state.job.as_ref().filter(|job| job.ended.is_none());
+                let own =
+                    under_way.and_then(|job| job.latest.as_ref()).is_some_and(|run| run.run == row.run.run);
+                push(state, Screen::Run(if own { Run::job() } else { Run::past(row) }));
             }
         }
         _ => {}
