@@ -110,8 +110,7 @@ pub(super) async fn take(
     let pauses = u32::try_from(exposure.looks.saturating_sub(1)).unwrap_or(u32::MAX);
     let pause = exposure.window / pauses.max(1);
     let mut scraper = Scraper::new(index.cx());
-    let (looked, first_look) = tokio::sync::oneshot::channel();
-    let mut looked = Some(looked);
+    let looked = Notify::new();
     let looking = async {
         for look in 1..=exposure.looks {
             let began = clock.monotonic();
@@ -125,9 +124,7 @@ pub(super) async fn take(
             if look == 1 || look == exposure.looks {
                 let _ = sampler.sip().await;
             }
-            if let Some(looked) = looked.take() {
-                let _ = looked.send(());
-            }
+            looked.notify_one();
             if look < exposure.looks {
                 tokio::time::sleep(pause.saturating_sub(clock.monotonic().saturating_sub(began))).await;
             }
@@ -148,7 +145,7 @@ pub(super) async fn take(
         }
         // In the pause between two looks: what was asked for comes first.
         let in_the_pause = async {
-            let _ = first_look.await;
+            looked.notified().await;
             reading().await
         };
         tokio::pin!(looking);

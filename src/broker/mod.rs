@@ -90,6 +90,13 @@ pub struct TopicInfo {
     pub error: Option<BrokerError>,
 }
 
+impl TopicInfo {
+    /// Its partitions, in order.
+    pub fn shards(&self) -> impl Iterator<Item = Shard> {
+        self.partitions.iter().map(|p| Shard::new(Name::clone(&self.name), p.partition))
+    }
+}
+
 /// One partition as the metadata has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionInfo {

@@ -7,6 +7,7 @@
 use super::Session;
 use super::exit::Stop;
 use crate::config::profile::Profile;
+use crate::context::Cx;
 use crate::text::Fault;
 
 /// The options.
@@ -62,6 +63,16 @@ enum Said {
 }
 
 impl Consent {
+    /// Refuses where the profile lets nothing be written, unless it is only to be said what would be done; `done` is
+    /// what cannot be, for example `written`.
+    pub(super) fn allowed(&self, cx: &Cx, done: &str) -> Result<(), Fault> {
+        if self.dry_run || cx.broker.writer().is_some() {
+            return Ok(());
+        }
+        Err(Fault::refused("read_only", format!("profile {} is read-only", cx.profile.name))
+            .hint(format!("nothing can be {done} with this profile; --dry-run shows what it would do")))
+    }
+
     /// Asks, and tells what an answer other than yes comes to; `show` prints what would be done where nobody can be
     /// asked. Whether it was agreed to.
     pub(super) async fn given(

@@ -12,7 +12,7 @@ use crate::config::Choice;
 use crate::context::Cx;
 use crate::filter::Edge;
 use crate::redrive::copy::Again;
-use crate::text::{Fault, units};
+use crate::text::units;
 
 /// More records than this are agreed to by typing their number.
 const MANY: u64 = 1_000;
@@ -67,11 +67,7 @@ pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
         None => source.clone(),
     };
     let profile = Arc::clone(&cx.profile);
-    if cx.broker.writer().is_none() && !args.consent.dry_run {
-        return Err(Fault::refused("read_only", format!("profile {} is read-only", profile.name))
-            .hint("nothing can be written with this profile; --dry-run shows what it would do")
-            .into());
-    }
+    args.consent.allowed(&cx, "written")?;
     let desk = Desk::new(cx);
     let request = CopyRequest {
         source,

@@ -12,7 +12,7 @@ use crate::ask::{Answer, Desk, Request};
 use crate::letters::document::LettersRequest;
 use crate::redrive::checked_reason;
 use crate::redrive::disposal::{Act, DisposalAnswer, DisposalRequest, DisposeRequest};
-use crate::text::{Fault, units};
+use crate::text::units;
 
 /// More letters than this are agreed to by typing their number.
 const MANY: u64 = 1_000;
@@ -62,7 +62,6 @@ pub(super) async fn run(session: &Session<'_>, act: Act, args: Args, state: Stat
     let named = !args.only.is_empty();
     let cx = session.connect().await?;
     let profile = Arc::clone(&cx.profile);
-    let writable = cx.broker.writer().is_some();
     let request = DisposalRequest {
         act,
         letters: LettersRequest {
@@ -74,11 +73,7 @@ pub(super) async fn run(session: &Session<'_>, act: Act, args: Args, state: Stat
         only: named.then_some(args.only),
     };
     let desk = Desk::new(cx);
-    if !writable && !args.consent.dry_run {
-        return Err(Fault::refused("read_only", format!("profile {} is read-only", profile.name))
-            .hint("nothing can be written with this profile; --dry-run shows what it would do")
-            .into());
-    }
+    args.consent.allowed(desk.cx(), "written")?;
     let Answer::Disposal(preview) = session.ask(&desk, Request::Disposal(request)).await? else {
         return Err(session::unexpected());
     };

@@ -8,7 +8,7 @@ use super::exit::{Done, Ended, Stop};
 use super::{Session, session};
 use crate::ask::{Answer, Desk, Request};
 use crate::redrive::import::{ImportAgreed, ImportAnswer, ImportRequest, Place};
-use crate::text::{Fault, units};
+use crate::text::units;
 
 /// More records than this are agreed to by typing their number.
 const MANY: u64 = 1_000;
@@ -60,11 +60,7 @@ fn target(text: &str) -> Result<String, String> {
 pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
     let cx = session.connect().await?;
     let profile = Arc::clone(&cx.profile);
-    if cx.broker.writer().is_none() && !args.consent.dry_run {
-        return Err(Fault::refused("read_only", format!("profile {} is read-only", profile.name))
-            .hint("nothing can be written with this profile; --dry-run shows what it would do")
-            .into());
-    }
+    args.consent.allowed(&cx, "written")?;
     let desk = Desk::new(cx);
     let mut request = ImportRequest {
         path: args.file,

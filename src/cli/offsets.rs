@@ -103,7 +103,6 @@ pub(super) async fn delete(session: &Session<'_>, args: Delete) -> Ended {
 async fn run(session: &Session<'_>, request: OffsetsRequest, consent: Consent) -> Ended {
     let cx = session.connect().await?;
     let profile = Arc::clone(&cx.profile);
-    let writable = cx.broker.writer().is_some();
     let desk = Desk::new(cx);
     let Answer::Offsets(plan) = session.ask(&desk, Request::Offsets(request)).await? else {
         return Err(session::unexpected());
@@ -112,11 +111,7 @@ async fn run(session: &Session<'_>, request: OffsetsRequest, consent: Consent) -
         tell(session, &unwritten(session, &plan, &consent))?;
         return Ok(Done::All);
     }
-    if !writable {
-        return Err(Fault::refused("read_only", format!("profile {} is read-only", profile.name))
-            .hint("nothing can be written with this profile; --dry-run shows what it would do")
-            .into());
-    }
+    consent.allowed(desk.cx(), "written")?;
     if !plan.does_something() {
         tell(session, &unwritten(session, &plan, &consent))?;
         session.output.note("nothing was written: there is nothing to change");

@@ -82,11 +82,7 @@ pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
         values.into_iter().map(|value| Draft { key: key.clone(), value, headers: headers.clone() }).collect();
     let cx = session.connect().await?;
     let profile = Arc::clone(&cx.profile);
-    if cx.broker.writer().is_none() && !args.consent.dry_run {
-        return Err(Fault::refused("read_only", format!("profile {} is read-only", profile.name))
-            .hint("nothing can be written with this profile; --dry-run shows what it would do")
-            .into());
-    }
+    args.consent.allowed(&cx, "written")?;
     let desk = Desk::new(cx);
     let mut request = ProduceRequest {
         topic: args.topic.into(),

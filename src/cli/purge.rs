@@ -34,11 +34,7 @@ pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
     };
     let cx = session.connect().await?;
     let profile = Arc::clone(&cx.profile);
-    if cx.broker.writer().is_none() && !args.consent.dry_run {
-        return Err(Fault::refused("read_only", format!("profile {} is read-only", profile.name))
-            .hint("nothing can be deleted with this profile; --dry-run shows what it would do")
-            .into());
-    }
+    args.consent.allowed(&cx, "deleted")?;
     let desk = Desk::new(cx);
     let topic: Arc<str> = Arc::from(args.topic);
     let request = PurgeRequest { topic: Arc::clone(&topic), agreed: None };

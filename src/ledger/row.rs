@@ -181,17 +181,11 @@ impl<'a> Key<'a> {
                 partition: Some(partition),
                 offset: Some(offset),
                 owner: None,
-                intent: None,
-            }) => Self::Letter { cluster, topic, partition, offset },
-            Some(KeyFields {
-                format: None,
-                cluster: Some(cluster),
-                topic: Some(topic),
-                partition: Some(partition),
-                offset: Some(offset),
-                owner: None,
-                intent: Some(true),
-            }) => Self::Intent { cluster, topic, partition, offset },
+                intent: intent @ (None | Some(true)),
+            }) => match intent {
+                Some(_) => Self::Intent { cluster, topic, partition, offset },
+                None => Self::Letter { cluster, topic, partition, offset },
+            },
             Some(KeyFields {
                 format: None,
                 cluster: Some(cluster),

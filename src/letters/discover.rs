@@ -219,10 +219,7 @@ impl Discovery {
         if topics.is_empty() {
             return Ok(());
         }
-        let shards: Vec<Shard> = topics
-            .iter()
-            .flat_map(|t| t.partitions.iter().map(|p| Shard::new(Arc::clone(&t.name), p.partition)))
-            .collect();
+        let shards: Vec<Shard> = topics.iter().flat_map(|t| t.shards()).collect();
         let bounds = self.cx.broker.catalog().bounds(&shards).await?;
         let mut by_topic: HashMap<Name, Vec<(Shard, Bounds)>> = HashMap::new();
         for (shard, bounds) in shards.into_iter().zip(bounds) {

@@ -261,8 +261,7 @@ impl<'a> Hops<'a> {
         if let Some(error) = &info.error {
             return self.lose(&info.name, error);
         }
-        let shards: Vec<Shard> =
-            info.partitions.iter().map(|p| Shard::new(Name::clone(&info.name), p.partition)).collect();
+        let shards: Vec<Shard> = info.shards().collect();
         let bounds = self.cx.broker.catalog().bounds(&shards).await?;
         let bounds: Vec<Bounds> = match bounds.into_iter().collect() {
             Ok(bounds) => bounds,

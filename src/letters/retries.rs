@@ -79,7 +79,7 @@ impl Index {
                 break;
             }
             out.topics.push(Arc::clone(&info.name));
-            shards.extend(info.partitions.iter().map(|p| Shard::new(Arc::clone(&info.name), p.partition)));
+            shards.extend(info.shards());
         }
         let spans = self.between(&shards, letter).await?;
         if spans.is_empty() {
@@ -96,19 +96,19 @@ impl Index {
         };
         while let Some(batch) = batches.next().await? {
             read += batch.records.len();
-            let of_root = |record: &&Record| {
+            let retry_of_root = |record: &Record| {
                 let reading = formats::read(record, config);
-                place(&Origin::from(&reading.root)).is_some_and(|at| at == root)
+                (place(&Origin::from(&reading.root))? == root).then(|| Retry {
+                    position: Target {
+                        topic: Arc::clone(&record.at.topic),
+                        partition: record.at.partition,
+                        offset: record.at.offset,
+                    },
+                    timestamp: record.timestamp(),
+                    attempts: reading.attempts,
+                })
             };
-            out.found.extend(batch.records.iter().filter(of_root).map(|record| Retry {
-                position: Target {
-                    topic: Arc::clone(&record.at.topic),
-                    partition: record.at.partition,
-                    offset: record.at.offset,
-                },
-                timestamp: record.timestamp(),
-                attempts: formats::read(record, config).attempts,
-            }));
+            out.found.extend(batch.records.iter().filter_map(retry_of_root));
             progress.done = read as u64;
             sink.progress(progress.clone());
             if read >= MOST_READ || out.found.len() >= MOST || clock.monotonic() >= until {

@@ -121,10 +121,7 @@ pub(super) async fn look(
                 Err(e) => look.groups_error = Some(e.to_string()),
             }
             topics.extend(unlisted(catalog, &topics, shown).await?);
-            let shards = topics
-                .iter()
-                .flat_map(|t| t.partitions.iter().map(|p| Shard::new(Name::clone(&t.name), p.partition)))
-                .collect();
+            let shards = topics.iter().flat_map(TopicInfo::shards).collect();
             let names: Vec<Name> = topics.iter().map(|t| Name::clone(&t.name)).collect();
             let ids = look.groups.iter().flatten().map(|g| Name::clone(&g.group)).collect();
             look.topics = Some(topics);

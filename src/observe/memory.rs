@@ -100,11 +100,7 @@ impl Memory {
         let mut shards: BTreeSet<Shard> = BTreeSet::new();
         if let Scope::Only(interest) = scope {
             let named = interest.topics.iter().filter_map(|t| self.topics.get(t));
-            let of = |t: &Topic| -> Vec<Shard> {
-                let name = Name::clone(&t.info.name);
-                t.info.partitions.iter().map(|p| Shard::new(Name::clone(&name), p.partition)).collect()
-            };
-            shards.extend(named.flat_map(of));
+            shards.extend(named.flat_map(|t| t.info.shards()));
             let groups = interest.groups.iter().filter_map(|g| self.groups.get(g));
             shards.extend(
                 groups.flat_map(|g| g.shards().cloned()).filter(|s| log_of(&self.topics, s).is_some()),

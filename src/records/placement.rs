@@ -49,8 +49,7 @@ pub(super) async fn of(
             "the topic is compacted, where records of before a partition was added remain",
         ));
     }
-    let shards: Vec<Shard> =
-        topic.partitions.iter().map(|p| Shard::new(topic.name.clone(), p.partition)).collect();
+    let shards: Vec<Shard> = topic.shards().collect();
     let bounds = cx.broker.catalog().bounds(&shards).await?;
     let mut known: Vec<(Shard, Bounds)> = Vec::with_capacity(shards.len());
     for (shard, bounds) in shards.into_iter().zip(bounds) {

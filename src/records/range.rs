@@ -52,8 +52,7 @@ pub(super) async fn topics(cx: &Cx, names: &[Name]) -> Result<Vec<TopicInfo>, Fa
 
 /// The partitions that are meant.
 pub(super) fn shards(topics: &[TopicInfo], wanted: &[i32]) -> Result<Vec<Shard>, Fault> {
-    let all =
-        || topics.iter().flat_map(|t| t.partitions.iter().map(|p| Shard::new(t.name.clone(), p.partition)));
+    let all = || topics.iter().flat_map(TopicInfo::shards);
     if wanted.is_empty() {
         return Ok(all().collect());
     }

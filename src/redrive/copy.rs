@@ -132,7 +132,8 @@ impl<'a> Receiver<'a> {
     /// What earlier copies of the same covered.
     pub async fn covered(&self, cancel: &CancellationToken) -> Result<Covered, Fault> {
         let mut covered = Covered::default();
-        search(self.cx, &self.mark(String::new()), cancel, &mut |record| fold(&mut covered, &record)).await?;
+        search(self.cx, self.mark(String::new()).work(), cancel, &mut |record| fold(&mut covered, &record))
+            .await?;
         Ok(covered)
     }
 

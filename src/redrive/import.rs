@@ -16,11 +16,11 @@ use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::run::{no_transactions, read_only};
-use super::runs::read_audit;
 use super::transaction::book;
+use super::transfer::search;
 use super::{audit, cluster};
 use crate::broker::{Commit, Name, Session, SessionKind, Write, Writer};
-use crate::context::{Cx, Progress, Silent, Sink};
+use crate::context::{Cx, Progress, Sink};
 use crate::dlq::names::is_internal_name;
 use crate::event::Record;
 use crate::event::archive::Archive;
@@ -33,8 +33,6 @@ const MOST_RECORDS: usize = 1_000;
 /// Bytes of a transaction at most.
 const MOST_BYTES: usize = 2 << 20;
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// How long the audit may stand still behind another open transaction.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// Lost transactions in a row before it is given up.
 const MOST_LOST: u32 = 6;
 
@@ -254,19 +252,8 @@ async fn earlier(
     cancel: &CancellationToken,
 ) -> Result<Option<AuditRecord>, Fault> {
     let mut latest = None;
-    let mut take = |record: AuditRecord| {
-        if record.kind == Kind::Import && record.plan == answer.sha256 && record.topic_id == topic_id {
-            latest = Some(record);
-        }
-    };
-    let read = read_audit(cx, |bounds| bounds.end, &Silent, cancel, &mut take);
-    match tokio::time::timeout(PATIENCE, read).await {
-        Ok(read) => read?,
-        Err(_) => {
-            return Err(Fault::failed("timed_out", "reading the audit")
-                .why(format!("waited {} s for an open transaction on {AUDIT_TOPIC}", PATIENCE.as_secs())));
-        }
-    }
+    let of = (Kind::Import, answer.sha256.as_str(), topic_id);
+    search(cx, of, cancel, &mut |record| latest = Some(record)).await?;
     Ok(latest)
 }
 

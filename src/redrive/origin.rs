@@ -80,8 +80,7 @@ pub(super) async fn fetch(
             Some(error) => return Err(error.clone().into()),
             None => {}
         }
-        let shards: Vec<Shard> =
-            info.partitions.iter().map(|p| Shard::new(Name::clone(&info.name), p.partition)).collect();
+        let shards: Vec<Shard> = info.shards().collect();
         let mut there: HashMap<i32, (i64, i64)> = HashMap::new();
         for (shard, bounds) in shards.iter().zip(cx.broker.catalog().bounds(&shards).await?) {
             let bounds = bounds?;

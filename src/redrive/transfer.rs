@@ -79,7 +79,7 @@ impl<'a> Chain<'a> {
         audit::open(cx, writer).await?;
         let session = writer.begin(SessionKind::Transactional { id: id.clone(), timeout: TIMEOUT }).await?;
         let mut others = 0;
-        search(cx, &mark, cancel, &mut |record| {
+        search(cx, mark.work(), cancel, &mut |record| {
             others += 1;
             earlier(&record);
         })
@@ -140,7 +140,7 @@ impl<'a> Chain<'a> {
         self.session = self.writer.begin(kind).await?;
         let (mut others, mut who) = (0, String::new());
         let run = self.mark.run.clone();
-        search(self.cx, &self.mark, &cancel, &mut |record| {
+        search(self.cx, self.mark.work(), &cancel, &mut |record| {
             if record.run != run {
                 others += 1;
                 who = format!("{} of {}", record.run, record.operator);
@@ -157,15 +157,22 @@ impl<'a> Chain<'a> {
     }
 }
 
-/// Gives the audit records of the same work, this run's too.
+impl Mark {
+    /// By what the audit records of the same work are known.
+    pub fn work(&self) -> (Kind, &str, &str) {
+        (self.kind, &self.plan, &self.topic_id)
+    }
+}
+
+/// Gives the audit records of a work, each of its runs: of what kind it is, what is done, and to which topic id.
 pub(super) async fn search(
     cx: &Cx,
-    mark: &Mark,
+    work: (Kind, &str, &str),
     cancel: &CancellationToken,
     take: &mut (dyn FnMut(AuditRecord) + Send),
 ) -> Result<(), Fault> {
     let mut take = |record: AuditRecord| {
-        if record.kind == mark.kind && record.plan == mark.plan && record.topic_id == mark.topic_id {
+        if (record.kind, record.plan.as_str(), &*record.topic_id) == work {
             take(record);
         }
     };

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::broker::{Name, Notice, ReadPlan, Shard, Span, Until};
+use crate::broker::{Name, Notice, ReadPlan, Shard, Span, TopicInfo, Until};
 use crate::context::Cx;
 use crate::dlq::formats;
 use crate::letters::document::Target;
@@ -37,11 +37,8 @@ impl<'a> Watch<'a> {
     /// Begins at the ends of the dead-letter topics as they are now.
     pub async fn begin(cx: &'a Cx, topics: &[Name]) -> Result<Self, Fault> {
         let infos = cx.broker.catalog().topics(Some(topics)).await?;
-        let shards: Vec<Shard> = infos
-            .iter()
-            .filter(|info| info.error.is_none())
-            .flat_map(|i| i.partitions.iter().map(|p| Shard::new(Name::clone(&i.name), p.partition)))
-            .collect();
+        let shards: Vec<Shard> =
+            infos.iter().filter(|info| info.error.is_none()).flat_map(TopicInfo::shards).collect();
         let bounds = cx.broker.catalog().bounds(&shards).await?;
         let next = shards
             .into_iter()
