@@ -146,8 +146,10 @@ impl<'a> Session<'a> {
     async fn until_interrupted(&self, work: impl Future<Output = Ended>) -> Ended {
         let mut work = std::pin::pin!(work);
         tokio::select! {
-            ended = &mut work => return ended,
+            // In this order: signals are heard before the work has told anybody that it is there.
+            biased;
             () = interrupt() => self.cancel.cancel(),
+            ended = &mut work => return ended,
         }
         let ended = tokio::select! {
             ended = &mut work => ended,
