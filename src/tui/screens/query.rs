@@ -1,5 +1,7 @@
 //! What is typed to select records or letters, and the options of the command line that select the same.
 
+use std::fmt::Write as _;
+
 use bytes::Bytes;
 use jiff::tz::TimeZone;
 
@@ -77,6 +79,9 @@ pub(super) fn add_selection(selection: &Selection, out: &mut String) {
     if let Some(filter) = &selection.filter {
         add(&format!("--where={filter}"));
     }
+    if let Some(limit) = selection.limit {
+        let _ = write!(out, " --limit {limit}");
+    }
 }
 
 #[cfg(test)]
@@ -96,5 +101,16 @@ mod tests {
         for wrong in ["from=now", "partition=a", "limit=x"] {
             assert!(parse_query(wrong, now).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn the_command_line_selects_what_the_query_does() {
+        let selection = parse_query("key=ord-1 limit=9 .value.total > 3", Timestamp(0)).unwrap();
+        let mut line = "dlq letters orders-dlt".to_owned();
+        add_selection(&selection, &mut line);
+        assert_eq!(
+            line,
+            "dlq letters orders-dlt --from=-100 --key=ord-1 '--where=.value.total > 3' --limit 9"
+        );
     }
 }

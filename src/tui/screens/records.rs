@@ -4,7 +4,6 @@
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
-use std::fmt::Write as _;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -552,9 +551,6 @@ impl View for Records {
         };
         self.request.topics.iter().for_each(|topic| add(topic));
         add_selection(selection, &mut out);
-        if let Some(limit) = selection.limit {
-            let _ = write!(out, " --limit {limit}");
-        }
         if selection.uncommitted {
             out.push_str(" --isolation read_uncommitted");
         }
