@@ -1,7 +1,8 @@
 //! How fast the console answers, measured on the real program in a real terminal.
 //!
 //! `cargo bench --bench console`: start to first picture, key press to picture while 50,000 records a
-//! second arrive, and what the program costs while nothing happens. No figure is asserted: machines differ.
+//! second arrive, and what the program costs while nothing happens; where REDRIVE_TEST_BROKERS names a Kafka, key press to
+//! picture while its answers come 200 ms late, and while none comes. No figure is asserted: machines differ.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may end with a panic")]
 #![expect(
@@ -14,8 +15,12 @@
 #[expect(dead_code, reason = "shared with the tests, which use all of it")]
 mod terminal;
 
+#[path = "console/slow_broker.rs"]
+mod slow_broker;
+
 use std::time::{Duration, Instant};
 
+use slow_broker::SlowBroker;
 use terminal::Terminal;
 
 /// Waits without sleeping, so that the measured time is the program's and not the wait's.
@@ -61,7 +66,43 @@ fn quit(mut terminal: Terminal) {
     assert_eq!(terminal.end(), 0);
 }
 
+/// Key press to picture: between the overview and the lists, which need answers, and their help.
+fn keys(terminal: &mut Terminal, times: usize) -> Vec<Duration> {
+    let mut took = Vec::new();
+    for _ in 0..times {
+        for (keys, shown) in
+            [("gc", "GROUP"), ("?", "esc"), ("\u{1b}", "GROUP"), ("gt", "TOPIC"), ("go", "THROUGHPUT")]
+        {
+            let before = terminal.text();
+            terminal.press(keys);
+            took.push(until(shown, terminal, |text| text != before && text.contains(shown)));
+        }
+    }
+    took
+}
+
+/// How the console answers while the broker does not, or late.
+fn slow(brokers: &str) {
+    let way = SlowBroker::open(brokers.split(',').next().unwrap());
+    let address = way.address.to_string();
+    let mut terminal = Terminal::start(&["--brokers", &address], 120, 40);
+    until("first picture", &terminal, |text| text.contains("this sample"));
+    report("key to picture, a Kafka that answers at once", keys(&mut terminal, 60));
+    way.late(Duration::from_millis(200));
+    std::thread::sleep(Duration::from_secs(3));
+    report("key to picture, its answers 200 ms late", keys(&mut terminal, 60));
+    way.never();
+    std::thread::sleep(Duration::from_secs(3));
+    report("key to picture, no answer at all", keys(&mut terminal, 60));
+    println!("its last line then is: {}", terminal.text().lines().last().unwrap_or_default());
+    quit(terminal);
+}
+
 fn main() {
+    match std::env::var("REDRIVE_TEST_BROKERS") {
+        Ok(brokers) => slow(&brokers),
+        Err(_) => println!("REDRIVE_TEST_BROKERS names no Kafka: the slow broker is left out"),
+    }
     let first: Vec<_> = (0..11)
         .map(|_| {
             let began = Instant::now();

@@ -161,7 +161,7 @@ pub(super) async fn take(
     }
     sampler.renew_letters();
     let applications = scraper.map(|scraper| Arc::new(scraper.applications()));
-    Ok(Snapshot { applications, ..sampler.picture() })
+    Ok(sampler.picture_beside(applications))
 }
 
 #[cfg(test)]

@@ -46,6 +46,11 @@ pub trait Broker: Send + Sync {
     fn groups(&self) -> Option<&dyn Groups>;
     /// Writing; `None` on a read-only profile.
     fn writer(&self) -> Option<&dyn Writer>;
+    /// Requests that looking costs the brokers, counted over the last minute (or since the connection was made);
+    /// `None` where nobody counts them.
+    fn requests_per_minute(&self) -> Option<f64> {
+        None
+    }
     /// Ends all connections; returns at the latest after `deadline`.
     fn close(&self, deadline: Duration) -> Fut<'_, ()>;
 }
@@ -163,6 +168,14 @@ pub trait Catalog: Send + Sync {
     }
     /// First, end and last stable offsets, all in flight together.
     fn bounds<'a>(&'a self, of: &'a [Shard]) -> Fut<'a, Each<Bounds>>;
+    /// The same where they are known from a little while ago: the end and the last stable offset are those of now, the
+    /// first offset may be the one that was known. It costs a broker less than [`Self::bounds`].
+    fn renew<'a>(&'a self, known: &'a [(Shard, Bounds)]) -> Fut<'a, Each<Bounds>> {
+        Box::pin(async move {
+            let shards: Vec<Shard> = known.iter().map(|(shard, _)| shard.clone()).collect();
+            self.bounds(&shards).await
+        })
+    }
     /// The first offset whose timestamp is not before the given time; `None` where all are older.
     fn offsets_at<'a>(&'a self, of: &'a [(Shard, Timestamp)]) -> Fut<'a, Each<Option<i64>>>;
 }

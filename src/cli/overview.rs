@@ -123,7 +123,7 @@ struct Document<'a> {
 #[derive(Serialize)]
 struct Sample {
     seconds: f64,
-    requests: Option<u64>,
+    requests_per_minute: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -216,7 +216,7 @@ fn document(picture: &Snapshot) -> Document<'_> {
         },
         attention: &picture.attention,
         applications: picture.applications.as_deref(),
-        sample: Sample { seconds: picture.sample_seconds, requests: picture.sample_requests },
+        sample: Sample { seconds: picture.sample_seconds, requests_per_minute: picture.requests_per_minute },
     }
 }
 

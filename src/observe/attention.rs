@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::applications::Applications;
 use super::group::{Group, Logs, Stuck};
 use super::snapshot::{
     Attention, GroupPartitionRow, GroupRow, Place, Role, Severity, Status, TopicRow, Totals,
@@ -60,6 +61,7 @@ pub(super) struct Facts<'a> {
     pub logs: Logs<'a>,
     pub totals: &'a Totals,
     pub thresholds: &'a Thresholds,
+    pub applications: Option<&'a Applications>,
 }
 
 /// Remembers since when.
@@ -75,6 +77,7 @@ impl Since {
         groups(facts, &mut findings);
         retention(facts, &mut findings);
         topics(facts, &mut findings);
+        applications(facts, &mut findings);
         thresholds(facts, &mut findings);
         let mut kept = HashMap::new();
         let mut list = Vec::new();
@@ -334,6 +337,23 @@ fn topics(facts: &Facts<'_>, out: &mut Vec<Finding>) {
     }
 }
 
+/// Applications that do not tell their metrics: they may be down.
+fn applications(facts: &Facts<'_>, out: &mut Vec<Finding>) {
+    for target in facts.applications.iter().flat_map(|apps| &apps.targets) {
+        let (Some(false), Some(why)) = (target.up, &target.error) else { continue };
+        out.push(Finding {
+            key: format!("application {}", target.url),
+            severity: Severity::Warning,
+            what: format!("application at {}: {why}", target.url),
+            place: place("overview", None, None),
+            hint: "see whether it runs; `[[metrics.scrape]]` of the profile has its address",
+            since: None,
+            hold: 0,
+            weight: 0,
+        });
+    }
+}
+
 /// Totals that are above what the profile says they should be.
 fn thresholds(facts: &Facts<'_>, out: &mut Vec<Finding>) {
     let (totals, limits) = (facts.totals, facts.thresholds);
@@ -380,6 +400,7 @@ fn partitions(of: &[i32]) -> String {
 mod tests {
     use std::collections::BTreeSet;
 
+    use super::super::applications::TargetRow;
     use super::super::log::Log;
     use super::super::topic::role;
     use super::*;
@@ -399,6 +420,7 @@ mod tests {
         letters: Vec<DlqRow>,
         totals: Totals,
         thresholds: Thresholds,
+        applications: Option<Applications>,
         since: Since,
         second: i64,
     }
@@ -438,6 +460,7 @@ mod tests {
                 letters: Vec::new(),
                 totals: Totals::default(),
                 thresholds: Thresholds::default(),
+                applications: None,
                 since: Since::default(),
                 second: 0,
             }
@@ -482,6 +505,7 @@ mod tests {
                 logs: &logs,
                 totals: &self.totals,
                 thresholds: &self.thresholds,
+                applications: self.applications.as_ref(),
             })
         }
 
@@ -549,6 +573,29 @@ mod tests {
             ["lag is 1,204, above the profile's 1,000", "pending dead letters is 6, above the profile's 5"]
         );
         assert_eq!(world.list()[0].weight, 1_204);
+    }
+
+    #[test]
+    fn an_application_that_does_not_answer_needs_attention() {
+        let mut world = World::new(1, 1);
+        let target = |url: &str, up, error: Option<&str>| TargetRow {
+            url: url.to_owned(),
+            up,
+            error: error.map(str::to_owned),
+            scraped: None,
+            seconds: None,
+            series: 0,
+        };
+        let targets = vec![
+            target("http://a/metrics", Some(true), None),
+            target("http://b/metrics", Some(false), Some("connection refused")),
+            target("http://c/metrics", None, None),
+        ];
+        world.applications = Some(Applications { targets, ..Applications::default() });
+        let list = world.list();
+        assert_eq!(list.len(), 1, "{list:?}");
+        assert_eq!(list[0].what, "application at http://b/metrics: connection refused");
+        assert_eq!((list[0].severity, list[0].place.screen), (Severity::Warning, "overview"));
     }
 
     #[test]

@@ -28,8 +28,6 @@ pub(super) struct Known {
     pub cluster: bool,
     /// Whether the members of groups are due.
     pub members: bool,
-    /// Brokers of the cluster, as far as is known.
-    pub brokers: usize,
 }
 
 /// An answer for each of the things asked.
@@ -58,9 +56,6 @@ pub(super) struct Look {
     pub ids: Answers<Name, TopicId>,
     /// Configurations.
     pub configs: Answers<Name, TopicConfig>,
-    /// Requests that this took, as the protocol needs them: offsets are asked of each broker three times (start, end,
-    /// last stable), commits and members of each group, the rest of one broker.
-    pub requests: u64,
 }
 
 /// Which topics are due for a question that is asked now and then.
@@ -92,14 +87,45 @@ async fn unlisted(
     if missing.is_empty() { Ok(Vec::new()) } else { catalog.topics(Some(&missing)).await }
 }
 
-/// Looks. `due` says for which of the topics the id and the configuration are to be asked; `shown` are those on the
-/// screen.
+/// The offsets of a partition as they are known, where its first one need not be asked for again.
+pub(super) type Recent<'a> = &'a (dyn Fn(&Shard) -> Option<Bounds> + Send + Sync);
+
+/// The bounds of partitions, in their order.
+async fn bounds_of(
+    catalog: &dyn Catalog,
+    shards: &[Shard],
+    recent: Recent<'_>,
+) -> Result<Each<Bounds>, BrokerError> {
+    let (mut known, mut unknown) = (Vec::new(), Vec::new());
+    for shard in shards {
+        match recent(shard) {
+            Some(bounds) => known.push((shard.clone(), bounds)),
+            None => unknown.push(shard.clone()),
+        }
+    }
+    let renewed = if known.is_empty() { Vec::new() } else { catalog.renew(&known).await? };
+    let asked = if unknown.is_empty() { Vec::new() } else { catalog.bounds(&unknown).await? };
+    let (mut renewed, mut asked) = (known.into_iter().zip(renewed), unknown.into_iter().zip(asked));
+    let mut next_renewed = renewed.next();
+    let answer = |shard: &Shard| match next_renewed.take_if(|((known, _), _)| known == shard) {
+        Some((_, bounds)) => {
+            next_renewed = renewed.next();
+            Some(bounds)
+        }
+        None => asked.next().map(|(_, bounds)| bounds),
+    };
+    Ok(shards.iter().filter_map(answer).collect())
+}
+
+/// Looks. `due` says for which of the topics the id and the configuration are to be asked, `recent` for which
+/// partitions the first offset need not be; `shown` are the topics on the screen.
 pub(super) async fn look(
     cx: &Cx,
     scope: &Scope,
     known: &Known,
     shown: &[Name],
     due: Due<'_>,
+    recent: Recent<'_>,
 ) -> Result<Look, BrokerError> {
     let catalog = cx.broker.catalog();
     let mut look = Look::default();
@@ -130,17 +156,8 @@ pub(super) async fn look(
         Scope::Only(interest) => (known.shards.clone(), interest.topics.clone(), interest.groups.clone()),
     };
     let (ids, configs) = due(&topics);
-    let brokers = look.cluster.as_ref().map_or(known.brokers, |c| c.nodes.len()).max(1) as u64;
-    let some = |n: usize| u64::from(n > 0);
-    look.requests = some(look.cluster.iter().len())
-        + some(look.topics.iter().len())
-        + if look.groups.is_some() { brokers } else { 0 }
-        + 3 * brokers * some(shards.len())
-        + (1 + u64::from(known.members)) * groups.len() as u64
-        + some(ids.len())
-        + some(configs.len());
     let bounds = async {
-        let answer = if shards.is_empty() { Ok(Vec::new()) } else { catalog.bounds(&shards).await };
+        let answer = bounds_of(catalog, &shards, recent).await;
         (answer, now(cx))
     };
     let committed = async {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::applications::Applications;
 use super::attention::{Facts, Since};
 use super::errors;
 use super::group::Group;
@@ -14,7 +15,7 @@ use super::look::{Known, Look, Scope};
 use super::sips::{MOST_PARTITIONS, Sip, Why, Wish};
 use super::snapshot::{ClusterRow, Freshness, GroupRow, History, Role, Snapshot, TopicRow, Totals};
 use super::topic::{Topic, role};
-use crate::broker::{Name, Shard};
+use crate::broker::{Bounds, Name, Shard};
 use crate::config::profile::{DeadLetters, Thresholds};
 use crate::dlq::groups::DlqRow;
 use crate::dlq::names;
@@ -45,7 +46,6 @@ pub(super) struct Memory {
     looks: (Option<Duration>, Option<Duration>),
     taken: (Duration, Timestamp),
     sample_seconds: f64,
-    sample_requests: Option<u64>,
     thresholds: Thresholds,
     /// The rows of the last picture.
     shown: (Arc<[TopicRow]>, Arc<[GroupRow]>),
@@ -88,7 +88,6 @@ impl Memory {
             looks: (None, None),
             taken: (Duration::ZERO, Timestamp(0)),
             sample_seconds: 0.0,
-            sample_requests: None,
             shown: (Arc::from([]), Arc::from([])),
             turn: None,
         }
@@ -106,7 +105,12 @@ impl Memory {
                 groups.flat_map(|g| g.shards().cloned()).filter(|s| log_of(&self.topics, s).is_some()),
             );
         }
-        Known { shards: shards.into_iter().collect(), cluster, members: true, brokers: self.cluster.brokers }
+        Known { shards: shards.into_iter().collect(), cluster, members: true }
+    }
+
+    /// The offsets of a partition at the last look.
+    pub fn bounds(&self, shard: &Shard) -> Option<Bounds> {
+        log_of(&self.topics, shard)?.bounds
     }
 
     /// Of these topics, those whose id, and those whose configuration is due: those shown first, then the oldest.
@@ -135,7 +139,6 @@ impl Memory {
         let at = look.bounds_at;
         self.taken = look.committed_at.max(at);
         self.sample_seconds = took.as_secs_f64();
-        self.sample_requests = Some(look.requests);
         self.looks = (Some(at.0), self.looks.0);
         self.letters = letters;
         if let Some(cluster) = look.cluster {
@@ -315,7 +318,7 @@ impl Memory {
     }
 
     /// The picture of now.
-    pub fn picture(&mut self, freshness: Freshness) -> Snapshot {
+    pub fn picture(&mut self, freshness: Freshness, applications: Option<Arc<Applications>>) -> Snapshot {
         let topics = &self.topics;
         let logs = |shard: &Shard| log_of(topics, shard);
         let interval = self.looks.0.zip(self.looks.1).map(|(b, a)| b.saturating_sub(a).as_secs_f64());
@@ -343,6 +346,7 @@ impl Memory {
             logs: &logs,
             totals: &totals,
             thresholds: &self.thresholds,
+            applications: applications.as_deref(),
         };
         let attention = self.since.rank(&facts);
         Snapshot {
@@ -358,9 +362,9 @@ impl Memory {
             attention: attention.into(),
             totals,
             history: Arc::clone(&self.history),
-            applications: None,
+            applications,
             sample_seconds: self.sample_seconds,
-            sample_requests: self.sample_requests,
+            requests_per_minute: None,
         }
     }
 

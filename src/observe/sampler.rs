@@ -16,7 +16,7 @@ use super::look::{self, Known, Scope};
 use super::memory::Memory;
 use super::sips::{self, Sip};
 use super::snapshot::{Freshness, Snapshot};
-use crate::broker::{BrokerError, ErrorKind, Name};
+use crate::broker::{BrokerError, ErrorKind, Name, Shard};
 use crate::config::profile::Refresh;
 use crate::context::Cx;
 use crate::dlq::groups::DlqRow;
@@ -81,7 +81,9 @@ impl Sampler {
         let known = Known { members, ..self.memory.known(&scope, began) };
         let memory = &self.memory;
         let ask = |names: &[Name]| memory.due(names, &interest.topics, began);
-        let looking = look::look(&self.cx, &scope, &known, &interest.topics, &ask);
+        let recent =
+            |shard: &Shard| memory.bounds(shard).filter(|_| !due && !interest.topics.contains(&shard.topic));
+        let looking = look::look(&self.cx, &scope, &known, &interest.topics, &ask, &recent);
         let look = tokio::time::timeout(LONGEST, looking).await.unwrap_or_else(|_| {
             let why = format!("no answer within {} s", LONGEST.as_secs());
             Err(BrokerError::new(ErrorKind::TimedOut, "look at the cluster", why).retryable())
@@ -121,8 +123,14 @@ impl Sampler {
 
     /// The picture of all that was seen.
     pub fn picture(&mut self) -> Snapshot {
-        let picture = self.memory.picture(Freshness::Live);
-        Snapshot { applications: (self.scraped)(), ..picture }
+        let applications = (self.scraped)();
+        self.picture_beside(applications)
+    }
+
+    /// The same, beside what the applications told.
+    pub fn picture_beside(&mut self, applications: Option<Arc<Applications>>) -> Snapshot {
+        let picture = self.memory.picture(Freshness::Live, applications);
+        Snapshot { requests_per_minute: self.cx.broker.requests_per_minute(), ..picture }
     }
 }
 

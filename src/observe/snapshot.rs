@@ -313,7 +313,7 @@ pub enum Severity {
 /// Where a line of "needs attention" leads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Place {
-    /// Screen: `topics`, `groups`, `dead_letters`.
+    /// Screen: `topics`, `groups`, `dead_letters`, `overview`.
     pub screen: &'static str,
     /// Topic.
     pub topic: Option<Arc<str>>,
@@ -430,17 +430,11 @@ pub struct Snapshot {
     pub applications: Option<Arc<Applications>>,
     /// How long this sample took, in seconds.
     pub sample_seconds: f64,
-    /// Requests that it took, as the protocol needs them; `None` before the first one.
-    pub sample_requests: Option<u64>,
+    /// Requests to the brokers in the last minute, as [`crate::broker::Broker::requests_per_minute`] counts them.
+    pub requests_per_minute: Option<f64>,
 }
 
 impl Snapshot {
-    /// Requests a minute, at the pace of the last two samples.
-    pub fn requests_per_minute(&self) -> Option<f64> {
-        let seconds = self.window_seconds.filter(|seconds| *seconds > 0.0)?;
-        Some(self.sample_requests? as f64 * 60.0 / seconds)
-    }
-
     /// The picture before the first sample.
     pub fn empty(now: Timestamp) -> Self {
         Self {
@@ -458,7 +452,7 @@ impl Snapshot {
             history: Arc::default(),
             applications: None,
             sample_seconds: 0.0,
-            sample_requests: None,
+            requests_per_minute: None,
         }
     }
 }

@@ -206,6 +206,11 @@ fn open_overview(state: &mut State, effects: &mut Vec<Effect>) {
         Some(Leads::Panel(1)) => push(state, Screen::Topics(Topics::default())),
         Some(Leads::Panel(5)) => push(state, Screen::Dlqs(Dlqs::default())),
         Some(Leads::Panel(panel)) => push(state, Screen::Groups(Groups::by(panel))),
+        // What it names has no list of its own.
+        Some(Leads::To(place)) if place.screen == "overview" => {
+            let hint = screen.attention_here(&state.picture).map(|line| line.hint.clone());
+            state.tell(Sign::Warn, hint.unwrap_or_default());
+        }
         Some(Leads::To(place)) => open_place(state, &place, effects),
         None => {}
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use redrive::broker::{Bounds, ErrorKind, Name, Shard};
 
-use crate::bench::{Bench, can, kind, now, only, soon, unique, write};
+use crate::bench::{Bench, can, kind, now, only, soon, stage, unique, write};
 
 pub async fn an_empty_partition_begins_and_ends_at_zero(bench: &Bench) {
     let topic = bench.topic(2, &[]).await;
@@ -100,5 +100,74 @@ pub async fn a_name_that_is_not_allowed_is_refused(bench: &Bench) {
         let answer = only(bench.broker.catalog().bounds(&[shard]).await.unwrap());
         let kind = kind(answer);
         assert!(matches!(kind, ErrorKind::Invalid | ErrorKind::UnknownTopic), "{name:?}: {kind:?}");
+    }
+}
+
+pub async fn bounds_that_are_known_are_renewed(bench: &Bench) {
+    let name = bench.topic(3, &[]).await;
+    let shards: Vec<Shard> = (0..3).map(|p| Shard::new(Arc::clone(&name), p)).collect();
+    for shard in &shards {
+        bench.put([write(shard, None, Some("a")), write(shard, None, Some("b"))]).await;
+    }
+    let catalog = bench.broker.catalog();
+    let renew = async |known: &[(Shard, Bounds)]| -> Vec<Bounds> {
+        catalog.renew(known).await.unwrap().into_iter().map(Result::unwrap).collect()
+    };
+    let known = async || -> Vec<(Shard, Bounds)> {
+        let bounds = catalog.bounds(&shards).await.unwrap().into_iter().map(Result::unwrap);
+        shards.iter().cloned().zip(bounds).collect()
+    };
+    // One stands still, one grows, one waits for a transaction.
+    let before = known().await;
+    bench.put([write(&shards[1], None, Some("c"))]).await;
+    let session = match can("transactions", &bench.broker.capabilities().transactions) {
+        true => {
+            let mut session = bench.transaction(&unique("tx")).await;
+            stage(&mut *session, [write(&shards[2], None, Some("open"))]).await;
+            Some(session)
+        }
+        false => None,
+    };
+    let now = renew(&before).await;
+    let after = known().await;
+    assert_eq!(now, after.iter().map(|(_, bounds)| *bounds).collect::<Vec<_>>());
+    assert_eq!((now[0].end, now[1].end), (2, 3));
+    if let Some(mut session) = session {
+        assert_eq!((now[2].last_stable, now[2].end), (2, 3));
+        // The last stable offset moves although the end may not be seen to.
+        session.abort().await.unwrap();
+        bench.stable(&shards[2], 4).await;
+        assert_eq!(renew(&after).await[2], Bounds { start: 0, last_stable: 4, end: 4 });
+    }
+    // A log that begins anew is known by its end.
+    only(bench.broker.writer().unwrap().delete_topics(std::slice::from_ref(&name)).await.unwrap()).unwrap();
+    soon("a topic of the same name", async {
+        while bench.make(&name, 2, &[]).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    bench.ready(&name, 2).await;
+    let mut again = catalog.renew(&after).await.unwrap();
+    assert_eq!(kind(again.pop().unwrap()), ErrorKind::UnknownPartition);
+    for bounds in again {
+        assert_eq!(bounds.unwrap(), Bounds { start: 0, last_stable: 0, end: 0 });
+    }
+}
+
+pub async fn what_was_deleted_a_moment_ago_is_refused(bench: &Bench) {
+    let name = bench.topic(2, &[]).await;
+    let kept = bench.topic(1, &[]).await;
+    let shards = [Shard::new(Arc::clone(&name), 0), Shard::new(Arc::clone(&name), 1), Shard::new(kept, 0)];
+    let catalog = bench.broker.catalog();
+    let mut known = catalog.bounds(&shards).await.unwrap();
+    let known: Vec<_> = shards.iter().cloned().zip(known.drain(..).map(Result::unwrap)).collect();
+    assert!(catalog.topics(None).await.unwrap().iter().any(|topic| topic.name == name));
+    only(bench.broker.writer().unwrap().delete_topics(std::slice::from_ref(&name)).await.unwrap()).unwrap();
+    for answer in [soon("bounds", catalog.bounds(&shards)).await, soon("bounds", catalog.renew(&known)).await]
+    {
+        let kinds: Vec<_> = answer.unwrap().into_iter().map(|bounds| bounds.map_err(|e| e.kind)).collect();
+        let (gone, empty) = (Err(ErrorKind::UnknownTopic), Ok(Bounds { start: 0, last_stable: 0, end: 0 }));
+        assert_eq!(kinds, [gone.clone(), gone, empty]);
     }
 }

@@ -45,6 +45,8 @@ macro_rules! cases {
                 one_wrong_name_costs_one_answer
                 a_time_finds_the_first_record_that_is_not_older
                 a_topic_made_again_has_another_id
+                bounds_that_are_known_are_renewed
+                what_was_deleted_a_moment_ago_is_refused
                 a_topic_shows_its_configuration_and_what_is_not_the_default
                 a_topic_that_exists_is_not_made_again
                 a_name_that_is_not_allowed_is_refused;

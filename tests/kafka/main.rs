@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "a test may speak and panic")]
 
+mod figures;
 mod groups;
 mod oauth;
 mod observe;

@@ -15,7 +15,7 @@ use redrive::observe::snapshot::{Freshness, GroupPartitionRow, GroupRow, Snapsho
 use redrive::observe::{Interest, Sampler, WINDOW};
 use redrive::text::{Clock, SystemClock, Timestamp};
 
-use crate::support::{connect, only, plain, profile, put, soon, transaction, unique, variable, write};
+use crate::support::{connect, only, plain, profile, put, ready, soon, transaction, unique, variable, write};
 
 /// Partitions of the topic: a thousand, of which each group uses one.
 const PARTITIONS: i32 = 1_000;
@@ -35,6 +35,7 @@ fn context(broker: Arc<dyn Broker>, profile: Profile) -> Cx {
 async fn make(broker: &dyn Broker, name: &Name, partitions: i32) {
     let new = NewTopic { name: name.clone(), partitions, replication: Some(1), config: Vec::new() };
     only(broker.writer().unwrap().create_topics(&[new]).await.unwrap()).unwrap();
+    ready(broker, name, partitions).await;
 }
 
 struct World {
@@ -192,6 +193,32 @@ async fn lag_in_time_is_that_of_the_first_record_not_consumed() {
     let error = (row.lag_seconds.unwrap() - picture.taken.since(began) as f64 / 1000.0).abs();
     let between = picture.window_seconds.unwrap();
     assert!(error < between, "{error} s, with looks every {between} s");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Kafka broker: tests/run starts one"]
+async fn latency_is_the_time_that_a_consumer_takes_before_it_commits() {
+    const SLEEPS: Duration = Duration::from_millis(1_500);
+    let mut world = World::new(1).await;
+    let slow = unique("slow");
+    world.commit(&slow, 0, 0).await;
+    let mut picture = world.look().await;
+    for round in 1..=2 {
+        world.produce(0, 20).await;
+        world.look().await;
+        world.sampler.sip().await.unwrap();
+        tokio::time::sleep(SLEEPS).await;
+        world.commit(&slow, 0, round * 20).await;
+        picture = world.look().await;
+    }
+    let latency = group(&picture, &slow).latency_ms;
+    // What was known of it: the time between the two looks around the commit, which itself took a while.
+    let (p50, resolution) = (latency.p50.unwrap(), latency.resolution.unwrap());
+    let longest = SLEEPS.as_secs_f64() * 1000.0 + 2.0 * resolution;
+    assert!(
+        latency.samples > 0 && p50 >= SLEEPS.as_secs_f64() * 1000.0 * 0.99 && p50 <= longest,
+        "{latency:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

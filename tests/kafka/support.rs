@@ -89,7 +89,19 @@ pub async fn topic(broker: &dyn Broker, config: &[(&str, &str)]) -> Shard {
         config: config.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
     };
     only(broker.writer().unwrap().create_topics(std::slice::from_ref(&new)).await.unwrap()).unwrap();
+    ready(broker, &new.name, 1).await;
     Shard::new(new.name, 0)
+}
+
+/// Waits until a new topic can be used: a broker hears of it a moment after the controller has made it.
+pub async fn ready(broker: &dyn Broker, name: &Name, partitions: i32) {
+    let shards: Vec<Shard> = (0..partitions).map(|p| Shard::new(name.clone(), p)).collect();
+    soon("a new topic", async {
+        while broker.catalog().bounds(&shards).await.unwrap().iter().any(Result::is_err) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
 }
 
 /// A record to be written.

@@ -58,6 +58,8 @@ async fn each_target_is_told_as_it_is() {
     assert_eq!(up, [Some(true), Some(false), Some(false), Some(false)], "{told:#?}");
     let why = |i: usize| told.targets[i].error.clone().unwrap_or_default();
     assert!(why(2).contains("line 1") && why(3).contains("UTF-8"), "{told:#?}");
+    let worst: Vec<&str> = picture.attention.iter().map(|a| &*a.what).collect();
+    assert_eq!(worst.iter().filter(|what| what.starts_with("application at ")).count(), 3, "{worst:?}");
     assert!(!told.targets[1].url.contains("secret") && !why(1).contains("secret"), "{told:#?}");
     assert_eq!((told.published.len(), told.published[0].total), (1, 1_100.0));
     assert!(told.published[0].per_second.is_some_and(|rate| rate > 0.0));

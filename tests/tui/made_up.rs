@@ -274,7 +274,7 @@ pub fn incident() -> Snapshot {
         }),
         applications: None,
         sample_seconds: 0.02,
-        sample_requests: Some(46),
+        requests_per_minute: Some(1_380.0),
     }
 }
 

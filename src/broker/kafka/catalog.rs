@@ -1,6 +1,6 @@
 //! Topics, their configurations and offsets.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::CString;
 
 use rdkafka::TopicPartitionList;
@@ -10,6 +10,7 @@ use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::metadata::MetadataTopic;
 
 use super::client::DEADLINE;
+use super::listing::Seen;
 use super::request::{Ask, Part, Refusal, Told, TopicSheet};
 use super::{Ports, errors};
 use crate::broker::{
@@ -114,16 +115,15 @@ impl Ports {
 
     /// Offsets of partitions, for several questions at once. A partition that does not exist is refused
     /// without being asked for: librdkafka would wait for its leader.
-    async fn offsets(
+    async fn offsets<'s>(
         &self,
         what: &str,
         questions: Vec<(HashMap<Shard, i64>, Isolation)>,
-    ) -> Result<Offsets, BrokerError> {
-        let topics = questions.iter().flat_map(|(of, _)| of.keys()).map(|shard| &shard.topic);
-        let sheets = self.sheets(what, topics).await?;
+        seen: &'s Seen,
+    ) -> Result<Offsets<'s>, BrokerError> {
         let (mut asks, mut of_question) = (Vec::new(), Vec::new());
         for (question, (of, isolation)) in questions.iter().enumerate() {
-            let mut known: Vec<_> = of.iter().filter(|(shard, _)| exists(&sheets, shard).is_ok()).collect();
+            let mut known: Vec<_> = of.iter().filter(|(shard, _)| seen.exists(shard).is_ok()).collect();
             known.sort_unstable();
             for some in known.chunks(A_LIST) {
                 let mut list = TopicPartitionList::with_capacity(some.len());
@@ -149,7 +149,7 @@ impl Ports {
                 found.extend(parts.into_iter().map(|part| ((part.topic.clone(), part.partition), part)));
             }
         }
-        Ok(Offsets { sheets, found })
+        Ok(Offsets { seen, found })
     }
 
     /// Bounds of partitions, and what is known of their topics.
@@ -157,38 +157,82 @@ impl Ports {
         &self,
         of: &[Shard],
     ) -> Result<(Each<Bounds>, HashMap<String, TopicSheet>), BrokerError> {
+        let sheets = self.sheets("list offsets", of.iter().map(|shard| &shard.topic)).await?;
+        let seen = Seen { listed: None, sheets };
+        Ok((self.bounds_of(of, &seen).await?, seen.sheets))
+    }
+
+    /// Which of these partitions there are, by the list of topics where that was just asked for.
+    async fn looked_up(&self, of: impl Iterator<Item = &Shard>) -> Result<Seen, BrokerError> {
+        let listed = self.listing.recent(self.link.clock.monotonic());
+        let mut seen = Seen { listed, sheets: HashMap::new() };
+        let unseen: BTreeSet<&Name> = of.filter(|s| !seen.is_listed(s)).map(|s| &s.topic).collect();
+        seen.sheets = self.sheets("list offsets", unseen).await?;
+        Ok(seen)
+    }
+
+    async fn bounds_of(&self, of: &[Shard], seen: &Seen) -> Result<Each<Bounds>, BrokerError> {
         let all = |spec| of.iter().map(|shard| (shard.clone(), spec)).collect::<HashMap<_, _>>();
-        let offsets = self
-            .offsets(
-                "list offsets",
-                vec![
-                    (all(BEGINNING), Isolation::ReadUncommitted),
-                    // The last stable offset first: what is committed in between must not make it pass the end.
-                    (all(END), Isolation::ReadCommitted),
-                    (all(END), Isolation::ReadUncommitted),
-                ],
-            )
-            .await?;
+        let questions = vec![
+            (all(BEGINNING), Isolation::ReadUncommitted),
+            // The last stable offset first: what is committed in between must not make it pass the end.
+            (all(END), Isolation::ReadCommitted),
+            (all(END), Isolation::ReadUncommitted),
+        ];
+        let offsets = self.offsets("list offsets", questions, seen).await?;
         let bounds = |shard: &Shard| {
             let what = format!("offsets of {}[{}]", shard.topic, shard.partition);
             let start = offsets.get(0, shard, &what)?;
             let (stable, end) = (offsets.get(1, shard, &what)?, offsets.get(2, shard, &what)?);
             Ok(Bounds { start, end: end.max(stable), last_stable: stable.max(start) })
         };
-        let bounds = of.iter().map(bounds).collect();
-        Ok((bounds, offsets.sheets))
+        Ok(of.iter().map(bounds).collect())
+    }
+
+    /// The end of each partition, then the last stable offset of those where it can be another one than was known: it
+    /// never goes back and never passes the end, so that one that was at the end stays there while the end does.
+    async fn renewed(&self, known: &[(Shard, Bounds)]) -> Result<Each<Bounds>, BrokerError> {
+        let what = |shard: &Shard| format!("offsets of {}[{}]", shard.topic, shard.partition);
+        let seen = self.looked_up(known.iter().map(|(shard, _)| shard)).await?;
+        let all = known.iter().map(|(shard, _)| (shard.clone(), END)).collect();
+        let ends = self.offsets("list offsets", vec![(all, Isolation::ReadUncommitted)], &seen).await?;
+        let (mut moved, mut anew) = (HashMap::new(), Vec::new());
+        for (shard, before) in known {
+            match ends.get(0, shard, &what(shard)) {
+                // Another log than the one that was known.
+                Ok(end) if end < before.end => anew.push(shard.clone()),
+                Ok(end) if end > before.end || before.last_stable < end => {
+                    moved.insert(shard.clone(), END);
+                }
+                Ok(_) | Err(_) => {}
+            }
+        }
+        let stables =
+            self.offsets("list offsets", vec![(moved.clone(), Isolation::ReadCommitted)], &seen).await?;
+        let bounds = self.bounds_of(&anew, &seen).await?;
+        let mut anew: HashMap<Shard, _> = anew.into_iter().zip(bounds).collect();
+        let mut bounds = |(shard, before): &(Shard, Bounds)| {
+            if let Some(bounds) = anew.remove(shard) {
+                return bounds;
+            }
+            let end = ends.get(0, shard, &what(shard))?;
+            let stable = if moved.contains_key(shard) { stables.get(0, shard, &what(shard))? } else { end };
+            // What was committed in between makes the last stable offset pass the end that was told before it.
+            Ok(Bounds { start: before.start, end: end.max(stable), last_stable: stable.max(before.start) })
+        };
+        Ok(known.iter().map(&mut bounds).collect())
     }
 }
 
 /// Answers to several questions about offsets.
-struct Offsets {
-    sheets: HashMap<String, TopicSheet>,
+struct Offsets<'s> {
+    seen: &'s Seen,
     found: Vec<HashMap<(String, i32), Part>>,
 }
 
-impl Offsets {
+impl Offsets<'_> {
     fn get(&self, question: usize, shard: &Shard, what: &str) -> Result<i64, BrokerError> {
-        exists(&self.sheets, shard).map_err(|error| super::client::named(what, error))?;
+        self.seen.exists(shard).map_err(|error| super::client::named(what, error))?;
         let key = (shard.topic.to_string(), shard.partition);
         let part = self.found.get(question).and_then(|parts| parts.get(&key));
         match part.map(|part| (part.offset, part.refusal.clone())) {
@@ -274,6 +318,9 @@ impl Catalog for Ports {
             };
             topics.retain(|topic| topic.error.as_ref().is_none_or(|e| e.kind != ErrorKind::UnknownTopic));
             topics.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+            if only.is_none() {
+                self.listing.keep(&topics, self.link.clock.monotonic());
+            }
             Ok(topics)
         })
     }
@@ -351,7 +398,14 @@ impl Catalog for Ports {
     }
 
     fn bounds<'a>(&'a self, of: &'a [Shard]) -> Fut<'a, Each<Bounds>> {
-        Box::pin(async move { Ok(self.survey(of).await?.0) })
+        Box::pin(async move {
+            let seen = self.looked_up(of.iter()).await?;
+            self.bounds_of(of, &seen).await
+        })
+    }
+
+    fn renew<'a>(&'a self, known: &'a [(Shard, Bounds)]) -> Fut<'a, Each<Bounds>> {
+        Box::pin(self.renewed(known))
     }
 
     fn offsets_at<'a>(&'a self, of: &'a [(Shard, Timestamp)]) -> Fut<'a, Each<Option<i64>>> {
@@ -371,7 +425,10 @@ impl Catalog for Ports {
                 }
                 places.push(free);
             }
-            let offsets = self.offsets("list offsets by time", questions).await?;
+            let what = "list offsets by time";
+            let sheets = self.sheets(what, of.iter().map(|(shard, _)| &shard.topic)).await?;
+            let seen = Seen { listed: None, sheets };
+            let offsets = self.offsets(what, questions, &seen).await?;
             let first = |((shard, _), question): (&(Shard, Timestamp), usize)| {
                 let what = format!("offset by time of {}[{}]", shard.topic, shard.partition);
                 offsets.get(question, shard, &what).map(|offset| (offset >= 0).then_some(offset))

@@ -15,12 +15,14 @@ use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{DeliveryResult, Message as _};
 use rdkafka::producer::{BaseProducer, NoCustomPartitioner, ProducerContext};
+use rdkafka::statistics::Statistics;
 
 use super::ffi::{self, Native};
 use super::health::Health;
 use super::oauth::Tokens;
 use super::reaper::Reaped;
 use super::request::{Ask, Refusal, Told};
+use super::traffic::Traffic;
 use super::{errors, settings};
 use crate::broker::{BrokerError, ErrorKind, Placed};
 use crate::config::profile::{Profile, Sasl};
@@ -36,6 +38,9 @@ pub(super) const COORDINATOR_WAIT: Duration = Duration::from_millis(200);
 /// How often a waiting call looks whether it makes sense to wait.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// How often the requests are counted.
+const COUNT_EVERY_MS: &str = "1000";
+
 /// Administrative calls that block a thread at the same time.
 const AT_ONCE: usize = 8;
 
@@ -43,6 +48,8 @@ const AT_ONCE: usize = 8;
 pub(super) struct Context {
     health: Arc<Health>,
     deliveries: Arc<Deliveries>,
+    /// Where its requests are counted; the client that asks has one.
+    traffic: Option<Arc<Traffic>>,
 }
 
 /// Delivery reports of one producer.
@@ -70,6 +77,12 @@ impl ClientContext for Context {
             self.health.tell(code, reason);
         }
     }
+
+    fn stats(&self, statistics: Statistics) {
+        if let Some(traffic) = &self.traffic {
+            traffic.count(statistics.brokers.values().map(|broker| broker.tx).sum());
+        }
+    }
 }
 
 impl ConsumerContext for Context {}
@@ -95,6 +108,7 @@ impl ProducerContext<NoCustomPartitioner> for Context {
 pub(super) struct Link {
     base: ClientConfig,
     pub(super) health: Arc<Health>,
+    pub(super) traffic: Arc<Traffic>,
     pub(super) clock: Arc<dyn Clock>,
     tokens: Option<Arc<Tokens>>,
     /// Asks; its queue is polled.
@@ -115,7 +129,12 @@ impl Link {
             }
             _ => None,
         };
-        let context = Context { health: Arc::clone(&health), deliveries: Arc::default() };
+        let traffic = Arc::new(Traffic::begin(Arc::clone(&clock)));
+        let context = Context {
+            health: Arc::clone(&health),
+            deliveries: Arc::default(),
+            traffic: Some(Arc::clone(&traffic)),
+        };
         // A group id although it never joins: where a group's coordinator has moved, librdkafka 2.12 tells that to its
         // own group's state, and without a group id that is a null pointer (`rd_kafka_handle_OffsetFetch`).
         let mut config = base.clone();
@@ -123,6 +142,7 @@ impl Link {
         // With sparse connections a request that waits for a broker makes librdkafka 2.12 connect again without any
         // pause while the broker is gone (`RD_KAFKA_OP_CONNECT` clears the back-off): half a core for nothing.
         config.set("enable.sparse.connections", "false");
+        config.set("statistics.interval.ms", COUNT_EVERY_MS);
         let asking = BaseConsumer::from_config_and_context(&config, context)
             .map_err(|error| errors::kafka("connect", &error))?;
         let asking = Arc::new(Reaped::new(asking));
@@ -132,7 +152,7 @@ impl Link {
         let closed = Arc::new(AtomicBool::new(false));
         poll(&asking, &closed)?;
         let permits = Arc::new(tokio::sync::Semaphore::new(AT_ONCE));
-        Ok(Self { base, health, clock, tokens, asking, permits, closed })
+        Ok(Self { base, health, traffic, clock, tokens, asking, permits, closed })
     }
 
     /// Properties for another client of this connection.
@@ -146,7 +166,7 @@ impl Link {
         config: &ClientConfig,
     ) -> Result<Client<BaseConsumer<Context>>, BrokerError> {
         self.open()?;
-        let context = Context { health: Arc::clone(&self.health), deliveries: Arc::default() };
+        let context = Context { health: Arc::clone(&self.health), deliveries: Arc::default(), traffic: None };
         let consumer = BaseConsumer::from_config_and_context(config, context)
             .map_err(|error| errors::kafka("open a consumer", &error))?;
         ffi::forward_log(&consumer, &**self.asking);
@@ -160,7 +180,8 @@ impl Link {
     ) -> Result<(Client<BaseProducer<Context>>, Arc<Deliveries>), BrokerError> {
         self.open()?;
         let deliveries = Arc::<Deliveries>::default();
-        let context = Context { health: Arc::clone(&self.health), deliveries: Arc::clone(&deliveries) };
+        let context =
+            Context { health: Arc::clone(&self.health), deliveries: Arc::clone(&deliveries), traffic: None };
         let producer = BaseProducer::from_config_and_context(config, context)
             .map_err(|error| errors::kafka("open a producer", &error))?;
         Ok((self.adopted(producer)?, deliveries))

@@ -3,8 +3,9 @@
 //! | file | what it does |
 //! |---|---|
 //! | `settings`, `client`, `oauth`, `health` | from a profile to clients, and what they heard of the brokers |
+//! | `traffic` | what looking costs the brokers |
 //! | `ffi`, `request` | what rust-rdkafka has no safe form of, and its plain values |
-//! | `catalog`, `groups` | looking |
+//! | `catalog`, `listing`, `groups` | looking |
 //! | `reader`, `read_loop`, `pipe`, `copy` | reading without being seen |
 //! | `writer`, `session`, `membership` | what changes the cluster |
 //! | `reaper`, `errors` | dropping handles, telling failures |
@@ -16,6 +17,7 @@ mod errors;
 mod ffi;
 mod groups;
 mod health;
+mod listing;
 mod membership;
 mod oauth;
 mod pipe;
@@ -25,6 +27,7 @@ mod reaper;
 mod request;
 mod session;
 mod settings;
+mod traffic;
 mod writer;
 
 use std::sync::Arc;
@@ -38,6 +41,7 @@ use crate::config::profile::Profile;
 use crate::text::Clock;
 use client::Link;
 use groups::Hidden;
+use listing::Listing;
 use request::Ask;
 
 /// The ports of one connection.
@@ -45,6 +49,7 @@ use request::Ask;
 struct Ports {
     link: Arc<Link>,
     hidden: Arc<Hidden>,
+    listing: Arc<Listing>,
 }
 
 struct Kafka {
@@ -79,7 +84,7 @@ pub async fn connect(profile: &Profile, clock: Arc<dyn Clock>) -> Result<Arc<dyn
     }
     let write = !profile.read_only;
     Ok(Arc::new(Kafka {
-        ports: Ports { link: Arc::new(link), hidden: Arc::default() },
+        ports: Ports { link: Arc::new(link), hidden: Arc::default(), listing: Arc::default() },
         capabilities: Capabilities {
             kind: "kafka",
             seek_offset: Support::Yes,
@@ -128,6 +133,10 @@ impl Broker for Kafka {
 
     fn writer(&self) -> Option<&dyn Writer> {
         self.capabilities.guarantee.map(|_| &self.ports as &dyn Writer)
+    }
+
+    fn requests_per_minute(&self) -> Option<f64> {
+        self.ports.link.traffic.per_minute()
     }
 
     fn close(&self, deadline: Duration) -> Fut<'_, ()> {

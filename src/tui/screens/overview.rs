@@ -222,7 +222,7 @@ impl Overview {
             }
             None => x,
         };
-        let requests = picture.requests_per_minute().map_or_else(String::new, |n| {
+        let requests = picture.requests_per_minute.map_or_else(String::new, |n| {
             let n = n.round() as u64;
             format!("{} requests/min, ", if n < 1_000 { units::count(n) } else { units::short(n) })
         });
