@@ -120,13 +120,12 @@ pub async fn bounds_that_are_known_are_renewed(bench: &Bench) {
     // One stands still, one grows, one waits for a transaction.
     let before = known().await;
     bench.put([write(&shards[1], None, Some("c"))]).await;
-    let session = match can("transactions", &bench.broker.capabilities().transactions) {
-        true => {
-            let mut session = bench.transaction(&unique("tx")).await;
-            stage(&mut *session, [write(&shards[2], None, Some("open"))]).await;
-            Some(session)
-        }
-        false => None,
+    let session = if can("transactions", &bench.broker.capabilities().transactions) {
+        let mut session = bench.transaction(&unique("tx")).await;
+        stage(&mut *session, [write(&shards[2], None, Some("open"))]).await;
+        Some(session)
+    } else {
+        None
     };
     let now = renew(&before).await;
     let after = known().await;
