@@ -167,6 +167,6 @@ pub async fn what_was_deleted_a_moment_ago_is_refused(bench: &Bench) {
     {
         let kinds: Vec<_> = answer.unwrap().into_iter().map(|bounds| bounds.map_err(|e| e.kind)).collect();
         let (gone, empty) = (Err(ErrorKind::UnknownTopic), Ok(Bounds { start: 0, last_stable: 0, end: 0 }));
-        assert_eq!(kinds, [gone.clone(), gone, empty]);
+        assert_eq!(kinds, [gone, gone, empty]);
     }
 }
