@@ -35,6 +35,9 @@ const LONGEST: Duration = Duration::from_millis(400);
 /// Records of a transaction: at first, and at most.
 const FIRST_BATCH: usize = 250;
 const MOST_BATCH: usize = 10_000;
+/// No fewer, however long a transaction takes: what is left of its time then is that of its round trips, and a slow or
+/// far broker would get one record at a time.
+const LEAST_BATCH: usize = 50;
 /// Bytes of a transaction at most.
 pub(super) const MOST_BYTES: usize = 4 << 20;
 const TELL_EVERY: Duration = Duration::from_millis(100);
@@ -315,7 +318,7 @@ impl<'a> Engine<'a> {
                 Ended::Committed(placed) => {
                     let took = self.cx.clock.monotonic().saturating_sub(began);
                     self.batch = match took {
-                        took if took > LONGEST => (self.batch / 2).max(1),
+                        took if took > LONGEST => (self.batch / 2).max(LEAST_BATCH),
                         took if took < LONGEST / 4 => (self.batch * 2).min(MOST_BATCH),
                         _ => self.batch,
                     };

@@ -198,6 +198,21 @@ async fn the_rate_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_slow_broker_is_not_given_ever_fewer_records() {
+    const LETTERS: u64 = 1_500;
+    let world = World::empty().await;
+    world.bury(&(0..LETTERS as i64).map(|i| Dead::new(0, "a", (0, i))).collect::<Vec<_>>()).await;
+    let plan = world.plan().await;
+    // Fifty records take longer than a transaction should.
+    world.memory.faults().slow(Duration::from_millis(10));
+    let before = world.memory.faults().calls_of(Op::Commit);
+    let run = world.run(&plan.plan).await.unwrap();
+    assert_eq!((run.redriven, run.stopped), (LETTERS, None));
+    let transactions = world.memory.faults().calls_of(Op::Commit) - before;
+    assert!(transactions < 40, "{transactions}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lost_ledger_is_refused_and_never_made_anew() {
     let world = World::new().await;
     let plan = Arc::clone(&world.plan().await.plan);
@@ -229,6 +244,31 @@ async fn a_ledger_of_a_newer_format_is_refused() {
         .await;
     assert_eq!(world.run(&plan).await.unwrap_err().code, "ledger_newer");
     assert!(world.read(TARGET).await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_of_a_newer_format_in_the_ledger_is_refused_and_nothing_is_written() {
+    let world = World::new().await;
+    let plan = Arc::clone(&world.plan().await.plan);
+    world.run(&plan).await.unwrap();
+    world.bury(&[Dead::new(0, "d", (0, 99))]).await;
+    let plan = Arc::clone(&world.plan().await.plan);
+    assert_eq!(plan.letters.len(), 1);
+    let (cluster, source) = (&plan.header.cluster_id, world.topic_id(SOURCE).await);
+    world
+        .produce(Write {
+            topic: LEDGER_TOPIC.into(),
+            partition: Some(0),
+            key: Some(Key::letter(cluster, &source, 0, 0).encode()),
+            value: Some(Bytes::from_static(br#"{"v":2,"disposition":"pending"}"#)),
+            headers: Headers::default(),
+            timestamp: None,
+        })
+        .await;
+    let ends = world.ends().await;
+    assert_eq!(world.run(&plan).await.unwrap_err().code, "ledger_newer");
+    assert_eq!(world.plan_with(World::request()).await.unwrap_err().code, "ledger_newer");
+    assert_eq!(world.ends().await, ends);
 }
 
 #[tokio::test(start_paused = true)]
