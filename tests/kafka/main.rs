@@ -2,13 +2,19 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "a test may speak and panic")]
 
+mod answers;
 mod figures;
 mod groups;
+mod keys;
+mod kills;
 mod oauth;
 mod observe;
 mod proofs;
+mod proxy;
 mod reading;
 mod redrive;
+mod rights;
 mod security;
+mod spring;
 mod support;
 mod writing;

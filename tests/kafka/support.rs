@@ -1,6 +1,7 @@
 //! What the tests share: where the broker is, profiles for its listeners, and names of their own.
 
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,17 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// A variable that `tests/broker env` prints.
 pub fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set; use tests/run, or tests/broker env"))
+}
+
+/// A program of Kafka's, which the tests run as Java.
+pub fn java(class: &str) -> Command {
+    let class_path = Command::new("tests/broker").arg("classpath").output().unwrap();
+    assert!(class_path.status.success());
+    let mut java = Command::new("java");
+    java.args(["-XX:TieredStopAtLevel=1", "-Xmx128m", "-cp"])
+        .arg(String::from_utf8(class_path.stdout).unwrap().trim())
+        .arg(class);
+    java
 }
 
 /// A file among the test certificates.
