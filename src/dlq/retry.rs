@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::names::is_retry_name;
+use super::names::{is_dead_letter_name, is_retry_name};
 
 /// The retry topic among `topics` of the group that failed on `origin`: one that names topic and group, else one that
 /// names the topic. Of several in a row (`orders-retry-0`, `orders-retry-1`) the first, so that a record has all its
@@ -45,6 +45,27 @@ pub fn may_retry(topic: &str, target: &str, group: Option<&str>) -> bool {
     let names = |name: &str| without(words(topic), name).is_some();
     let alike = || is_retry_name(target) && source(topic) == source(target);
     topic == target || names(target) || alike() || group.is_some_and(names)
+}
+
+/// Whether a retry topic that [`may_retry`] the target is named after another of the cluster's topics:
+/// `orders-eu-retry` is that of `orders-eu`, where there is such a topic, and not that of `orders`. One that names the
+/// group is nobody else's.
+pub fn is_anothers<'t>(
+    topic: &str,
+    target: &str,
+    group: Option<&str>,
+    mut topics: impl Iterator<Item = &'t str>,
+) -> bool {
+    if group.is_some_and(|group| without(words(topic), group).is_some()) {
+        return false;
+    }
+    topics.any(|other| {
+        other.len() > target.len()
+            && !is_retry_name(other)
+            && !is_dead_letter_name(other)
+            && without(words(other), target).is_some()
+            && without(words(topic), other).is_some()
+    })
 }
 
 /// The words of a retry topic's name that name its source.
@@ -93,6 +114,7 @@ mod tests {
         // One of another topic whose name only begins alike is none of it.
         assert_eq!(found(&["orders-eu-retry"], "orders", "email"), None);
     }
+
     #[test]
     fn all_that_may_hold_a_retry_is_looked_into() {
         for (topic, target, may) in [
@@ -101,10 +123,26 @@ mod tests {
             ("orders-retry-0", "orders-retry-0", true),
             ("email.retry", "orders", true),
             ("payments-retry", "orders", false),
+            ("orders2-retry", "orders", false),
             ("orders-dlt", "orders", false),
             ("orders", "orders", false),
         ] {
             assert_eq!(may_retry(topic, target, Some("email")), may, "{topic} of {target}");
         }
+    }
+
+    #[test]
+    fn a_retry_topic_named_after_a_topic_with_a_longer_name_is_that_ones() {
+        let topics = ["orders", "orders-eu", "orders-eu-retry", "orders-eu-retry-dlt", "orders-retry-0"];
+        let others = |topic: &str, target: &str, group: &str| {
+            assert!(may_retry(topic, target, Some(group)), "{topic} of {target}");
+            is_anothers(topic, target, Some(group), topics.into_iter())
+        };
+        assert!(others("orders-eu-retry", "orders", "email"));
+        assert!(!others("orders-eu-retry", "orders-eu", "email"));
+        assert!(!others("orders-retry-0", "orders", "email"));
+        // It may be that of the group `eu`, which has one of its own.
+        assert!(!others("orders-eu-retry", "orders", "eu"));
+        assert!(!is_anothers("orders-eu-retry", "orders", None, ["orders", "orders-eu-retry"].into_iter()));
     }
 }

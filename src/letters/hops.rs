@@ -16,7 +16,7 @@ use crate::broker::{Bounds, BrokerError, ErrorKind, Name, Notice, ReadPlan, Shar
 use crate::context::Cx;
 use crate::dlq::formats;
 use crate::dlq::names::{is_dead_letter_name, is_retry_name};
-use crate::dlq::retry::may_retry;
+use crate::dlq::retry::{is_anothers, may_retry};
 use crate::event::Record;
 use crate::text::Fault;
 
@@ -200,8 +200,9 @@ impl<'a> Hops<'a> {
                 })
             };
             let is_one = |topic: &&TopicInfo| {
-                let name = &topic.name;
-                may_retry(name, &target, group.as_deref())
+                let (name, group) = (&topic.name, group.as_deref());
+                let others = topics.iter().map(|t| &*t.name);
+                (may_retry(name, &target, group) && !is_anothers(name, &target, group, others))
                     || (is_retry_name(name) && commits_there(name))
                     || (via.contains(&Some(name)) && *name != target && !is_dead_letter_name(name))
             };

@@ -1,6 +1,6 @@
 //! The retries of a letter's record: what lies of it in the retry topics of its origin.
 //!
-//! Retry topics are known by their names, and by the letter's own headers. They are read from the time of the origin
+//! Retry topics are known by their names, as a run's canary knows them, and by the letter's own headers. They are read from the time of the origin
 //! record to that of the letter, and no further than 50,000 records: what was not read is said.
 
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use crate::broker::{Name, ReadPlan, Shard, Span, Until};
 use crate::context::Sink;
 use crate::dlq::formats;
 use crate::dlq::names::is_retry_name;
+use crate::dlq::retry::{is_anothers, may_retry};
 use crate::dlq::{Letter, Origin};
 use crate::event::Record;
 use crate::text::{Fault, Timestamp};
@@ -63,9 +64,11 @@ impl Index {
     ) -> Result<Retries, Fault> {
         let Some(root) = place(&letter.root) else { return Ok(Retries::default()) };
         let infos = self.cx().broker.catalog().topics(None).await?;
+        let group = letter.root.group.as_deref();
+        let others = || infos.iter().map(|t| &*t.name);
         let named = |name: &Name| {
             let headers = &letter.record.headers;
-            name.starts_with(&*root.topic)
+            (may_retry(name, &root.topic, group) && !is_anothers(name, &root.topic, group, others()))
                 || headers.iter().any(|(_, value)| value.is_some_and(|v| v.as_ref() == name.as_bytes()))
         };
         let mut shards = Vec::new();
