@@ -367,6 +367,40 @@ fn letter<'a>(class: &'a str, message: &'a str, offset: &'a str) -> Sent<'a> {
     }
 }
 
+/// The topic holds two letters of one failure and one of another; the second of the two is parked here, and released
+/// again.
+fn letters_are_selected_and_counted_by_state(bench: &Bench, failure: &str) {
+    let topic = bench.topic.as_str();
+    let offsets = |options: &[&str]| -> Vec<i64> {
+        let letters =
+            bench.run(&[&["dlq", "letters", topic, "-o", "jsonl"], options].concat()).code(0).lines();
+        letters.iter().map(|l| l["position"]["offset"].as_i64().unwrap()).collect()
+    };
+    assert_eq!(offsets(&["--from", "offset:1"]), [1, 2]);
+    assert_eq!(offsets(&["--from", "offset:1", "--to", "offset:2"]), [1]);
+    assert!(offsets(&["--key", "nobody"]).is_empty());
+    assert_eq!(offsets(&["--failure", failure, "--where", ".dead_letter.root.offset == 2"]), [1]);
+
+    let counts = |options: &[&str]| {
+        let asked = [&["dlq", "failures", topic, "-o", "json"], options].concat();
+        let rows = bench.run(&asked).code(0).json()["failures"].as_array().unwrap().clone();
+        rows.iter().map(|row| (row["count"].as_u64(), row["pending"].as_u64())).collect::<Vec<_>>()
+    };
+    let park = ["dlq", "park", topic, "--from", "offset:1", "--to", "offset:2", "--reason", "later", "--yes"];
+    bench.run(&park).code(0);
+    let (one, two) = (Some(1), Some(2));
+    assert_eq!(counts(&[]), [(two, one), (one, one)]);
+    assert_eq!(counts(&["--state", "all"]), [(two, one), (one, one)]);
+    assert_eq!(counts(&["--state", "parked"]), [(one, Some(0))]);
+    assert_eq!(counts(&["--state", "pending"]), [(one, one), (one, one)]);
+    assert!(counts(&["--state", "redriven"]).is_empty());
+    assert_eq!((offsets(&["--state", "parked"]), offsets(&["--state", "all"])), (vec![1], vec![0, 1, 2]));
+    bench.run(&["dlq", "release", topic, "--reason", "looked at", "--yes"]).code(0);
+    assert!(counts(&["--state", "parked"]).is_empty());
+    assert_eq!(offsets(&[]), [0, 1, 2]);
+    bench.run(&["dlq", "failures", topic, "--state", "gone"]).code(2);
+}
+
 #[test]
 #[ignore = "needs a Kafka broker: tests/run starts one"]
 fn dead_letters_are_found_grouped_and_listed() {
@@ -390,6 +424,7 @@ fn dead_letters_are_found_grouped_and_listed() {
     let counts: Vec<_> = failures["failures"].as_array().unwrap().iter().map(|f| &f["count"]).collect();
     assert_eq!(counts, [2, 1], "{failures}");
     let id = failures["failures"][0]["id"].as_str().unwrap();
+    letters_are_selected_and_counted_by_state(&bench, id);
     let letters =
         bench.run(&["dlq", "letters", &bench.topic, "--failure", id, "-o", "jsonl"]).code(0).lines();
     let offsets: Vec<_> = letters.iter().map(|l| &l["position"]["offset"]).collect();

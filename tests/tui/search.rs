@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use redrive::ask::{Answer, Request};
 use redrive::filter::Edge;
+use redrive::ledger::Disposition;
 use redrive::records::document::{EstimateAnswer, TailAnswer};
 use redrive::tui::message::Effect;
 
 use crate::bench::{Bench, console};
-use crate::made_up::incident;
+use crate::made_up::{at_letters, failures, incident, letters};
 
 fn form() -> Bench {
     console().seeing(incident()).keys("gs")
@@ -124,4 +125,52 @@ fn a_search_that_was_stopped_goes_on_where_it_stopped() {
     bench
         .answer(Answer::Tail(Arc::new(rest)))
         .expect("complete: 120 records in 2 partitions, offsets 0–69, 4 matches");
+}
+
+#[test]
+fn a_list_of_letters_is_selected_from_by_key_range_and_jq() {
+    let bench = at_letters(console().seeing(incident()).sized(160, 40)).press("records.query");
+    let bench = bench.expect("only letters: key= from= to= partition= contains= or jq");
+    let query = "key=ord-7 from=offset:100 to=offset:120 partition=0,3 .dead_letter.attempts > 2";
+    let mut bench = bench.typed(query).keys("enter").expect("pending where key=ord-7 from=offset:100");
+    let Some((_, Request::Letters(asked))) = bench.asked.last() else { panic!("{:?}", bench.asked) };
+    let selection = &asked.selection;
+    assert_eq!(selection.key.as_deref(), Some(&b"ord-7"[..]));
+    assert_eq!((&selection.from, &selection.to), (&Some(Edge::Offset(100)), &Some(Edge::Offset(120))));
+    assert_eq!((&selection.partitions[..], selection.limit), (&[0, 3][..], Some(2_000)));
+    assert_eq!(selection.filter.as_deref(), Some(".dead_letter.attempts > 2"));
+    // Topic, failure and state stay those of the list.
+    let first = &failures().failures[0];
+    assert_eq!((&*asked.topic, asked.failure.as_deref()), ("payments-dlt", Some(&*first.id)));
+    assert_eq!(asked.state, Some(Disposition::Pending));
+    bench = bench.answer(Answer::Letters(Arc::new(letters(3)))).expect("3 pending where key=ord-7");
+    // What is typed next begins with what is there, and without anything all are listed again.
+    bench = bench.press("records.query").expect(".dead_letter.attempts > 2").keys("ctrl-u enter");
+    let Some((_, Request::Letters(asked))) = bench.asked.last() else { panic!("{:?}", bench.asked) };
+    assert_eq!((&asked.selection.from, &asked.selection.filter), (&None, &None));
+    bench.answer(Answer::Letters(Arc::new(letters(3)))).expect("3 pending").expect_no("where");
+}
+
+#[test]
+fn marks_and_writes_are_for_the_letters_that_were_selected() {
+    let bench = at_letters(console().seeing(incident())).press("records.query");
+    let bench = bench.typed(".value.total > 3").keys("enter").answer(Answer::Letters(Arc::new(letters(3))));
+    let bench = bench.press("list.mark-all").press("dlq.park");
+    let Some((_, Request::Disposal(asked))) = bench.asked.last() else { panic!("{:?}", bench.asked) };
+    assert_eq!(asked.only.as_ref().map(Vec::len), Some(3));
+}
+
+#[test]
+fn a_query_of_letters_that_is_wrong_is_told_and_asks_nothing() {
+    for (query, why) in [
+        ("from=yesterday", "beginning, end, -N, offset:N or @TIME was expected"),
+        ("partition=a", "partition= wants numbers"),
+        ("limit=x", "limit= wants a number"),
+    ] {
+        let mut bench = at_letters(console().seeing(incident()).sized(160, 40)).press("records.query");
+        bench.asked.clear();
+        let bench = bench.typed(query).keys("enter").expect(why);
+        assert!(bench.asked.is_empty(), "{query}: {:?}", bench.asked);
+        bench.keys("esc esc").expect("131 pending").expect_no("where");
+    }
 }

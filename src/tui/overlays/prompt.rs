@@ -46,12 +46,14 @@ pub struct Prompt {
     label: String,
     input: Input,
     purpose: Purpose,
+    /// What is wrong with the text, until it is changed.
+    wrong: Option<String>,
 }
 
 impl Prompt {
     /// Asks for a text, with what stands there now.
     pub fn new(label: &str, now: &str, purpose: Purpose) -> Self {
-        Self { label: format!("{label}: "), input: Input::new(now), purpose }
+        Self { label: format!("{label}: "), input: Input::new(now), purpose, wrong: None }
     }
 
     /// Takes a key.
@@ -60,13 +62,17 @@ impl Prompt {
             (Code::Esc, _) | (Code::Char('c'), true) => return Stays::No,
             (Code::Enter, _) => {
                 let text = self.input.text();
-                return match self.purpose {
+                let stays = match self.purpose {
                     Purpose::Export => crate::tui::disposals::export(state, text, effects),
                     Purpose::Offsets(part) => crate::tui::moves::typed(state, part, text, effects),
                     purpose => crate::tui::dead_letters::typed(state, purpose, text, effects),
                 };
+                // The notice stands where the prompt is.
+                self.wrong = state.notice().filter(|_| matches!(stays, Stays::Yes)).map(|n| n.text.clone());
+                return stays;
             }
             _ => {
+                self.wrong = None;
                 self.input.press(chord);
             }
         }
@@ -78,9 +84,10 @@ impl Prompt {
         self.input.paste(text);
     }
 
-    /// Label, what stands before the cursor, and what behind it.
+    /// Label (or what is wrong), what stands before the cursor, and what behind it.
     pub fn line(&self) -> (String, &str, &str) {
         let before = self.input.before();
-        (self.label.clone(), before, self.input.text().get(before.len()..).unwrap_or_default())
+        let label = self.wrong.as_ref().map_or_else(|| self.label.clone(), |why| format!("{why}: "));
+        (label, before, self.input.text().get(before.len()..).unwrap_or_default())
     }
 }

@@ -180,11 +180,22 @@ impl View for Failures {
         self.request.topic.to_string()
     }
 
-    fn status(&self, _: &State) -> String {
+    fn status(&self, state: &State) -> String {
         let Some(answer) = &self.answer else { return String::new() };
         let pending: Option<u64> = answer.failures.iter().map(|row| row.pending).sum();
-        let read = if answer.complete { "all" } else { "of the first" };
-        format!("{} pending · {read} {} read", or_dash(pending, count), count(answer.scanned))
+        let mut parts = vec![format!("{} pending", or_dash(pending, count))];
+        if !answer.complete {
+            parts.push(format!("of the first {} read", count(answer.scanned)));
+        }
+        // What waiting costs: from then on open letters are lost.
+        let row = state.picture.dead_letters.iter().find(|row| row.topic == answer.topic);
+        if let Some(at) = row.and_then(|row| row.expires_at) {
+            parts.push(match at.since(state.now) {
+                left if left > 0 => format!("expires in {}", units::age(left)),
+                _ => "expires now".to_owned(),
+            });
+        }
+        parts.join(" · ")
     }
 
     fn list(&self) -> Option<&List> {

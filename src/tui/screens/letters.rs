@@ -56,11 +56,8 @@ impl Letters {
 
     /// Lists the letters that fit a query; the error says what is wrong with it.
     pub fn set_query(&mut self, text: &str, now: Timestamp) -> Result<Option<RequestId>, String> {
-        let mut selection = parse_query(text, now)?;
         // A list of records begins near the end, one of letters with all of them.
-        if !text.contains("from=") {
-            selection.from = None;
-        }
+        let mut selection = parse_query(text, None, now)?;
         selection.limit = selection.limit.map_or(Some(MOST), |limit| Some(limit.min(MOST)));
         self.request.selection = selection;
         self.list.marks.clear();

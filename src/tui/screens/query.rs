@@ -12,10 +12,11 @@ use crate::text::{Safe, Timestamp};
 /// So many records of each partition are read at first.
 pub(super) const LATEST: u64 = 100;
 
-/// Reads a query: `key=`, `from=`, `to=`, `partition=`, `contains=`, `limit=`, and a jq condition as the rest.
-pub(super) fn parse_query(text: &str, now: Timestamp) -> Result<Selection, String> {
+/// Reads a query: `key=`, `from=`, `to=`, `partition=`, `contains=`, `limit=`, and a jq condition as the rest. Without
+/// `from=` it begins at `from`.
+pub(super) fn parse_query(text: &str, from: Option<Edge>, now: Timestamp) -> Result<Selection, String> {
     let zone = TimeZone::system();
-    let mut selection = Selection { from: Some(Edge::Last(LATEST)), ..Selection::default() };
+    let mut selection = Selection { from, ..Selection::default() };
     let mut rest = text.trim();
     while !rest.is_empty() {
         let (word, behind) = rest.split_once(' ').unwrap_or((rest, ""));
@@ -92,20 +93,23 @@ mod tests {
     fn a_query_is_read_and_written_the_same() {
         let now = Timestamp(1_795_525_331_034);
         let text = "key=ord-1 from=-5 to=end partition=0,3 contains=EUR limit=9 .value.total > 3 and true";
-        let selection = parse_query(text, now).unwrap();
+        let selection = parse_query(text, None, now).unwrap();
         assert_eq!(selection.key.as_deref(), Some(&b"ord-1"[..]));
         assert_eq!(selection.filter.as_deref(), Some(".value.total > 3 and true"));
         assert_eq!(query_text(&selection), text);
-        assert_eq!(parse_query("", now).unwrap().from, Some(Edge::Last(LATEST)));
-        assert_eq!(parse_query(".a == 1", now).unwrap().filter.as_deref(), Some(".a == 1"));
+        let latest = Some(Edge::Last(LATEST));
+        assert_eq!(parse_query("", latest.clone(), now).unwrap().from, latest);
+        assert_eq!(parse_query("to=end .a == \"from=-1\"", None, now).unwrap().from, None);
+        assert_eq!(parse_query(".a == 1", None, now).unwrap().filter.as_deref(), Some(".a == 1"));
         for wrong in ["from=now", "partition=a", "limit=x"] {
-            assert!(parse_query(wrong, now).is_err(), "{wrong}");
+            assert!(parse_query(wrong, None, now).is_err(), "{wrong}");
         }
     }
 
     #[test]
     fn the_command_line_selects_what_the_query_does() {
-        let selection = parse_query("key=ord-1 limit=9 .value.total > 3", Timestamp(0)).unwrap();
+        let selection =
+            parse_query("key=ord-1 from=-100 limit=9 .value.total > 3", None, Timestamp(0)).unwrap();
         let mut line = "dlq letters orders-dlt".to_owned();
         add_selection(&selection, &mut line);
         assert_eq!(

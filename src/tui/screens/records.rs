@@ -213,7 +213,7 @@ impl Records {
 
     /// Reads something else; the error says what is wrong with the query.
     pub fn set_query(&mut self, text: &str, now: Timestamp) -> Result<Option<RequestId>, String> {
-        self.request.selection = parse_query(text, now)?;
+        self.request.selection = parse_query(text, Some(Edge::Last(LATEST)), now)?;
         if self.request.selection.to.is_some() {
             self.request.follow = false;
         }
