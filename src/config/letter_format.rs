@@ -27,7 +27,8 @@ pub fn letter_format(path: &Path) -> Result<LetterFormat, Fault> {
     from_text(&text, path)
 }
 
-fn from_text(text: &str, path: &Path) -> Result<LetterFormat, Fault> {
+/// Reads what such a file holds; `path` is for the errors.
+pub fn from_text(text: &str, path: &Path) -> Result<LetterFormat, Fault> {
     let named = Step::Name("tried".to_owned());
     let base = Place::of("profiles").then(named).then(Step::Name("dead_letters".to_owned()));
     let base = base.then(Step::Name("formats".to_owned())).then(Step::Index(0));

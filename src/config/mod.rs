@@ -8,7 +8,7 @@ mod build;
 pub mod keep;
 pub mod keys;
 pub mod layers;
-mod letter_format;
+pub mod letter_format;
 mod nearest;
 mod parse;
 pub mod place;

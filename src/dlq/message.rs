@@ -58,6 +58,8 @@ pub fn normalise(message: &str) -> String {
             i += c.len_utf8();
         }
     }
+    // A word, or quotes, may have gone beyond it.
+    out.truncate((0..=LONGEST.min(out.len())).rev().find(|at| out.is_char_boundary(*at)).unwrap_or(0));
     out.truncate(out.trim_end().len());
     out
 }
@@ -246,7 +248,8 @@ mod tests {
     #[test]
     fn a_giant_message_is_cut_at_a_character() {
         let out = normalise(&"\u{1f980}".repeat(100_000));
-        assert!(out.len() <= LONGEST + 4);
+        assert!(out.len() <= LONGEST);
+        assert_eq!(normalise(&"a".repeat(2_000)).len(), LONGEST);
         assert!(out.chars().all(|c| c == '\u{1f980}'));
     }
 }

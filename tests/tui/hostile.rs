@@ -43,7 +43,8 @@ fn picture(name: &str) -> Snapshot {
     picture
 }
 
-fn harmless(bench: &mut Bench) -> Result<(), TestCaseError> {
+/// Fails where a cell would not be shown as itself.
+pub fn harmless(bench: &mut Bench) -> Result<(), TestCaseError> {
     let buffer: Buffer = bench.draw();
     for cell in &buffer.content {
         for c in cell.symbol().chars() {

@@ -5,6 +5,7 @@
 mod bench;
 mod disposals;
 mod drill;
+mod fuzz;
 mod hostile;
 mod keys;
 mod made_up;
