@@ -130,6 +130,32 @@ impl Record {
         self.time.map(|t| t.at)
     }
 
+    /// A copy of a record whose bytes lie elsewhere, in one piece of memory.
+    pub fn copy_of(bytes: &dyn RecordBytes, topic: Arc<str>) -> Self {
+        let (_, partition, offset) = bytes.place();
+        let mut all: Vec<u8> = Vec::new();
+        let mut add = |part: &[u8]| {
+            let from = all.len();
+            all.extend_from_slice(part);
+            from..all.len()
+        };
+        let (key, value) = (bytes.key().map(&mut add), bytes.value().map(&mut add));
+        let mut headers = Vec::new();
+        bytes.each_header(&mut |name, value| headers.push((add(name), value.map(&mut add))));
+        let all = Bytes::from(all);
+        let part = |range: std::ops::Range<usize>| all.slice(range);
+        Self {
+            at: Position::new(topic, partition, offset),
+            time: bytes.time(),
+            key: key.map(part),
+            value: value.map(part),
+            headers: Headers(
+                headers.into_iter().map(|(name, value)| (part(name), value.map(part))).collect(),
+            ),
+            lease: None,
+        }
+    }
+
     /// SHA-256 over the header count (u64 big-endian), then key, value and each header's name and value,
     /// each as one byte of presence, the length as u64 big-endian, and the bytes. No timestamp, no position.
     pub fn digest(&self) -> Digest {
@@ -155,6 +181,8 @@ impl Record {
 pub trait RecordBytes {
     /// Topic, partition and offset.
     fn place(&self) -> (&str, i32, i64);
+    /// Timestamp.
+    fn time(&self) -> Option<RecordTime>;
     /// Key; null is not empty.
     fn key(&self) -> Option<&[u8]>;
     /// Value; null is a tombstone.
@@ -166,6 +194,10 @@ pub trait RecordBytes {
 impl RecordBytes for Record {
     fn place(&self) -> (&str, i32, i64) {
         (&self.at.topic, self.at.partition, self.at.offset)
+    }
+
+    fn time(&self) -> Option<RecordTime> {
+        self.time
     }
 
     fn key(&self) -> Option<&[u8]> {

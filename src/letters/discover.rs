@@ -299,7 +299,7 @@ impl Discovery {
                 // A record that was copied back with all its headers names the topic in which it lies.
                 let own = reading.latest().topic.as_deref() == Some(&*record.at.topic)
                     || reading.root.topic.as_deref() == Some(&*record.at.topic);
-                votes.letters += u64::from(reading.format.is_some() && !own);
+                votes.letters += u64::from(reading.says_letter() && !own);
             }
         }
         Ok(())

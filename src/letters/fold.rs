@@ -5,7 +5,7 @@
 //! [`MOST_FAILURES`] failures (more are one failure called "other failures").
 //!
 //! Most letters of a topic failed like one before: a stack trace of a [`shape`] that was seen is not parsed
-//! again.
+//! again. Such letters are looked at where their bytes lie (`taking.rs`).
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
@@ -13,11 +13,10 @@ use std::sync::Arc;
 
 use foldhash::quality::RandomState;
 
-use super::tally::{Chart, Tally};
 use crate::config::profile::DeadLetters;
 use crate::dlq::failure::{Failure, Fingerprint};
+use crate::dlq::formats::glance::{Glance, Seen};
 use crate::dlq::formats::{self, Hop, Reading};
-use crate::dlq::groups::FailureRow;
 use crate::dlq::message;
 use crate::dlq::trace::shape;
 use crate::event::Record;
@@ -36,7 +35,7 @@ const MOST_SHAPES: usize = 20_000;
 /// Letters of a failure whose messages are compared, to see which quoted values vary.
 const COMPARED: u32 = 64;
 /// Distinct topics, groups or formats listed for one topic.
-const MOST_NAMES: usize = 100;
+pub(super) const MOST_NAMES: usize = 100;
 
 /// One letter in a few bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,10 +129,10 @@ pub enum Which {
 
 /// What is known of one failure beside its entries.
 #[derive(Debug)]
-struct Known {
-    failure: Arc<Failure>,
+pub(super) struct Known {
+    pub(super) failure: Arc<Failure>,
     /// When it was first seen, if that was while the program looked on.
-    appeared: Option<Timestamp>,
+    pub(super) appeared: Option<Timestamp>,
     /// How many messages were compared.
     compared: u32,
 }
@@ -142,16 +141,43 @@ struct Known {
 #[derive(Debug)]
 pub struct Fold {
     hasher: RandomState,
-    failures: Vec<Known>,
+    pub(super) failures: Vec<Known>,
     by_hash: HashMap<u64, u32>,
     /// Failures by the shape of their stack trace and what else decides.
     by_shape: HashMap<u64, u32>,
-    formats: Vec<Arc<str>>,
+    pub(super) formats: Vec<Arc<str>>,
+    /// What the headers of letters mean that came last.
+    pub(super) glances: Vec<Arc<Glance>>,
     parts: BTreeMap<i32, Part>,
     letters: usize,
     changes: u64,
-    arrived: u64,
-    arrived_by_group: Vec<(Arc<str>, u64)>,
+    pub(super) arrived: u64,
+    pub(super) arrived_by_group: Vec<(Arc<str>, u64)>,
+}
+
+/// A letter to be added: what it is, and what its headers say, in numbers.
+pub(super) struct New<'r> {
+    pub at: (i32, i64),
+    pub time: Option<Timestamp>,
+    pub key: Option<&'r [u8]>,
+    /// Bytes of key, value and headers.
+    pub size: u64,
+    pub failure: u32,
+    pub root: u64,
+    pub latest: u64,
+}
+
+/// Whether there is room for a letter.
+pub(super) enum Room {
+    /// There is; `watched` where it arrived while the program looked on.
+    Free {
+        /// Whether it did.
+        watched: bool,
+    },
+    /// It was added before.
+    Taken,
+    /// Nothing more is kept.
+    Full,
 }
 
 impl Fold {
@@ -163,6 +189,7 @@ impl Fold {
             by_hash: HashMap::new(),
             by_shape: HashMap::new(),
             formats: Vec::new(),
+            glances: Vec::new(),
             parts: BTreeMap::new(),
             letters: 0,
             changes: 0,
@@ -241,48 +268,67 @@ impl Fold {
 
     /// Adds the next letter of a partition; one that was added before is left out. `false` when it is full.
     pub fn add(&mut self, record: &Record, config: &DeadLetters) -> bool {
-        let (partition, offset) = (record.at.partition, record.at.offset);
-        let part = self.parts.entry(partition).or_default();
-        if part.place(offset).is_none() {
-            return true;
-        }
-        let watched = offset >= part.watched_from;
-        if self.is_full() {
-            return false;
-        }
+        let at = (record.at.partition, record.at.offset);
+        let watched = match self.room(at) {
+            Room::Free { watched } => watched,
+            Room::Taken => return true,
+            Room::Full => return false,
+        };
         let reading = formats::digest(record, config);
         let appeared = record.timestamp().filter(|_| watched);
         let failure = self.failure_of(&reading, config, appeared);
         let latest = self.place(reading.latest());
-        let entry = Entry {
-            offset,
-            time: record.timestamp().map_or(i64::MIN, Timestamp::as_millis),
-            root: if reading.previous.is_some() { self.place(&reading.root) } else { latest },
-            latest,
-            key: record.key.as_deref().map_or(0, |k| self.key_hash(k)),
-            failure,
-            state: None,
-        };
-        if let Some(format) = &reading.format
-            && self.formats.len() < MOST_NAMES
-            && !self.formats.contains(format)
-        {
+        let root = if reading.previous.is_some() { self.place(&reading.root) } else { latest };
+        if let Some(format) = &reading.format {
+            self.wrote(format);
+        }
+        let (time, size) = (record.timestamp(), record.size() as u64);
+        self.enter(&New { at, time, key: record.key.as_deref(), size, failure, root, latest }, watched);
+        true
+    }
+
+    /// Whether there is room for the letter at a place.
+    pub(super) fn room(&mut self, (partition, offset): (i32, i64)) -> Room {
+        let part = self.parts.entry(partition).or_default();
+        if part.place(offset).is_none() {
+            return Room::Taken;
+        }
+        let watched = offset >= part.watched_from;
+        if self.is_full() { Room::Full } else { Room::Free { watched } }
+    }
+
+    /// Takes the name of a format that was seen.
+    pub(super) fn wrote(&mut self, format: &Arc<str>) {
+        if self.formats.len() < MOST_NAMES && !self.formats.contains(format) {
             self.formats.push(Arc::clone(format));
         }
+    }
+
+    /// Adds a letter for which there is room.
+    pub(super) fn enter(&mut self, new: &New<'_>, watched: bool) {
+        let (partition, offset) = new.at;
+        let entry = Entry {
+            offset,
+            time: new.time.map_or(i64::MIN, Timestamp::as_millis),
+            root: new.root,
+            latest: new.latest,
+            key: new.key.map_or(0, |k| self.key_hash(k)),
+            failure: new.failure,
+            state: None,
+        };
         if let Some(part) = self.parts.get_mut(&partition) {
             if let Some((entries, next)) = part.place(offset) {
                 entries.push(entry);
                 *next = offset + 1;
             }
-            part.read = (part.read.0 + record.size() as u64, part.read.1 + 1);
+            part.read = (part.read.0 + new.size, part.read.1 + 1);
             part.close_gap();
         }
         self.letters += 1;
         self.changes += 1;
         if watched {
-            self.arrive(failure);
+            self.arrive(new.failure);
         }
-        true
     }
 
     fn arrive(&mut self, failure: u32) {
@@ -303,10 +349,15 @@ impl Fold {
         config: &DeadLetters,
         appeared: Option<Timestamp>,
     ) -> u32 {
-        let shape = self.shape_of(reading);
+        let at = reading.latest();
+        let shape = reading.stack_trace.as_deref().and_then(|trace| {
+            let classes = [reading.error_class.as_deref(), reading.cause_class.as_deref()];
+            self.shape_of(classes, at.group.as_deref(), at.topic.as_deref(), trace)
+        });
         if let Some(index) = shape.and_then(|shape| self.by_shape.get(&shape)).copied() {
-            let compares = self.failures.get(index as usize).is_some_and(|known| known.compared < COMPARED);
-            if compares && let Some(message) = reading.message.as_deref() {
+            if self.compares(index)
+                && let Some(message) = reading.message.as_deref()
+            {
                 self.compare(index, message);
             }
             return index;
@@ -322,11 +373,28 @@ impl Fold {
     }
 
     /// A hash of all that decides of a letter with a stack trace; `None` where the trace has no shape.
-    fn shape_of(&self, reading: &Reading<'_>) -> Option<u64> {
-        let at = reading.latest();
+    fn shape_of(
+        &self,
+        classes: [Option<&str>; 2],
+        group: Option<&str>,
+        topic: Option<&str>,
+        trace: &str,
+    ) -> Option<u64> {
         let mut hasher = self.hasher.build_hasher();
-        (&reading.error_class, &reading.cause_class, &at.group, &at.topic).hash(&mut hasher);
-        shape(reading.stack_trace.as_deref()?, &mut hasher).then(|| hasher.finish())
+        (classes, group, topic).hash(&mut hasher);
+        shape(trace, &mut hasher).then(|| hasher.finish())
+    }
+
+    /// The failure of a letter whose like was seen; `None` where it must be read.
+    pub(super) fn like(&self, seen: &Seen<'_>) -> Option<u32> {
+        let classes = [seen.error_class, seen.cause_class];
+        let shape = self.shape_of(classes, seen.group, Some(&seen.topic), seen.stack_trace)?;
+        self.by_shape.get(&shape).copied().filter(|index| !self.compares(*index))
+    }
+
+    /// Whether messages of the failure are compared still.
+    fn compares(&self, index: u32) -> bool {
+        self.failures.get(index as usize).is_some_and(|known| known.compared < COMPARED)
     }
 
     fn known(&mut self, fingerprint: &Fingerprint<'_>, appeared: Option<Timestamp>) -> u32 {
@@ -462,120 +530,6 @@ impl Fold {
     pub fn failure_by_id(&self, id: &str) -> Option<u32> {
         self.failures.iter().position(|k| *k.failure.id == *id).map(|i| i as u32)
     }
-
-    /// Counts the letters for a row of the list of dead-letter topics.
-    pub fn summary(&self, now: Timestamp) -> Summary {
-        let mut sum = Summary { formats: self.formats.clone(), ..Summary::default() };
-        let mut open = vec![0_u64; self.failures.len()];
-        let mut present = vec![false; self.failures.len()];
-        let mut states = [0_u64; 5];
-        let mut known = true;
-        let mut chart = Chart::new(now);
-        let mut oldest = i64::MAX;
-        for (_, entry) in self.entries() {
-            let slot = match entry.state {
-                None => {
-                    known = false;
-                    0
-                }
-                Some(Disposition::Pending | Disposition::Released) => 0,
-                Some(Disposition::Redriven) => 1,
-                Some(Disposition::Discarded) => 2,
-                Some(Disposition::Parked) => 3,
-                Some(Disposition::Duplicate) => 4,
-            };
-            states[slot] += 1;
-            if let Some(present) = present.get_mut(entry.failure as usize) {
-                *present = true;
-            }
-            if slot == 0 {
-                if let Some(open) = open.get_mut(entry.failure as usize) {
-                    *open += 1;
-                }
-                if entry.time != i64::MIN {
-                    oldest = oldest.min(entry.time);
-                }
-            }
-            chart.add(entry.time);
-        }
-        if known {
-            sum.states = Some(states);
-        }
-        sum.oldest_open = (oldest != i64::MAX).then_some(Timestamp(oldest));
-        sum.failures = open.iter().filter(|n| **n > 0).count();
-        let top = open.iter().enumerate().max_by_key(|(i, n)| (**n, usize::MAX - i)).filter(|(_, n)| **n > 0);
-        sum.top_failure = top.and_then(|(i, _)| self.failures.get(i)).map(|k| k.failure.title());
-        sum.arrivals_per_minute = chart.per_minute();
-        sum.arrivals = chart.buckets();
-        for (known, _) in self.failures.iter().zip(&present).filter(|(_, present)| **present) {
-            add_name(&mut sum.sources, known.failure.origin_topic.as_ref());
-            add_name(&mut sum.groups, known.failure.group.as_ref());
-        }
-        sum.arrived = self.arrived;
-        sum.arrived_by_group.clone_from(&self.arrived_by_group);
-        let new = self.failures.iter().filter_map(|k| k.appeared.map(|at| (&k.failure, at)));
-        sum.new_failures = new.map(|(f, at)| (Arc::clone(&f.id), f.title(), at)).collect();
-        sum
-    }
-
-    /// Groups the letters that `keep` wants by failure, the most open first.
-    pub fn failures(&self, now: Timestamp, keep: impl Fn(i32, &Entry) -> bool) -> Vec<FailureRow> {
-        let mut tallies: Vec<Option<Tally>> = Vec::new();
-        tallies.resize_with(self.failures.len(), || None);
-        for (partition, entry) in self.entries().filter(|(p, e)| keep(*p, e)) {
-            if let Some(tally) = tallies.get_mut(entry.failure as usize) {
-                tally.get_or_insert_with(|| Tally::new(now)).add(partition, entry);
-            }
-        }
-        let mut rows: Vec<FailureRow> = self
-            .failures
-            .iter()
-            .zip(tallies)
-            .filter_map(|(known, tally)| tally.map(|t| t.row(&known.failure)))
-            .collect();
-        rows.sort_by(|a, b| {
-            (b.pending, b.count, b.last_timestamp, &a.id).cmp(&(a.pending, a.count, a.last_timestamp, &b.id))
-        });
-        rows
-    }
-}
-
-fn add_name(names: &mut Vec<Arc<str>>, name: Option<&Arc<str>>) {
-    if let Some(name) = name
-        && names.len() < MOST_NAMES
-        && let Err(at) = names.binary_search(name)
-    {
-        names.insert(at, Arc::clone(name));
-    }
-}
-
-/// What a row of the list of dead-letter topics says of its letters.
-#[derive(Clone, Debug, Default)]
-pub struct Summary {
-    /// Letters pending, redriven, discarded, parked, duplicate; `None` while the ledger is not known.
-    pub states: Option<[u64; 5]>,
-    /// Timestamp of the oldest letter that is open (or not known to be handled).
-    pub oldest_open: Option<Timestamp>,
-    /// Failures with open letters.
-    pub failures: usize,
-    /// The failure with most of them.
-    pub top_failure: Option<Arc<str>>,
-    /// New letters a minute.
-    pub arrivals_per_minute: Option<f64>,
-    /// Arrivals by minute, oldest first.
-    pub arrivals: Vec<u64>,
-    /// Formats seen.
-    pub formats: Vec<Arc<str>>,
-    /// Origin topics seen.
-    pub sources: Vec<Arc<str>>,
-    /// Groups seen.
-    pub groups: Vec<Arc<str>>,
-    /// Letters that arrived while the program looked on.
-    pub arrived: u64,
-    /// The same by group.
-    pub arrived_by_group: Vec<(Arc<str>, u64)>,
-    /// Failures first seen while the program looked on: id, name, time.
-    pub new_failures: Vec<(Arc<str>, Arc<str>, Timestamp)>,
 }
 
 #[cfg(test)]

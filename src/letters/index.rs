@@ -15,11 +15,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::discover::{Decided, Discovery, Found, MARK, is_named};
 use super::ledger::LedgerReader;
+use super::taking::Taking;
 use super::topic::Topic;
-use crate::broker::{Batch, BrokerError, ErrorKind, Name, Notice, ReadPlan, Shard, Until};
+use crate::broker::{Batch, BrokerError, ErrorKind, Name, Notice, ReadPlan, Shard, Sieve, Until};
 use crate::context::{Cx, Progress, Silent, Sink};
 use crate::dlq::groups::{DlqRow, FoundBy};
-use crate::event::Record;
 use crate::text::Fault;
 
 /// How often topics are looked for.
@@ -28,6 +28,10 @@ const DISCOVER_EVERY: Duration = Duration::from_secs(20);
 const CONFIGURE_EVERY: Duration = Duration::from_secs(60);
 /// How often rows are renewed while a long read is under way.
 const PUBLISH_EVERY: Duration = Duration::from_millis(250);
+/// Renewing them looks at every letter: where that takes long it is done more seldom, so that it takes no more than
+/// this part of the time, and not more seldom than this.
+const PUBLISH_PART: u32 = 20;
+const PUBLISH_AT_LEAST: Duration = Duration::from_secs(1);
 /// How long a request waits for another task that reads its topic.
 pub(super) const WAIT_FOR_READER: Duration = Duration::from_millis(250);
 /// How long new rows wait for a ledger that is just being read; without it new letters have no state yet.
@@ -347,6 +351,7 @@ impl Index {
         let bounds = self.cx.broker.catalog().bounds(&shards).await?;
         let by_name: HashMap<Name, Arc<Topic>> =
             topics.iter().map(|t| (Arc::clone(&t.name), Arc::clone(t))).collect();
+        let taking = Arc::new(Taking::new(by_name.clone(), Arc::clone(&self.cx.profile)));
         let (mut newest, mut others) = (Vec::new(), Vec::new());
         for (shard, bounds) in shards.iter().zip(bounds) {
             if let Some(topic) = by_name.get(&shard.topic) {
@@ -367,7 +372,7 @@ impl Index {
             total: Some(total.sum()),
             ..Progress::default()
         };
-        let mut published = self.cx.clock.monotonic();
+        let mut due = self.cx.clock.monotonic() + PUBLISH_EVERY;
         for spans in [newest, others] {
             if spans.is_empty() {
                 continue;
@@ -380,64 +385,27 @@ impl Index {
                     Until::End | Until::Follow => None,
                 })
                 .collect();
-            let mut batches = self.cx.broker.reader().open(ReadPlan::new(spans), cancel.clone()).await?;
+            let sieve: Arc<dyn Sieve> = taking.clone();
+            let plan = ReadPlan { sieve: Some(sieve), ..ReadPlan::new(spans) };
+            let mut batches = self.cx.broker.reader().open(plan, cancel.clone()).await?;
             while let Some(mut batch) = batches.next().await? {
                 for (shard, next) in &mut batch.positions {
                     *next = ends.get(shard).map_or(*next, |end| (*next).min(*end));
                 }
-                progress.done += batch.records.len() as u64;
-                progress.bytes += batch.records.iter().map(Record::size).sum::<usize>() as u64;
-                self.take(&by_name, &batch);
+                progress.done += batch.left.records;
+                progress.bytes = taking.bytes();
+                hear(&by_name, &batch);
                 sink.progress(progress.clone());
                 let now = self.cx.clock.monotonic();
-                if now.saturating_sub(published) >= PUBLISH_EVERY {
-                    published = now;
+                if now >= due {
                     self.publish().await;
+                    let after = self.cx.clock.monotonic();
+                    let pause = after.saturating_sub(now) * PUBLISH_PART;
+                    due = after + pause.clamp(PUBLISH_EVERY, PUBLISH_AT_LEAST);
                 }
             }
         }
         Ok(())
-    }
-
-    /// Adds a batch to its topics.
-    fn take(&self, topics: &HashMap<Name, Arc<Topic>>, batch: &Batch) {
-        let config = &self.cx.profile.dead_letters;
-        for run in batch.records.chunk_by(|a, b| a.at.topic == b.at.topic) {
-            let Some(topic) = run.first().and_then(|r| topics.get(&r.at.topic)) else { continue };
-            let mut state = topic.lock();
-            for record in run {
-                if !state.fold.add(record, config) {
-                    break;
-                }
-            }
-        }
-        for (shard, next) in &batch.positions {
-            if let Some(topic) = topics.get(&shard.topic) {
-                topic.lock().fold.advance(shard.partition, *next);
-            }
-        }
-        for notice in &batch.notices {
-            match notice {
-                Notice::Trimmed { shard, start, .. } => {
-                    if let Some(topic) = topics.get(&shard.topic) {
-                        let mut state = topic.lock();
-                        state.gone += state.fold.trim(shard.partition, *start);
-                    }
-                }
-                Notice::Truncated { shard, .. } => {
-                    if let Some(topic) = topics.get(&shard.topic) {
-                        let mut state = topic.lock();
-                        state.gone += state.fold.forget(shard.partition);
-                    }
-                }
-                Notice::Failed(shard, error) => {
-                    if let Some(topic) = topics.get(&shard.topic) {
-                        topic.lock().error = Some(error.to_string());
-                    }
-                }
-                Notice::Finished(_) | Notice::CaughtUp(_) => {}
-            }
-        }
     }
 
     /// Joins the ledger to the letters and renews the rows.
@@ -461,6 +429,37 @@ impl Index {
         let tells = |row: &DlqRow| (Arc::clone(&row.topic), row.scanned, row.pending);
         if !new.iter().map(tells).eq(before.iter().map(tells)) {
             self.news.notify_one();
+        }
+    }
+}
+
+/// Takes from a batch how far its topics were read, and what happened to them. Its records were taken before.
+fn hear(topics: &HashMap<Name, Arc<Topic>>, batch: &Batch) {
+    for (shard, next) in &batch.positions {
+        if let Some(topic) = topics.get(&shard.topic) {
+            topic.lock().fold.advance(shard.partition, *next);
+        }
+    }
+    for notice in &batch.notices {
+        match notice {
+            Notice::Trimmed { shard, start, .. } => {
+                if let Some(topic) = topics.get(&shard.topic) {
+                    let mut state = topic.lock();
+                    state.gone += state.fold.trim(shard.partition, *start);
+                }
+            }
+            Notice::Truncated { shard, .. } => {
+                if let Some(topic) = topics.get(&shard.topic) {
+                    let mut state = topic.lock();
+                    state.gone += state.fold.forget(shard.partition);
+                }
+            }
+            Notice::Failed(shard, error) => {
+                if let Some(topic) = topics.get(&shard.topic) {
+                    topic.lock().error = Some(error.to_string());
+                }
+            }
+            Notice::Finished(_) | Notice::CaughtUp(_) => {}
         }
     }
 }

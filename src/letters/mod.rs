@@ -16,6 +16,8 @@ pub(crate) mod read;
 pub mod retention;
 pub mod retries;
 mod select;
+mod summary;
+mod taking;
 mod tally;
 #[cfg(test)]
 mod tests;

@@ -60,21 +60,33 @@ thread_local! {
 
 /// What the names of a record's headers, in their order, mean to the table.
 #[derive(Default)]
-struct Layout {
+pub(super) struct Layout {
     names: Vec<Box<[u8]>>,
     /// The formats whose signs are there.
-    formats: Vec<Known>,
+    pub formats: Vec<Known>,
 }
 
 /// A format, and for each header the rule that reads it.
-struct Known {
+pub(super) struct Known {
     /// Index in the table.
     index: usize,
-    rules: Vec<Option<usize>>,
+    /// Indexes of the format's rules.
+    pub rules: Vec<Option<usize>>,
+}
+
+impl Known {
+    pub fn format(&self) -> &'static Format {
+        &TABLE[self.index]
+    }
+
+    /// The format's name, shared.
+    pub fn name(&self) -> Arc<str> {
+        NAMES[self.index].clone()
+    }
 }
 
 impl Layout {
-    fn of(headers: &Headers) -> Rc<Self> {
+    pub fn of(headers: &Headers) -> Rc<Self> {
         LAST.with_borrow_mut(|last| {
             let same = headers.len() == last.names.len()
                 && headers.iter().zip(&last.names).all(|((name, _), known)| **name == **known);
@@ -156,9 +168,9 @@ fn rule_of(format: &'static Format, name: &[u8]) -> Option<usize> {
 
 /// Reads the fields of a recognised format.
 fn by_table<'r>(record: &'r Record, known: &Known, config: &DeadLetters, depth: Depth) -> Part<'r> {
-    let format = &TABLE[known.index];
+    let format = known.format();
     let mut reading = Reading {
-        format: Some(NAMES[known.index].clone()),
+        format: Some(known.name()),
         depth,
         written_by: format.written_by,
         unknown: format.unknown,
@@ -472,7 +484,7 @@ fn is_topic_id(name: &str) -> bool {
 }
 
 /// The group in `error.<topic>.<group>`.
-fn group_in_name<'r>(dead_letter_topic: &'r str, origin: &str) -> Option<&'r str> {
+pub(super) fn group_in_name<'r>(dead_letter_topic: &'r str, origin: &str) -> Option<&'r str> {
     dead_letter_topic
         .strip_prefix("error.")?
         .strip_prefix(origin)?

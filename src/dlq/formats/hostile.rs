@@ -5,7 +5,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::payload::HIDDEN;
-use super::table::TABLE;
+use super::table::{Field, TABLE};
 use super::*;
 use crate::dlq;
 use crate::event::{Headers, Position};
@@ -85,6 +85,57 @@ fn key() -> impl Strategy<Value = Option<Vec<u8>>> {
     let metadata =
         proptest::collection::vec(any::<u8>(), 0..40).prop_map(|tail| [&b"\x12\x01a"[..], &tail].concat());
     proptest::option::of(metadata)
+}
+
+/// Records of any headers, keys and values, among them letters that are in order.
+pub(crate) fn any_record() -> impl Strategy<Value = Record> {
+    let any = (key(), payload(), proptest::collection::vec((name(), value()), 0..40))
+        .prop_map(|(key, value, headers)| record(key, value, headers));
+    prop_oneof![1 => any, 2 => letter()]
+}
+
+/// Letters of one format each, of few failures, some with a header that is out of order.
+fn letter() -> impl Strategy<Value = Record> {
+    let formats: Vec<usize> = (0..TABLE.len()).collect();
+    let odd = proptest::option::weighted(0.2, (any::<proptest::sample::Index>(), value(), any::<bool>()));
+    (proptest::sample::select(formats), 0..4_u8, any::<u16>(), odd).prop_map(|(format, failure, order, odd)| {
+        let mut headers: Vec<(Vec<u8>, Option<Vec<u8>>)> = Vec::new();
+        for rule in TABLE[format].rules {
+            let value = match rule.field {
+                Field::OriginTopic if rule.codec == table::Codec::KafkaUri => b"kafka://topic/orders".to_vec(),
+                Field::OriginTopic | Field::RootTopic => b"orders".to_vec(),
+                Field::OriginPartition | Field::Attempts => number(rule.codec, 3),
+                Field::OriginOffset | Field::OriginTimestamp | Field::FailedAt => number(rule.codec, i64::from(order)),
+                Field::Group => format!("group-{}", failure % 2).into_bytes(),
+                Field::ErrorClass | Field::CauseClass => format!("acme.Error{failure}").into_bytes(),
+                Field::StackTrace => format!(
+                    "acme.Error{failure}: order {order}\n\tat acme.Store.step{failure}(Store.java:{order})\n"
+                )
+                .into_bytes(),
+                _ => format!("order {order}").into_bytes(),
+            };
+            headers.push((rule.header.as_bytes().to_vec(), Some(value)));
+        }
+        if let Some((at, value, twice)) = odd {
+            let at = at.index(headers.len());
+            let name = headers[at].0.clone();
+            if twice {
+                headers.push((name, value));
+            } else {
+                headers[at].1 = value;
+            }
+        }
+        record(Some(b"k1".to_vec()), Some(b"{}".to_vec()), headers)
+    })
+}
+
+fn number(codec: table::Codec, number: i64) -> Vec<u8> {
+    use table::Codec;
+    match codec {
+        Codec::I32be | Codec::ByteOrI32be => (number as i32).to_be_bytes().to_vec(),
+        Codec::I64be | Codec::BigInt => number.to_be_bytes().to_vec(),
+        _ => number.to_string().into_bytes(),
+    }
 }
 
 proptest! {

@@ -5,12 +5,14 @@
 //! headers never fail a letter: the value is left out and a note says why.
 
 pub mod codec;
+pub mod glance;
 pub mod own;
 pub mod payload;
 pub mod table;
 pub mod tells;
 
 mod avro;
+mod embedded;
 mod headers;
 mod json;
 mod mixed;
@@ -72,6 +74,8 @@ pub enum Source {
     Place(String),
     /// A member of the JSON value.
     Member(&'static str),
+    /// A header that is kept within the value.
+    Embedded(&'static str),
     /// A field of the key's protobuf.
     KeyField(u8),
     /// The letter's own timestamp, which the format keeps.
@@ -95,6 +99,7 @@ impl fmt::Display for Source {
                 None => write!(f, "header {place}"),
             },
             Self::Member(path) => write!(f, "value $.{path}"),
+            Self::Embedded(name) => write!(f, "header {name} within the value"),
             Self::KeyField(number) => write!(f, "key, protobuf field {number}"),
             Self::Timestamp => f.write_str("the letter's own timestamp, which the format keeps"),
             Self::TopicName => f.write_str("the dead-letter topic's name"),
@@ -167,6 +172,11 @@ impl<'r> Reading<'r> {
     /// The place where it failed last.
     pub fn latest(&self) -> &Hop<'r> {
         self.previous.as_ref().unwrap_or(&self.root)
+    }
+
+    /// Whether it is a letter by its own word: not a record that only passed through a framework.
+    pub fn says_letter(&self) -> bool {
+        self.format.is_some() && !self.table.is_some_and(|format| format.on_all)
     }
 
     /// The place after which its failure is named: retry topics are not what an operator looks for.
@@ -284,7 +294,7 @@ fn cut(bytes: &Bytes) -> &[u8] {
 }
 
 #[cfg(test)]
-mod hostile;
+pub(crate) mod hostile;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -13,8 +13,8 @@ use super::avro::Avro;
 use super::codec::{self, Codec};
 use super::origin::Hop;
 use super::protobuf::{self, Metadata};
-use super::table::{Field, others};
-use super::{Reading, Source, json};
+use super::table::{Field, others, spring};
+use super::{Reading, Source, embedded, json};
 use crate::event::Record;
 use crate::text::Timestamp;
 
@@ -79,6 +79,15 @@ pub const HIDDEN: &[Hidden] = &[
         ],
     },
     Hidden {
+        name: spring::CLOUD_STREAM.name,
+        written_by: spring::CLOUD_STREAM.written_by,
+        tells: &[],
+        keeps: "",
+        signs: &[],
+        read: embedded::read,
+        unknown: spring::CLOUD_STREAM.unknown,
+    },
+    Hidden {
         name: "bakdata-value",
         written_by: "bakdata's kafka-error-handling, `DeadLetter` as JSON, Avro or Protobuf",
         tells: &[
@@ -106,18 +115,12 @@ pub const HIDDEN: &[Hidden] = &[
     },
     Hidden {
         name: "dapr",
-        written_by: "Dapr, where the value is a CloudEvent",
+        written_by: others::DAPR_WRITES,
         tells: &[Field::OriginTopic],
         keeps: "",
         signs: &[b"\"pubsubname\""],
         read: dapr,
-        unknown: &[
-            (Field::OriginPartition, "Dapr writes no partition and no offset"),
-            (Field::OriginOffset, "Dapr writes no partition and no offset"),
-            (Field::Message, "Dapr writes no reason"),
-            (Field::ErrorClass, "Dapr writes no reason"),
-            (Field::StackTrace, "Dapr writes no reason"),
-        ],
+        unknown: others::DAPR_UNKNOWN,
     },
 ];
 
@@ -464,7 +467,7 @@ mod tests {
         let read = letter("poison", None, event);
         assert_eq!((read.format.as_deref(), read.root.topic.as_deref()), (Some("dapr"), Some("orders")));
         assert_eq!(letter("orders", None, event).format, None);
-        assert!(strip_rules(Some("dapr"), &DeadLetters::default()).shown().is_empty());
+        assert!(!strip_rules(Some("dapr"), &DeadLetters::default()).strips(b"traceparent"));
         let read = letter(
             "dls",
             None,

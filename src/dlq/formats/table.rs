@@ -8,9 +8,9 @@ mod brokers;
 pub mod home;
 mod jvm;
 pub(super) mod others;
-mod spring;
+pub(super) mod spring;
 
-use super::codec::Codec;
+pub use super::codec::Codec;
 
 /// What a header tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,6 +141,9 @@ pub struct Format {
     pub payload: Payload,
     /// The group is what follows `error.<origin topic>.` in the dead-letter topic's name.
     pub group_in_name: bool,
+    /// Whether records that only passed through the framework carry its headers, too: they are no sign of a
+    /// dead-letter topic.
+    pub on_all: bool,
     /// Headers taken off before a redrive, by name.
     pub strip: &'static [&'static str],
     /// Headers taken off before a redrive, by the beginning of the name.
@@ -170,6 +173,7 @@ const BASE: Format = Format {
     names_root: false,
     payload: Payload::Copied,
     group_in_name: false,
+    on_all: false,
     strip: &[],
     strip_prefixes: &[],
     unknown: &[],
@@ -188,11 +192,13 @@ pub const TABLE: &[Format] = &[
     jvm::SMALLRYE,
     jvm::MICRONAUT,
     jvm::HELIDON,
+    jvm::CAMEL,
     others::WOLVERINE,
     others::NSERVICEBUS,
     others::MASSTRANSIT,
     others::KAFKAFLOW,
     others::KNATIVE,
+    others::DAPR,
     others::WATERMILL,
     others::KARAFKA,
     others::KARAFKA_OLD,

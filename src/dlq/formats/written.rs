@@ -474,3 +474,42 @@ fn knative_packs_the_answer_in_base64() {
     assert_eq!((error(&read).2, also(&read, "status")), (Some("no such host"), Some("500")));
     assert_eq!(also(&read, "destination"), Some("http://fail.default.svc.cluster.local"));
 }
+
+#[test]
+fn dapr_hands_on_what_its_component_knew_of_the_record() {
+    let headers: Block<'_> = &[
+        ("__key", some("k1")),
+        ("__offset", some("41")),
+        ("__topic", some("orders")),
+        ("__timestamp", some("1795161661007")),
+        ("__partition", some("2")),
+        ("pubsubName", some("kafka-pubsub")),
+        ("traceparent", some("00-1")),
+    ];
+    let read = letter("poison", &[headers]);
+    assert_eq!((read.format.as_deref(), root(&read)), (Some("dapr"), (Some("orders"), Some(2), Some(41))));
+    assert_eq!(read.root.timestamp, Some(Timestamp(1_795_161_661_007)));
+    assert_eq!((error(&read), also(&read, "pubsub")), ((None, None, None), Some("kafka-pubsub")));
+    let rules = super::strip_rules(Some("dapr"), &DeadLetters::default());
+    let left: Vec<_> = headers.iter().map(|(n, _)| *n).filter(|n| !rules.strips(n.as_bytes())).collect();
+    assert_eq!(left, ["traceparent"]);
+}
+
+#[test]
+fn camel_tells_the_origin_where_its_filter_lets_it_through() {
+    let headers: Block<'_> = &[
+        ("kafka.OFFSET", Some(&[0, 0, 0, 0, 0, 0, 0, 9][..])),
+        ("kafka.PARTITION", Some(&[0, 0, 0, 2][..])),
+        ("kafka.TIMESTAMP", Some(&[0, 0, 1, 0xa1, 0xf7, 0xf9, 0x1e, 0x4f][..])),
+        ("kafka.TOPIC", some("orders")),
+        ("kafka.KEY", some("k1")),
+    ];
+    let read = letter("dead", &[headers]);
+    assert_eq!((read.format.as_deref(), root(&read)), (Some("camel"), (Some("orders"), Some(2), Some(9))));
+    assert_eq!(read.root.timestamp, Some(Timestamp(1_795_161_661_007)));
+    let why = read.unknown.iter().find(|(field, _)| *field == "message");
+    assert!(why.is_some_and(|(_, why)| why.contains("exchange")));
+    // A record that Camel only handed on has them as well: no sign of a dead-letter topic.
+    let record = record("dead", &[headers]);
+    assert!(!super::read(&record, &DeadLetters::default()).says_letter());
+}

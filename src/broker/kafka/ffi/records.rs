@@ -173,6 +173,10 @@ impl RecordBytes for Look<'_> {
         (self.topic(), self.partition(), self.offset())
     }
 
+    fn time(&self) -> Option<RecordTime> {
+        Look::time(*self)
+    }
+
     fn key(&self) -> Option<&[u8]> {
         Look::key(*self)
     }

@@ -1,4 +1,4 @@
-//! Frameworks of the JVM beside Spring: SmallRye, Micronaut, Helidon.
+//! Frameworks of the JVM beside Spring: SmallRye, Micronaut, Helidon, Camel.
 
 use super::{BASE, Blocks, Codec, Field, Format, Latest, Repeats, attempts, rule};
 
@@ -113,6 +113,42 @@ pub(super) const HELIDON: Format = Format {
         (Field::Message, "newer versions of Helidon keep the failure to themselves"),
         (Field::Attempts, "older versions of Helidon do not write the number of attempts"),
         (Field::OriginTimestamp, "older versions of Helidon do not write the record's timestamp"),
+    ],
+    ..BASE
+};
+
+/// `KafkaConstants` of Camel's Kafka component. Its dead-letter channel keeps the failure in the exchange and writes
+/// none of it. Where the record came from is on the wire in versions whose `KafkaHeaderFilterStrategy` held back
+/// `Camel*` alone, and with a filter strategy of one's own. The consumer puts a record's headers over what it knows of
+/// the record, so that the first origin stays.
+pub(super) const CAMEL: Format = Format {
+    name: "camel",
+    written_by: "Apache Camel, where its filter lets `kafka.*` through",
+    signs: &[&["kafka.TOPIC", "kafka.PARTITION", "kafka.OFFSET"]],
+    rules: &[
+        rule(Field::OriginTopic, "kafka.TOPIC", Codec::Utf8),
+        rule(Field::OriginPartition, "kafka.PARTITION", Codec::I32be),
+        rule(Field::OriginOffset, "kafka.OFFSET", Codec::I64be),
+        rule(Field::OriginTimestamp, "kafka.TIMESTAMP", Codec::I64be),
+    ],
+    repeats: Repeats::Overwritten,
+    on_all: true,
+    strip: &[
+        "kafka.TOPIC",
+        "kafka.PARTITION",
+        "kafka.OFFSET",
+        "kafka.TIMESTAMP",
+        "kafka.KEY",
+        "kafka.PARTITION_KEY",
+        "kafka.LAST_RECORD_BEFORE_COMMIT",
+        "kafka.LAST_POLL_RECORD",
+    ],
+    unknown: &[
+        (Field::Group, "Camel writes no consumer group"),
+        (Field::ErrorClass, "Camel keeps the failure in its exchange and does not write it"),
+        (Field::Message, "Camel keeps the failure in its exchange and does not write it"),
+        (Field::StackTrace, "Camel keeps the failure in its exchange and does not write it"),
+        (Field::Attempts, "Camel keeps the number of redeliveries in its exchange and does not write it"),
     ],
     ..BASE
 };

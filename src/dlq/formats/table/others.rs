@@ -1,4 +1,4 @@
-//! Frameworks of other platforms: .NET, Go, Ruby, Knative.
+//! Frameworks of other platforms: .NET, Go, Ruby, Knative, Dapr.
 
 use super::{BASE, Codec, Field, Format, Payload, Repeats, Wrapping, attempts, rule};
 
@@ -161,6 +161,39 @@ pub(super) const KNATIVE: Format = Format {
 pub(in crate::dlq::formats) const KNATIVE_UNKNOWN: &[(Field, &str)] = &[
     (Field::OriginTopic, "Knative names the destination that failed, not a topic"),
     (Field::ErrorClass, "Knative knows the answer's status, not an error class"),
+];
+
+/// `sendToDeadLetter` publishes the message with the metadata that its Kafka component gave it on arrival
+/// (`GetEventMetadata`), each as a header. Headers that the record brought along go over them, so that the first origin
+/// stays. Older versions write none of them: there only the event in the value tells.
+pub(super) const DAPR: Format = Format {
+    name: "dapr",
+    written_by: DAPR_WRITES,
+    signs: &[&["__topic", "__partition", "__offset"]],
+    rules: &[
+        rule(Field::OriginTopic, "__topic", Codec::Utf8),
+        rule(Field::OriginPartition, "__partition", Codec::Dec),
+        rule(Field::OriginOffset, "__offset", Codec::Dec),
+        rule(Field::OriginTimestamp, "__timestamp", Codec::Dec),
+        rule(Field::Also("pubsub"), "pubsubName", Codec::Utf8),
+    ],
+    repeats: Repeats::Overwritten,
+    strip: &["__topic", "__partition", "__offset", "__timestamp", "__key", "pubsubName"],
+    unknown: DAPR_UNKNOWN,
+    ..BASE
+};
+/// Who writes Dapr's letters, in headers and without.
+pub(in crate::dlq::formats) const DAPR_WRITES: &str = "Dapr; older versions tell the topic alone";
+/// Why Dapr's letters do not tell this.
+pub(in crate::dlq::formats) const DAPR_UNKNOWN: &[(Field, &str)] = &[
+    (Field::OriginPartition, "older versions of Dapr write no partition and no offset"),
+    (Field::OriginOffset, "older versions of Dapr write no partition and no offset"),
+    (Field::OriginTimestamp, "older versions of Dapr do not write the record's timestamp"),
+    (Field::Group, "Dapr writes no consumer group"),
+    (Field::Message, "Dapr writes no reason"),
+    (Field::ErrorClass, "Dapr writes no reason"),
+    (Field::StackTrace, "Dapr writes no reason"),
+    (Field::Attempts, "Dapr does not write the number of attempts"),
 ];
 
 /// `middleware.PoisonQueue`.

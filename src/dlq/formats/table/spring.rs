@@ -92,8 +92,8 @@ pub(super) const KAFKA: Format = Format {
     ..BASE
 };
 
-/// `KafkaMessageChannelBinder`.
-pub(super) const CLOUD_STREAM: Format = Format {
+/// `KafkaMessageChannelBinder`. With `headerMode=embeddedHeaders` the same stand within the value.
+pub(in crate::dlq::formats) const CLOUD_STREAM: Format = Format {
     name: "spring-cloud-stream",
     written_by: "Spring Cloud Stream's Kafka binder",
     signs: &[&["x-exception-fqcn"], &["x-original-timestamp-type"]],

@@ -1,0 +1,197 @@
+//! Letters taken where their bytes lie: on the reading thread, before anything is copied.
+//!
+//! A letter that failed like one before it costs a look at its headers and a hash of its stack trace. The others are
+//! copied and read.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::fold::{Fold, New, Room};
+use super::topic::Topic;
+use crate::broker::{Name, Sieve, Sifted};
+use crate::config::profile::{DeadLetters, Profile};
+use crate::dlq::formats::glance::{Glance, Lying};
+use crate::event::{Record, RecordBytes};
+
+/// Sets of headers whose meaning is remembered for a topic.
+const MOST_GLANCES: usize = 8;
+
+impl Fold {
+    /// Adds the next letter of a partition, as [`Fold::add`] does; gives its size in bytes.
+    pub(super) fn take(&mut self, record: &dyn RecordBytes, topic: &Name, config: &DeadLetters) -> u64 {
+        let (lies_in, partition, offset) = record.place();
+        let mut headers: Vec<Lying<'_>> = Vec::with_capacity(16);
+        record.each_header(&mut |name, value| headers.push((name, value)));
+        let of_headers: usize =
+            headers.iter().map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len)).sum();
+        let of_rest = record.key().map_or(0, <[u8]>::len) + record.value().map_or(0, <[u8]>::len);
+        let size = (of_headers + of_rest) as u64;
+        let at = (partition, offset);
+        let Room::Free { watched } = self.room(at) else { return size };
+        let glance = self.glance(&headers);
+        if let Some(glance) = &glance
+            && let Some(seen) = glance.look(lies_in, record.key(), &headers)
+            && let Some(failure) = self.like(&seen)
+        {
+            let root = match (seen.partition, seen.offset) {
+                (Some(partition), Some(offset)) => self.place_hash(&seen.topic, partition, offset),
+                _ => 0,
+            };
+            if let Some(format) = glance.format() {
+                self.wrote(format);
+            }
+            let time = record.time().map(|time| time.at);
+            self.enter(&New { at, time, key: record.key(), size, failure, root, latest: root }, watched);
+            return size;
+        }
+        let record = Record::copy_of(record, Arc::clone(topic));
+        if glance.is_none() {
+            self.glances.truncate(MOST_GLANCES - 1);
+            self.glances.insert(0, Arc::new(Glance::of(&record.headers, config)));
+        }
+        self.add(&record, config);
+        size
+    }
+
+    /// What these headers mean, where that is remembered.
+    fn glance(&self, headers: &[Lying<'_>]) -> Option<Arc<Glance>> {
+        self.glances.iter().find(|glance| glance.fits(headers)).cloned()
+    }
+}
+
+/// Takes all records of a read into the folds of their topics.
+pub(super) struct Taking {
+    topics: HashMap<Name, Arc<Topic>>,
+    profile: Arc<Profile>,
+    bytes: AtomicU64,
+}
+
+impl Taking {
+    pub fn new(topics: HashMap<Name, Arc<Topic>>, profile: Arc<Profile>) -> Self {
+        Self { topics, profile, bytes: AtomicU64::new(0) }
+    }
+
+    /// Bytes of what was taken.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
+
+impl Sieve for Taking {
+    fn sift(&self, record: &dyn RecordBytes) -> Sifted {
+        let Some(topic) = self.topics.get(record.place().0) else { return Sifted::Leave };
+        let size = topic.lock().fold.take(record, &topic.name, &self.profile.dead_letters);
+        self.bytes.fetch_add(size, Ordering::Relaxed);
+        Sifted::Count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use foldhash::quality::RandomState;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::dlq::formats::hostile::any_record;
+    use crate::event::RecordTime;
+    use crate::text::Timestamp;
+
+    /// A record that counts how often its headers were looked at: a copy looks a second time.
+    struct Counting<'r>(&'r Record, Cell<u32>);
+
+    impl RecordBytes for Counting<'_> {
+        fn place(&self) -> (&str, i32, i64) {
+            self.0.place()
+        }
+
+        fn time(&self) -> Option<RecordTime> {
+            self.0.time
+        }
+
+        fn key(&self) -> Option<&[u8]> {
+            RecordBytes::key(self.0)
+        }
+
+        fn value(&self) -> Option<&[u8]> {
+            RecordBytes::value(self.0)
+        }
+
+        fn each_header<'s>(&'s self, each: &mut dyn FnMut(&'s [u8], Option<&'s [u8]>)) {
+            self.1.set(self.1.get() + 1);
+            self.0.each_header(each);
+        }
+    }
+
+    /// Takes the records into one fold and adds them to another; gives what both say, and how many were copied.
+    fn both(records: &[Record], config: &DeadLetters) -> ([String; 2], usize) {
+        let hasher = RandomState::default();
+        let (mut taken, mut added) = (Fold::new(hasher.clone()), Fold::new(hasher));
+        let mut copied = 0;
+        for record in records {
+            let counting = Counting(record, Cell::new(0));
+            assert_eq!(taken.take(&counting, &record.at.topic, config), record.size() as u64);
+            copied += usize::from(counting.1.get() > 1);
+            assert!(added.add(record, config));
+        }
+        let said = |fold: &Fold| {
+            let failures = serde_json::to_string(&fold.failures(Timestamp(0), |_, _| true)).unwrap();
+            let entries: Vec<_> = fold.entries().collect();
+            let summary = fold.summary(Timestamp(0));
+            format!("{failures}\n{entries:?}\n{:?} {:?} {}", summary.formats, summary.sources, fold.bytes(0))
+        };
+        ([said(&taken), said(&added)], copied)
+    }
+
+    fn in_order(mut records: Vec<Record>) -> Vec<Record> {
+        for (offset, record) in records.iter_mut().enumerate() {
+            record.at.offset = offset as i64;
+        }
+        records
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn a_letter_that_is_looked_at_says_what_it_says_when_it_is_read(
+            some in proptest::collection::vec(any_record(), 1..40),
+        ) {
+            // Often enough that messages are compared no more.
+            let records: Vec<Record> = std::iter::repeat_n(some, 6).flatten().collect();
+            let ([taken, added], _) = both(&in_order(records), &DeadLetters::default());
+            prop_assert_eq!(taken, added);
+        }
+    }
+
+    #[test]
+    fn a_letter_whose_like_was_seen_is_not_copied() {
+        let headers = [
+            ("kafka_dlt-exception-fqcn", "x.Wrapper"),
+            ("kafka_dlt-exception-message", "no sku"),
+            ("kafka_dlt-exception-stacktrace", "x.Wrapper: no sku\n\tat shop.Stock.find(Stock.java:7)\n"),
+            ("kafka_dlt-original-topic", "orders"),
+        ];
+        let mut record = Record {
+            at: crate::event::Position::new("orders-dlt", 0, 0),
+            time: None,
+            key: None,
+            value: None,
+            headers: crate::event::Headers::default(),
+            lease: None,
+        };
+        for (name, value) in headers {
+            record.headers.push(name, Some(value.into()));
+        }
+        let many = in_order(vec![record; 500]);
+        let ([taken, added], copied) = both(&many, &DeadLetters::default());
+        assert_eq!((taken, copied < 100), (added, true), "{copied} were copied");
+        // With formats of the profile's own each is read.
+        let own = crate::config::profile::LetterFormat::default();
+        let config = DeadLetters { formats: vec![own], ..DeadLetters::default() };
+        let ([taken, added], copied) = both(&many, &config);
+        assert_eq!((taken, copied), (added, 500));
+    }
+}
