@@ -462,6 +462,15 @@ pub struct Write {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
 
+/// Records that were queued together.
+#[derive(Clone, Debug, Default)]
+pub struct Staged {
+    /// Of those that were queued, in order: each is higher than the one before.
+    pub tickets: Vec<Ticket>,
+    /// Why the next one could not be.
+    pub stuck: Option<BrokerError>,
+}
+
 /// Where a staged record was placed. In a transaction this is known before the commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Placed {
@@ -492,6 +501,22 @@ pub trait Session: Send {
     fn guarantee(&self) -> Guarantee;
     /// Queues one record; opens a transaction when none is open. Waits while the client's queue is full.
     fn stage(&mut self, write: Write) -> Fut<'_, Ticket>;
+    /// Queues records in their order, until one cannot be.
+    fn stage_all<'a>(&'a mut self, writes: &'a [&'a Write]) -> Fut<'a, Staged> {
+        Box::pin(async move {
+            let mut staged = Staged::default();
+            for write in writes {
+                match self.stage(Write::clone(write)).await {
+                    Ok(ticket) => staged.tickets.push(ticket),
+                    Err(error) => {
+                        staged.stuck = Some(error);
+                        break;
+                    }
+                }
+            }
+            Ok(staged)
+        })
+    }
     /// Waits until every staged record is answered, and gives the answers since the last call. A refused
     /// record leaves a transaction that can only be aborted.
     fn settle(&mut self) -> Fut<'_, Vec<(Ticket, Result<Placed, BrokerError>)>>;

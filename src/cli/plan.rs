@@ -66,6 +66,8 @@ struct PlanDocument<'a> {
     guarantee: &'a str,
     guarantee_reason: &'a str,
     preflight: &'a Preflight,
+    read_seconds: f64,
+    check_seconds: f64,
 }
 
 pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
@@ -100,6 +102,8 @@ pub(super) async fn answer(session: &Session<'_>, request: PlanRequest) -> Ended
         guarantee: answer.guarantee,
         guarantee_reason: &answer.guarantee_reason,
         preflight: &answer.preflight,
+        read_seconds: answer.read_seconds,
+        check_seconds: answer.check_seconds,
     };
     match session.output.format() {
         Format::Json => session.output.whole(&document)?,

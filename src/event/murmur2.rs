@@ -29,7 +29,12 @@ pub fn hash(key: &[u8]) -> i32 {
 
 /// The partition of `key` in a topic with `partitions` partitions; `None` when there are none.
 pub fn partition(key: &[u8], partitions: i32) -> Option<i32> {
-    (partitions > 0).then(|| (hash(key) & i32::MAX) % partitions)
+    partition_of(hash(key), partitions)
+}
+
+/// The same of a key whose hash is known.
+pub fn partition_of(hash: i32, partitions: i32) -> Option<i32> {
+    (partitions > 0).then(|| (hash & i32::MAX) % partitions)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! letter costs about 100 bytes. A row that breaks the state machine does not win over a redriven letter; it is
 //! counted. Limits: digests stay in the broker; rows of other clusters (a mirrored ledger) are not folded.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -425,7 +426,7 @@ impl Ledger {
         if self.commons.get(self.last_common).is_some_and(|c| c.is_of(row)) {
             return self.last_common as u32;
         }
-        let arc = |s: &Option<String>| s.as_deref().map(Arc::from);
+        let arc = |s: &Option<Cow<'_, str>>| s.as_deref().map(Arc::from);
         let common = Common {
             run: Arc::from(row.run.as_ref()),
             operator: Arc::from(row.operator.as_ref()),

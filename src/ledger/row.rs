@@ -246,7 +246,8 @@ pub struct TargetAt<'a> {
     #[serde(borrow)]
     pub topic: Cow<'a, str>,
     /// The topic's id; `None` where the broker has none.
-    pub topic_id: Option<String>,
+    #[serde(borrow)]
+    pub topic_id: Option<Cow<'a, str>>,
     /// Partition.
     pub partition: i32,
     /// Offset, from the delivery report.
@@ -255,9 +256,10 @@ pub struct TargetAt<'a> {
 
 /// Where the record failed first; what the letter does not say is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RootAt {
+pub struct RootAt<'a> {
     /// Topic.
-    pub topic: Option<String>,
+    #[serde(borrow)]
+    pub topic: Option<Cow<'a, str>>,
     /// Partition.
     pub partition: Option<i32>,
     /// Offset.
@@ -297,7 +299,8 @@ pub struct LetterRow<'a> {
     #[serde(borrow)]
     pub operator: Cow<'a, str>,
     /// Why.
-    pub reason: Option<String>,
+    #[serde(borrow)]
+    pub reason: Option<Cow<'a, str>>,
     /// SHA-256 of the letter, in hex.
     #[serde(borrow)]
     pub sha256_before: Cow<'a, str>,
@@ -307,10 +310,11 @@ pub struct LetterRow<'a> {
     #[serde(borrow)]
     pub target: Option<TargetAt<'a>>,
     /// Where the record failed first.
-    #[serde(default)]
-    pub root: RootAt,
+    #[serde(borrow, default)]
+    pub root: RootAt<'a>,
     /// The consumer group that failed.
-    pub group: Option<String>,
+    #[serde(borrow)]
+    pub group: Option<Cow<'a, str>>,
     /// How often the record was redriven, this time included.
     pub count: u32,
     /// What was decided before, oldest first; bounded by the writer.
@@ -326,23 +330,25 @@ pub struct LetterRow<'a> {
 impl LetterRow<'_> {
     /// The row with nothing borrowed.
     pub fn into_owned(self) -> LetterRow<'static> {
-        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        fn owned(text: Cow<'_, str>) -> Cow<'static, str> {
+            Cow::Owned(text.into_owned())
+        }
         LetterRow {
             v: self.v,
             disposition: self.disposition,
             run: owned(self.run),
             operator: owned(self.operator),
-            reason: self.reason,
+            reason: self.reason.map(owned),
             sha256_before: owned(self.sha256_before),
             sha256_after: self.sha256_after,
             target: self.target.map(|target| TargetAt {
                 topic: owned(target.topic),
-                topic_id: target.topic_id,
+                topic_id: target.topic_id.map(owned),
                 partition: target.partition,
                 offset: target.offset,
             }),
-            root: self.root,
-            group: self.group,
+            root: RootAt { topic: self.root.topic.map(owned), ..self.root },
+            group: self.group.map(owned),
             count: self.count,
             earlier: self.earlier,
             program: owned(self.program),
@@ -414,7 +420,12 @@ impl OwnerRow {
 /// JSON without white space. The types of this module have no map with keys other than strings and no failing
 /// serialiser, so that nothing can fail here.
 pub(super) fn encode<T: Serialize>(value: &T) -> Bytes {
-    Bytes::from(serde_json::to_vec(value).unwrap_or_default())
+    // As long as the row of a letter mostly is.
+    let mut out = Vec::with_capacity(768);
+    match serde_json::to_writer(&mut out, value) {
+        Ok(()) => Bytes::from(out),
+        Err(_) => Bytes::new(),
+    }
 }
 
 /// Reads a versioned value. The version is looked at first where the rest does not fit, so that a newer
@@ -538,9 +549,9 @@ mod tests {
             root in proptest::option::of((".*", any::<i32>(), any::<i64>())),
         ) {
             let row = LetterRow {
-                run: run.into(), operator: operator.into(), reason, count, time_ms: time,
+                run: run.into(), operator: operator.into(), reason: reason.map(Into::into), count, time_ms: time,
                 target: Some(TargetAt { topic: topic.into(), topic_id: None, partition, offset }),
-                root: root.map(|(t, p, o)| RootAt { topic: Some(t), partition: Some(p), offset: Some(o), timestamp_ms: None })
+                root: root.map(|(t, p, o)| RootAt { topic: Some(t.into()), partition: Some(p), offset: Some(o), timestamp_ms: None })
                     .unwrap_or_default(),
                 earlier: vec![Earlier {
                     disposition: Disposition::Parked, run: "e".into(), operator: None, reason: Some("r".into()), time_ms: 1,

@@ -265,7 +265,7 @@ impl Index {
     }
 
     /// Why the state of letters is not known.
-    fn unknown_state(&self) -> Fault {
+    pub fn unknown_state(&self) -> Fault {
         self.ledger_fault().unwrap_or_else(|| {
             Fault::refused("ledger_lost", "the state of the letters is not known")
                 .why("the ledger was not read yet, or the broker has no topic ids")

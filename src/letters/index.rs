@@ -244,7 +244,7 @@ impl Index {
     }
 
     /// The topics with these names, whether something shows them to hold dead letters or not.
-    async fn named(&self, names: &[Name]) -> Result<Vec<Arc<Topic>>, Fault> {
+    pub(super) async fn named(&self, names: &[Name]) -> Result<Vec<Arc<Topic>>, Fault> {
         let infos = self.cx.broker.catalog().topics(Some(names)).await?;
         let mut out = Vec::with_capacity(names.len());
         for name in names {
@@ -270,7 +270,7 @@ impl Index {
     }
 
     /// Learns the ids and configurations of the topics.
-    async fn identify(&self, topics: &[Arc<Topic>]) -> Result<(), Fault> {
+    pub(super) async fn identify(&self, topics: &[Arc<Topic>]) -> Result<(), Fault> {
         if topics.is_empty() {
             return Ok(());
         }
@@ -319,7 +319,11 @@ impl Index {
         }
     }
 
-    async fn follow_ledger(&self, sink: &dyn Sink, cancel: &CancellationToken) -> Result<(), Fault> {
+    pub(super) async fn follow_ledger(
+        &self,
+        sink: &dyn Sink,
+        cancel: &CancellationToken,
+    ) -> Result<(), Fault> {
         let Ok(mut follower) = self.ledger.try_lock() else { return Ok(()) };
         let patience = if follower.ready { WAIT_FOR_LEDGER } else { Duration::MAX };
         let result = tokio::time::timeout(patience, follower.reader.refresh(sink, cancel)).await;

@@ -1,6 +1,8 @@
-//! Reads a plan's letters ahead of the transactions that send them, in a task of its own.
+//! Reads a plan's letters ahead of the transactions that send them, and makes the records to be sent, in a task of
+//! its own.
 //!
-//! Limits: one window waits, one is read and one is sent, so that three of them are in memory at most.
+//! What the ledger decides is left to the engine. Limits: one window waits, one is made and one is sent, so that three
+//! of them are in memory at most.
 
 use std::sync::Arc;
 
@@ -8,15 +10,25 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::found::Names;
+use super::item::Item;
+use super::origin;
+use super::outgoing::{Recipe, Stamp, key};
 use super::plan::{Plan, PlannedLetter, damaged};
-use super::shape::Shape;
-use super::window::Window;
+use super::shape::{Edited, Shape};
+use super::window::Reader;
 use crate::context::{Cx, Silent};
 use crate::dlq::Letter;
 use crate::text::Fault;
 
-/// Letters of a window, in the plan's order; `None` where retention took the letter.
-pub(super) type Read = Vec<(PlannedLetter, Option<Letter>)>;
+/// A window of letters, in the plan's order.
+#[derive(Default)]
+pub(super) struct Read {
+    /// To be sent, as far as the ledger lets them.
+    pub items: Vec<Item>,
+    /// Retention took them, or the record that they need.
+    pub gone: Vec<PlannedLetter>,
+}
 
 /// The reading under way; it ends with this.
 pub(super) struct Ahead {
@@ -30,12 +42,22 @@ impl Drop for Ahead {
     }
 }
 
+/// Whose letters are read, and in whose name they are sent.
+pub(super) struct Order {
+    pub cx: Cx,
+    pub plan: Arc<Plan>,
+    /// Of each letter of the plan, whether it is read.
+    pub wanted: Vec<bool>,
+    pub run: String,
+    pub operator: String,
+}
+
 impl Ahead {
-    /// Begins to read the letters with these numbers in the plan.
-    pub fn begin(cx: Cx, plan: Arc<Plan>, wanted: Vec<u32>, cancel: CancellationToken) -> Self {
+    /// Begins to read.
+    pub fn begin(order: Order, cancel: CancellationToken) -> Self {
         let (to, windows) = mpsc::channel(1);
         let task = tokio::spawn(async move {
-            let ended = read(&cx, &plan, &wanted, &to, &cancel).await;
+            let ended = read(&order, &to, &cancel).await;
             if let Err(fault) = ended {
                 // Nobody listens where the run has ended.
                 let _ = to.send(Err(fault)).await;
@@ -51,35 +73,77 @@ impl Ahead {
 }
 
 async fn read(
-    cx: &Cx,
-    plan: &Plan,
-    wanted: &[u32],
+    order: &Order,
     to: &mpsc::Sender<Result<Read, Fault>>,
     cancel: &CancellationToken,
 ) -> Result<(), Fault> {
-    let shape = Shape::new(&plan.header, &cx.profile.dead_letters)?;
-    let topic = &plan.header.source.topic;
-    let mut window = Window::new();
-    for numbers in wanted.chunks(super::window::MOST) {
-        let letters: Vec<PlannedLetter> =
-            numbers.iter().filter_map(|n| plan.letters.get(*n as usize).copied()).collect();
-        let mut rest = &letters[..];
-        while !rest.is_empty() {
-            let records = window.read(cx, topic, rest, &Silent, cancel).await?;
-            rest = rest.get(records.len()..).unwrap_or_default();
-            let mut out = Vec::with_capacity(records.len());
-            for (planned, record) in records {
-                let changed = record.as_ref().is_some_and(|record| record.digest() != planned.sha256);
-                if changed {
-                    let at = format!("letter {}/{}", planned.partition, planned.offset);
-                    return Err(damaged(format!("{at} is not the one that was planned")));
-                }
-                out.push((planned, record.map(|record| shape.letter(&record))));
+    let (cx, plan) = (&order.cx, &*order.plan);
+    let config = &cx.profile.dead_letters;
+    let shape = Shape::new(&plan.header, config)?;
+    let stamp = Stamp { run: &order.run, operator: &order.operator };
+    let mut recipe = Recipe::new(&plan.header, config, stamp);
+    let mut names = Names::default();
+    let twins = !plan.header.replay && !plan.forces("duplicate");
+    let letters = || plan.letters.iter().zip(&order.wanted).filter(|(_, wanted)| **wanted).map(|(l, _)| l);
+    let mut reader = Reader::new(cx, &plan.header.source.topic, letters());
+    let mut rest = letters();
+    while reader.fill(&mut rest) {
+        let records = reader.next(cancel).await?;
+        let mut out = Read { items: Vec::with_capacity(records.len()), gone: Vec::new() };
+        let mut read = Vec::with_capacity(records.len());
+        for (planned, record) in records {
+            let Some(record) = record else {
+                out.gone.push(planned);
+                continue;
+            };
+            if record.digest() != planned.sha256 {
+                let at = format!("letter {}/{}", planned.partition, planned.offset);
+                return Err(damaged(format!("{at} is not the one that was planned")));
             }
-            if to.send(Ok(out)).await.is_err() {
-                return Ok(());
+            read.push((planned, shape.lean(record, &mut names, None)));
+        }
+        for (planned, mut letter) in with_origins(order, read, &mut out.gone, cancel).await? {
+            if let Edited::Refused(_, why) = shape.edit(&mut letter) {
+                let at = format!("letter {}/{}", planned.partition, planned.offset);
+                return Err(damaged(format!("{at}: {why}")));
             }
+            let item = Item::new(&letter, planned, plan, &mut recipe, twins);
+            out.items.push(item.ok_or_else(|| damaged("a letter has no target"))?);
+        }
+        if to.send(Ok(out)).await.is_err() {
+            return Ok(());
         }
     }
     Ok(())
+}
+
+/// Takes the origin's bytes where the plan says so. A letter whose origin is gone is gone, too: nothing of it, and no
+/// null in its place, is sent.
+async fn with_origins(
+    order: &Order,
+    mut letters: Vec<(PlannedLetter, Letter)>,
+    gone: &mut Vec<PlannedLetter>,
+    cancel: &CancellationToken,
+) -> Result<Vec<(PlannedLetter, Letter)>, Fault> {
+    let options = &order.plan.header.options;
+    let takes = |letter: &Letter| origin::takes(options, letter.pointer, key(letter).is_some());
+    let wanted: Vec<_> = letters
+        .iter()
+        .filter(|(_, letter)| takes(letter).is_some())
+        .filter_map(|(_, letter)| origin::place(letter))
+        .collect();
+    if !letters.iter().any(|(_, letter)| takes(letter).is_some()) {
+        return Ok(letters);
+    }
+    let origins = origin::fetch(&order.cx, wanted, &Silent, cancel).await?;
+    letters.retain_mut(|(planned, letter)| {
+        let Some(take) = takes(letter) else { return true };
+        let origin = origin::place(letter).and_then(|place| origins.get(&place));
+        let taken = origin.is_some_and(|origin| origin::apply(letter, origin, take));
+        if !taken {
+            gone.push(*planned);
+        }
+        taken
+    });
+    Ok(letters)
 }

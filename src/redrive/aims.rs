@@ -1,13 +1,13 @@
 //! Where the letters of a plan go, and whose bytes they carry there.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 
 use tokio_util::sync::CancellationToken;
 
 use super::cluster;
 use super::compare;
 use super::document::Into;
-use super::found::Found;
+use super::found::Kind;
 use super::options::Which;
 use super::origin;
 use super::planner::Planner;
@@ -23,73 +23,70 @@ impl Planner<'_> {
     pub(super) async fn aim(&mut self) -> Result<(), Fault> {
         let source = Name::clone(&self.header.source.topic);
         self.aims = match &self.request.into {
-            Into::Topic(name) => vec![Some(Name::from(&**name)); self.found.len()],
-            Into::Origin => self.found.iter().map(|f| f.origin.clone()).collect(),
+            Into::Topic(name) => vec![Some(Name::from(&**name)); self.kinds.all().len()],
+            Into::Origin => self.kinds.all().iter().map(|kind| kind.origin.clone()).collect(),
             Into::Retry => self.retry_topics().await?,
         };
-        let mut wanted: HashSet<Name> = HashSet::new();
-        for i in 0..self.found.len() {
-            let Some(name) = self.aimed(i).cloned() else {
-                let (rule, why) = match (&self.request.into, &self.found[i].origin) {
-                    (Into::Retry, Some(origin)) => {
-                        let group = self.found[i].group.as_deref().unwrap_or("the group that failed");
-                        ("target_missing", format!("there is no retry topic of {origin} and {group}"))
-                    }
-                    _ => ("origin_unknown", "they do not say where they failed".to_owned()),
-                };
-                self.refused.add(i, rule, why);
-                continue;
-            };
-            // Headers are anybody's to write: none may lead into the ledger, or round in a circle.
-            if is_internal_name(&name) || name == source {
-                let why = format!("they name {name} as the topic where they failed");
-                self.refused.add(i, "origin_unknown", why);
-                continue;
-            }
-            wanted.insert(name);
-        }
+        // Headers are anybody's to write: none may lead into the ledger, or round in a circle.
+        let is_wrong = |name: &Name| is_internal_name(name) || *name == source;
+        let mut wanted: BTreeSet<Name> =
+            self.aims.iter().flatten().filter(|n| !is_wrong(n)).cloned().collect();
         if let Into::Topic(name) = &self.request.into {
             wanted.insert(Name::from(&**name));
         }
-        let mut wanted: Vec<Name> = wanted.into_iter().collect();
-        wanted.sort();
+        let wanted: Vec<Name> = wanted.into_iter().collect();
         self.targets = cluster::targets(self.cx, &wanted).await?;
-        for i in 0..self.found.len() {
-            let missing = self.aimed(i).filter(|n| !self.targets.contains_key(*n));
-            let missing = missing.filter(|n| !is_internal_name(n)).cloned();
-            if let Some(name) = missing {
-                self.refused.add(i, "target_missing", format!("there is no topic {name}, and none is made"));
+        let why = |(kind, aim): (&Kind, &Option<Name>)| match (aim, &self.request.into, &kind.origin) {
+            (None, Into::Retry, Some(origin)) => {
+                let group = kind.group.as_deref().unwrap_or("the group that failed");
+                Some(("target_missing", format!("there is no retry topic of {origin} and {group}")))
+            }
+            (None, ..) => Some(("origin_unknown", "they do not say where they failed".to_owned())),
+            (Some(name), ..) if is_wrong(name) => {
+                Some(("origin_unknown", format!("they name {name} as the topic where they failed")))
+            }
+            (Some(name), ..) if !self.targets.contains_key(name) => {
+                Some(("target_missing", format!("there is no topic {name}, and none is made")))
+            }
+            (Some(_), ..) => None,
+        };
+        let refusals: Vec<_> = self.kinds.all().iter().zip(&self.aims).map(why).collect();
+        if refusals.iter().any(Option::is_some) {
+            for (number, letter) in self.found.iter() {
+                if let Some(Some((rule, why))) = refusals.get(letter.kind as usize) {
+                    self.refused.add(number, rule, why.clone());
+                }
             }
         }
         self.header.target.topics = self.targets.values().map(|t| t.planned.clone()).collect();
         Ok(())
     }
 
-    /// The retry topic of each letter, where there is one.
+    /// The retry topic of each kind, where there is one.
     async fn retry_topics(&self) -> Result<Vec<Option<Name>>, Fault> {
         let topics = self.cx.broker.catalog().topics(None).await?;
-        let mut known: HashMap<(Name, Option<Name>), Option<Name>> = HashMap::new();
-        let mut aim = |found: &Found| {
-            let origin = found.origin.as_ref()?;
+        let aim = |kind: &Kind| {
             let names = topics.iter().map(|t| &t.name);
-            let find = || retry_topic(names, origin, found.group.as_deref());
-            known.entry((Name::clone(origin), found.group.clone())).or_insert_with(find).clone()
+            retry_topic(names, kind.origin.as_ref()?, kind.group.as_deref())
         };
-        Ok(self.found.iter().map(&mut aim).collect())
+        Ok(self.kinds.all().iter().map(aim).collect())
     }
 
     /// Takes out the letters on which the edit fails, and counts what it changes.
     pub(super) fn judge_edits(&mut self) {
-        for (i, found) in self.found.iter().enumerate() {
-            match &found.edited {
+        if !self.shape.edits() {
+            return;
+        }
+        for (number, found) in self.found.iter() {
+            match found.edited {
                 Edited::Same => {}
                 Edited::Changed { rewritten, .. } => {
                     self.preflight.changed_by_edit += 1;
-                    self.preflight.rewritten += u64::from(*rewritten);
+                    self.preflight.rewritten += u64::from(rewritten);
                 }
                 Edited::Refused(rule, why) => {
                     self.preflight.edit_errors += 1;
-                    self.refused.add(i, rule, why.clone());
+                    self.refused.add(number, rule, why);
                 }
             }
         }
@@ -101,19 +98,21 @@ impl Planner<'_> {
         sink: &dyn Sink,
         cancel: &CancellationToken,
     ) -> Result<(), Fault> {
+        let found = (&self.found, &self.kinds);
         let compared =
-            compare::compare(self.cx, &self.header, &self.found, self.request.compare_all, sink, cancel)
-                .await?;
+            compare::compare(self.cx, &self.header, found, self.request.compare_all, sink, cancel).await?;
         self.preflight.differ_from_origin = compared.differ;
         self.header.options.fill_keys = compared.drops_keys;
         let options = &self.header.options;
-        let wanted: Vec<usize> = (0..self.found.len())
-            .filter(|i| {
-                let found = &self.found[*i];
-                origin::takes(options, found.pointer, found.key.is_some()).is_some()
-            })
-            .collect();
-        if wanted.is_empty() {
+        let (mut topics, mut pointers, mut any) = (BTreeSet::new(), 0, false);
+        for (_, found) in self.found.iter() {
+            if origin::takes(options, found.pointer, found.key.is_some()).is_some() {
+                any = true;
+                pointers += u64::from(found.pointer);
+                topics.extend(self.kinds.of(&found).and_then(|kind| kind.origin.clone()));
+            }
+        }
+        if !any {
             return Ok(());
         }
         if compared.drops_keys {
@@ -121,15 +120,17 @@ impl Planner<'_> {
                 "letters without a key take the key of their origin record: their framework drops keys",
             );
         }
-        let topics: BTreeSet<Name> = wanted.iter().filter_map(|i| self.found[*i].origin.clone()).collect();
         let names: Vec<Name> = topics.into_iter().collect();
         let there = cluster::targets(self.cx, &names).await?;
         self.header.origins = there.into_values().map(|t| t.planned).collect();
-        self.preflight.pointers = wanted.iter().filter(|i| self.found[**i].pointer).count() as u64;
-        let gone =
-            compare::take(self.cx, &self.header, &self.shape, &mut self.found, &wanted, sink, cancel).await?;
-        for i in gone {
-            let found = &self.found[i];
+        self.preflight.pointers = pointers;
+        let found = (std::mem::take(&mut self.found), &mut self.kinds);
+        let (found, gone) = compare::take(self.cx, &self.header, &self.shape, found, sink, cancel).await?;
+        self.found = found;
+        if gone.is_empty() {
+            return Ok(());
+        }
+        for (number, found) in self.found.iter().filter(|(number, _)| gone.binary_search(number).is_ok()) {
             let why = match (found.pointer, found.key.is_some()) {
                 (true, _) => "they only point to their record, and it is gone from its topic",
                 (false, false) if self.request.options.bytes == Which::Letter => {
@@ -137,7 +138,7 @@ impl Planner<'_> {
                 }
                 _ => "the origin's bytes are wanted, and the record is gone from its topic",
             };
-            self.refused.add(i, "pointer", why.to_owned());
+            self.refused.add(number, "pointer", why.to_owned());
         }
         Ok(())
     }

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use bytes::Bytes;
+use foldhash::fast::FixedState;
 use tokio_util::sync::CancellationToken;
 
 use super::cluster::Target;
 use super::document::{Refusal, Superseded};
-use super::found::Found;
+use super::found::{Found, Kinds, Letters, Numbers};
 use super::outgoing::value;
 use super::plan::PlanHeader;
 use super::shape::Shape;
@@ -26,7 +26,7 @@ const LOOP_LIMIT: u32 = 3;
 #[derive(Default)]
 pub(super) struct Refused {
     force: Vec<String>,
-    out: HashSet<usize>,
+    out: Numbers,
     refusals: Vec<Refusal>,
 }
 
@@ -52,7 +52,7 @@ impl Refused {
     }
 
     pub fn is_out(&self, letter: usize) -> bool {
-        self.out.contains(&letter)
+        self.out.contains(letter)
     }
 
     pub fn into_refusals(self) -> Vec<Refusal> {
@@ -65,22 +65,23 @@ impl Refused {
 pub(super) async fn loops(
     index: &Index,
     header: &PlanHeader,
-    found: &[Found],
-    open: &[usize],
+    (found, kinds, not): (&Letters, &Kinds, &Numbers),
     refused: &mut Refused,
     sink: &dyn Sink,
     cancel: &CancellationToken,
 ) -> Result<Vec<usize>, Fault> {
     let mut again = Vec::new();
     // Letters of this topic whose redrive failed again as the letter at the index.
-    let mut before: BTreeMap<(i32, i64), Vec<usize>> = BTreeMap::new();
+    let mut before: BTreeMap<(i32, i64), Vec<(usize, u32)>> = BTreeMap::new();
     {
         let follower = index.ledger().await;
         let ledger = follower.ledger();
-        for &i in open {
-            let letter = &found[i];
-            let latest = letter.latest.as_ref();
-            let row = latest.and_then(|(topic, p, o)| ledger?.by_target(topic, *p, *o));
+        for (i, letter) in found.iter() {
+            if refused.is_out(i) || not.contains(i) {
+                continue;
+            }
+            let topic = kinds.of(&letter).and_then(|kind| kind.latest.as_ref());
+            let row = letter.latest.zip(topic).and_then(|((p, o), topic)| ledger?.by_target(topic, p, o));
             let count = letter.count.max(row.map_or(0, |r| r.count));
             if count > 0 {
                 again.push(i);
@@ -91,7 +92,7 @@ pub(super) async fn loops(
             } else if let Some(row) = row
                 && Some(row.topic_id) == header.source.topic_id.as_ref()
             {
-                before.entry((row.partition, row.offset)).or_default().push(i);
+                before.entry((row.partition, row.offset)).or_default().push((i, letter.kind));
             }
         }
     }
@@ -100,8 +101,8 @@ pub(super) async fn loops(
         let positions: Vec<(i32, i64)> = before.keys().copied().collect();
         read::at(index.cx(), &header.source.topic, &positions, sink, cancel, &mut |record| {
             let failure = formats::decode(&record, config).failure.id;
-            for &i in before.get(&(record.at.partition, record.at.offset)).into_iter().flatten() {
-                if found[i].failure == failure {
+            for &(i, kind) in before.get(&(record.at.partition, record.at.offset)).into_iter().flatten() {
+                if kinds.all().get(kind as usize).is_some_and(|kind| kind.failure == failure) {
                     let why = "they were redriven before and failed for the same reason";
                     refused.add(i, "same_failure", why.to_owned());
                 }
@@ -116,12 +117,43 @@ pub(super) async fn loops(
 /// Where one key's newest event on a target may lie.
 #[derive(Default)]
 struct Wanted {
-    letters: Vec<usize>,
     newest: Option<(i64, Option<Timestamp>)>,
     /// Events found.
     events: u64,
     /// The highest place among the events of the aggregate that one of them names.
     version: Option<i64>,
+}
+
+/// A letter with a newer event of its key on the target.
+struct Later {
+    number: usize,
+    key: u64,
+    /// The highest version that one of the events names.
+    version: Option<i64>,
+}
+
+/// The letters that are sent to one target.
+pub(super) struct Sent<'a> {
+    pub found: &'a Letters,
+    pub kinds: &'a Kinds,
+    /// Of each kind, whether it goes there.
+    pub goes: Vec<bool>,
+    /// Letters that are not sent, whatever their kind.
+    pub not: &'a Numbers,
+}
+
+impl Sent<'_> {
+    /// Those that no rule refuses, with their numbers.
+    fn letters(&self, refused: &Refused) -> impl Iterator<Item = (usize, Found)> {
+        let goes = |letter: &Found| self.goes.get(letter.kind as usize) == Some(&true);
+        let all = self.found.iter();
+        all.filter(move |(n, letter)| goes(letter) && !refused.is_out(*n) && !self.not.contains(*n))
+    }
+
+    /// Whether the letter's record was first on this topic.
+    fn is_from(&self, letter: &Found, topic: &Name) -> bool {
+        self.kinds.of(letter).is_some_and(|kind| kind.origin.as_ref() == Some(topic))
+    }
 }
 
 /// What a letter's record itself says of its place among the events of its aggregate.
@@ -154,76 +186,73 @@ impl<'a> Search<'a> {
     pub async fn newer(
         &mut self,
         target: &Target,
-        found: &[Found],
-        letters: &[usize],
+        sent: &Sent<'_>,
         refused: &mut Refused,
         sink: &dyn Sink,
         cancel: &CancellationToken,
     ) -> Result<(), Fault> {
         let name = &target.planned.topic;
         let compacted = target.compacted == Some(true);
-        let mut keys: HashMap<Bytes, Wanted> = HashMap::new();
-        for &i in letters {
-            if let Some(key) = &found[i].key {
-                keys.entry(key.clone()).or_default().letters.push(i);
-            }
-        }
+        let mut keys: HashSet<u64, FixedState> = HashSet::default();
+        keys.extend(sent.letters(refused).filter_map(|(_, letter)| letter.key).map(|key| key.hash));
         if keys.is_empty() {
             return Ok(());
         }
-        let complete = self.look(target, found, letters, &mut keys, sink, cancel).await?;
+        let mut events: HashMap<u64, Wanted> = HashMap::new();
+        let complete = self.look(target, (sent, refused), (&keys, &mut events), sink, cancel).await?;
+        drop(keys);
         self.superseded.complete &= complete;
-        let mut later: BTreeMap<(i32, i64), (usize, Option<i64>)> = BTreeMap::new();
-        for wanted in keys.values() {
+        let mut later: BTreeMap<(i32, i64), Later> = BTreeMap::new();
+        for (number, letter) in sent.letters(refused).filter(|_| !events.is_empty()) {
+            let Some(key) = letter.key.map(|key| key.hash) else { continue };
+            let Some(wanted) = events.get(&key) else { continue };
             let Some((offset, time)) = wanted.newest else { continue };
-            for &i in &wanted.letters {
-                let letter = &found[i];
-                let from_here = letter.origin.as_ref() == Some(name);
-                let is_newer = match (from_here, letter.origin_offset) {
-                    // Keys keep their partition, so offsets tell the order.
-                    (true, Some(origin)) => offset > origin,
-                    _ => time.zip(letter.origin_time.or(letter.time)).is_none_or(|(t, own)| t > own),
-                };
-                if is_newer {
-                    later.insert((letter.partition, letter.offset), (i, wanted.version));
-                }
+            let is_newer = match (sent.is_from(&letter, name), letter.origin_offset) {
+                // Keys keep their partition, so offsets tell the order.
+                (true, Some(origin)) => offset > origin,
+                _ => time.zip(letter.origin_time.or(letter.time)).is_none_or(|(t, own)| t > own),
+            };
+            if is_newer {
+                let is = Later { number, key, version: wanted.version };
+                later.insert((letter.partition, letter.offset), is);
             }
         }
         let (own, all_compared) = self.versions(&later, sink, cancel).await?;
         self.superseded.complete &= all_compared;
         let complete = complete && all_compared;
         // What both name as their version counts more than the order in the log.
-        let is_old = |i: usize, version: Option<i64>| own.get(&i).copied().zip(version).map(|(o, v)| o < v);
-        later.retain(|_, (i, version)| is_old(*i, *version) != Some(false));
+        let is_old = |is: &Later| own.get(&is.number).copied().zip(is.version).map(|(o, v)| o < v);
+        later.retain(|_, is| is_old(is) != Some(false));
         let count = later.len() as u64;
-        let held: HashSet<&Bytes> = later.values().filter_map(|(i, _)| found[*i].key.as_ref()).collect();
-        let events: u64 = held.iter().filter_map(|key| keys.get(*key)).map(|wanted| wanted.events).sum();
-        let newest = later.values().filter_map(|(_, version)| *version).max();
+        let held: HashSet<u64> = later.values().map(|is| is.key).collect();
+        let events: u64 = held.iter().filter_map(|key| events.get(key)).map(|wanted| wanted.events).sum();
+        let newest = later.values().filter_map(|is| is.version).max();
         self.superseded.count += count;
         self.superseded.events += events;
         self.superseded.newest_version = self.superseded.newest_version.max(newest);
         let by = |version: Option<i64>| version.map_or_else(String::new, |v| format!(", newest version {v}"));
         if compacted {
-            for (i, _) in later.values() {
+            for is in later.values() {
                 let why = format!(
                     "{name} is compacted and has newer values of their keys, which they would replace"
                 );
-                refused.add(*i, "compacted_order", why);
+                refused.add(is.number, "compacted_order", why);
             }
             if !complete {
-                for &i in letters {
+                let numbers: Vec<usize> = sent.letters(refused).map(|(number, _)| number).collect();
+                for number in numbers {
                     let why =
                         format!("{name} is compacted, and could not be searched for newer values in time");
-                    refused.add(i, "compacted_order", why);
+                    refused.add(number, "compacted_order", why);
                 }
             }
             return Ok(());
         }
-        let proved = |(i, version): &&(usize, Option<i64>)| is_old(*i, *version) == Some(true);
-        let highest = later.values().filter(proved).filter_map(|(_, version)| *version).max();
-        for (i, _) in later.values().filter(proved) {
+        let proved = |is: &&Later| is_old(is) == Some(true);
+        let highest = later.values().filter(proved).filter_map(|is| is.version).max();
+        for is in later.values().filter(proved) {
             let why = format!("{name} has newer versions of their keys{}", by(highest));
-            refused.add(*i, "superseded", why);
+            refused.add(is.number, "superseded", why);
         }
         if count > 0 {
             let (letters, events) = (units::count(count), units::count(events));
@@ -242,21 +271,21 @@ impl<'a> Search<'a> {
     /// could be read in time.
     async fn versions(
         &self,
-        later: &BTreeMap<(i32, i64), (usize, Option<i64>)>,
+        later: &BTreeMap<(i32, i64), Later>,
         sink: &dyn Sink,
         cancel: &CancellationToken,
     ) -> Result<(HashMap<usize, i64>, bool), Fault> {
         let at: Vec<(i32, i64)> =
-            later.iter().filter(|(_, (_, version))| version.is_some()).map(|(at, _)| *at).collect();
+            later.iter().filter(|(_, is)| is.version.is_some()).map(|(at, _)| *at).collect();
         let (mut own, mut complete) = (HashMap::new(), true);
         if at.is_empty() {
             return Ok((own, complete));
         }
         read::at(self.cx, self.source, &at, sink, cancel, &mut |record| {
-            if let Some((i, _)) = later.get(&(record.at.partition, record.at.offset))
+            if let Some(is) = later.get(&(record.at.partition, record.at.offset))
                 && let Some(version) = version(&self.shape.letter(&record))
             {
-                own.insert(*i, version);
+                own.insert(is.number, version);
             }
             complete = self.cx.clock.monotonic() <= self.until;
             if complete { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
@@ -269,9 +298,8 @@ impl<'a> Search<'a> {
     async fn look(
         &mut self,
         target: &Target,
-        found: &[Found],
-        letters: &[usize],
-        keys: &mut HashMap<Bytes, Wanted>,
+        (sent, refused): (&Sent<'_>, &Refused),
+        (keys, events): (&HashSet<u64, FixedState>, &mut HashMap<u64, Wanted>),
         sink: &dyn Sink,
         cancel: &CancellationToken,
     ) -> Result<bool, Fault> {
@@ -279,9 +307,8 @@ impl<'a> Search<'a> {
         // Only what lies behind the earliest of the letters' own records can be newer.
         let mut from: HashMap<i32, i64> = HashMap::new();
         let mut anywhere = false;
-        for &i in letters {
-            match (found[i].origin.as_ref() == Some(name), found[i].origin_partition, found[i].origin_offset)
-            {
+        for (_, letter) in sent.letters(refused) {
+            match (sent.is_from(&letter, name), letter.origin_partition, letter.origin_offset) {
                 (true, Some(partition), Some(offset)) => {
                     let first = from.entry(partition).or_insert(i64::MAX);
                     *first = (*first).min(offset.saturating_add(1));
@@ -326,7 +353,9 @@ impl<'a> Search<'a> {
             }
             sink.progress(progress.clone());
             for record in &batch.records {
-                if let Some(wanted) = record.key.as_ref().and_then(|k| keys.get_mut(k)) {
+                let key = record.key.as_ref().map(|key| sent.kinds.key(key).hash);
+                if let Some(key) = key.filter(|key| keys.contains(key)) {
+                    let wanted = events.entry(key).or_default();
                     wanted.newest = Some((record.at.offset, record.timestamp())).max(wanted.newest);
                     wanted.events += 1;
                     wanted.version = wanted.version.max(envelope::extract(record).sequence);

@@ -1,20 +1,19 @@
 //! Compares letters with the records that they come from, and takes those where a plan needs them.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::HashMap;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
 use super::document::Differ;
-use super::found::{Found, Names};
+use super::found::{Found, Kinds, Letters};
 use super::origin::{self, Place};
 use super::outgoing::{ADDED, Recipe, Stamp, key, value};
 use super::plan::PlanHeader;
 use super::shape::Shape;
 use crate::context::{Cx, Progress, Sink};
 use crate::dlq::Letter;
-use crate::dlq::formats::{self, strip_rules};
+use crate::dlq::formats::strip_rules;
 use crate::event::Record;
 use crate::letters::read;
 use crate::text::Fault;
@@ -36,20 +35,21 @@ pub(super) struct Compared {
 pub(super) async fn compare(
     cx: &Cx,
     header: &PlanHeader,
-    found: &[Found],
+    (found, kinds): (&Letters, &Kinds),
     all: bool,
     sink: &dyn Sink,
     cancel: &CancellationToken,
 ) -> Result<Compared, Fault> {
-    let mut of: HashMap<(&Arc<str>, &Option<Arc<str>>), usize> = HashMap::new();
+    let mut of: HashMap<(&str, Option<&str>), usize> = HashMap::new();
     let mut sample = Vec::new();
     let mut have_origin = 0;
-    for (i, letter) in found.iter().enumerate().filter(|(_, f)| f.place().is_some() && !f.pointer) {
+    for (_, letter) in found.iter().filter(|(_, letter)| !letter.pointer) {
+        let Some(kind) = kinds.of(&letter).filter(|kind| kind.place(&letter).is_some()) else { continue };
         have_origin += 1;
-        let seen = of.entry((&letter.failure, &letter.format)).or_default();
+        let seen = of.entry((&*kind.failure, kind.format.as_deref())).or_default();
         *seen += 1;
         if all || *seen <= SAMPLE {
-            sample.push(i);
+            sample.push((letter.partition, letter.offset));
         }
     }
     let mut out = Compared::default();
@@ -62,7 +62,7 @@ pub(super) async fn compare(
             ..Progress::default()
         };
         sink.progress(progress);
-        for (_, letter, origin) in pairs(cx, header, found, chunk, sink, cancel).await? {
+        for (letter, origin) in pairs(cx, header, chunk, |_| true, sink, cancel).await? {
             let Some(origin) = origin.filter(|o| letter.root.may_be(o)) else { continue };
             out.differ.checked += 1;
             out.differ.key += u64::from(key(&letter) != origin.key.as_ref());
@@ -91,62 +91,102 @@ fn headers(cx: &Cx, letter: &Letter, record: &Record) -> Vec<(Vec<u8>, Option<Ve
     out
 }
 
-/// Takes the origins of letters: each is replaced by what will be sent. Gives those whose origin is gone.
+/// Takes the origins of letters: each is replaced by what will be sent. Gives the numbers of those whose origin is gone.
 pub(super) async fn take(
     cx: &Cx,
     header: &PlanHeader,
     shape: &Shape<'_>,
-    found: &mut [Found],
-    wanted: &[usize],
+    (found, kinds): (Letters, &mut Kinds),
     sink: &dyn Sink,
     cancel: &CancellationToken,
-) -> Result<HashSet<usize>, Fault> {
-    let mut gone: HashSet<usize> = wanted.iter().copied().collect();
-    let mut recipe = Recipe::new(header, &cx.profile.dead_letters);
-    let mut names = Names::default();
+) -> Result<(Letters, Vec<usize>), Fault> {
     let stamp = Stamp { run: "00000000000000000000000000000000", operator: &header.operator };
-    for chunk in wanted.chunks(CHUNK) {
-        for (i, mut letter, origin) in pairs(cx, header, found, chunk, sink, cancel).await? {
-            let take = origin::takes(&header.options, letter.pointer, key(&letter).is_some());
-            let (Some(take), Some(origin)) = (take, origin) else { continue };
-            let digest = found[i].sha256;
-            if origin::apply(&mut letter, &origin, take) {
-                let edited = shape.edit(&mut letter);
-                found[i] =
-                    Found { sha256: digest, edited, ..Found::of(&letter, &mut names, &mut recipe, stamp) };
-                gone.remove(&i);
+    let mut recipe = Recipe::new(header, &cx.profile.dead_letters, stamp);
+    let (mut out, mut gone) = (Letters::default(), Vec::new());
+    let takes = |letter: &Found| origin::takes(&header.options, letter.pointer, letter.key.is_some());
+    let mut letters = found.drain();
+    loop {
+        let chunk: Vec<(usize, Found)> = letters.by_ref().take(CHUNK).collect();
+        if chunk.is_empty() {
+            return Ok((out, gone));
+        }
+        let at = |letter: &Found| (letter.partition, letter.offset);
+        let positions: Vec<(i32, i64)> = chunk
+            .iter()
+            .filter(|(_, letter)| takes(letter).is_some())
+            .map(|(_, letter)| at(letter))
+            .collect();
+        let mut taken: HashMap<(i32, i64), Letter> = HashMap::new();
+        if !positions.is_empty() {
+            for letter in sent(cx, header, shape, &positions, sink, cancel).await? {
+                taken.insert((letter.record.at.partition, letter.record.at.offset), letter);
+            }
+        }
+        for (number, letter) in chunk {
+            match (takes(&letter), taken.get_mut(&at(&letter))) {
+                (None, _) => out.push(&letter),
+                (Some(_), None) => {
+                    gone.push(number);
+                    out.push(&letter);
+                }
+                (Some(_), Some(with_origin)) => {
+                    let edited = shape.edit(with_origin);
+                    out.push(&kinds.found(with_origin, letter.sha256, edited, &mut recipe));
+                }
             }
         }
     }
-    Ok(gone)
 }
 
-/// Letters read again, with their origins.
+/// Letters by their positions as they will be sent, but for an edit: read again, and with the bytes of their origins
+/// where the plan takes these. Those whose origin is gone are left out.
+pub(super) async fn sent(
+    cx: &Cx,
+    header: &PlanHeader,
+    shape: &Shape<'_>,
+    positions: &[(i32, i64)],
+    sink: &dyn Sink,
+    cancel: &CancellationToken,
+) -> Result<Vec<Letter>, Fault> {
+    let takes = |letter: &Letter| {
+        if shape.is_replay() {
+            return None;
+        }
+        origin::takes(&header.options, letter.pointer, key(letter).is_some())
+    };
+    let pairs = pairs(cx, header, positions, |letter| takes(letter).is_some(), sink, cancel).await?;
+    let apply = |(mut letter, origin): (Letter, Option<Record>)| match takes(&letter) {
+        None => Some(letter),
+        Some(take) => {
+            origin.is_some_and(|origin| origin::apply(&mut letter, &origin, take)).then_some(letter)
+        }
+    };
+    Ok(pairs.into_iter().filter_map(apply).collect())
+}
+
+/// Letters by their positions (sorted), read again, and those that are `wanted` with their origins.
 async fn pairs(
     cx: &Cx,
     header: &PlanHeader,
-    found: &[Found],
-    which: &[usize],
+    positions: &[(i32, i64)],
+    wanted: impl Fn(&Letter) -> bool,
     sink: &dyn Sink,
     cancel: &CancellationToken,
-) -> Result<Vec<(usize, Letter, Option<Record>)>, Fault> {
-    let numbers: HashMap<(i32, i64), usize> =
-        which.iter().map(|i| ((found[*i].partition, found[*i].offset), *i)).collect();
-    let positions: Vec<(i32, i64)> = numbers.keys().copied().collect::<BTreeSet<_>>().into_iter().collect();
-    let mut letters = Vec::with_capacity(which.len());
-    read::at(cx, &header.source.topic, &positions, sink, cancel, &mut |record| {
-        if let Some(i) = numbers.get(&(record.at.partition, record.at.offset)) {
-            letters.push((*i, formats::decode(&record, &cx.profile.dead_letters)));
-        }
+) -> Result<Vec<(Letter, Option<Record>)>, Fault> {
+    let shape = Shape::plain(header, &cx.profile.dead_letters);
+    let mut letters = Vec::with_capacity(positions.len());
+    read::at(cx, &header.source.topic, positions, sink, cancel, &mut |record| {
+        letters.push(shape.letter(&record));
         ControlFlow::Continue(())
     })
     .await?;
-    let places: Vec<Place> = letters.iter().filter_map(|(_, letter)| origin::place(letter)).collect();
+    let places: Vec<Place> =
+        letters.iter().filter(|letter| wanted(letter)).filter_map(origin::place).collect();
     let origins = origin::fetch(cx, places, sink, cancel).await?;
-    let pair = |(i, letter): (usize, Letter)| {
+    let pair = |letter: Letter| {
         // Two letters may come from one record.
         let origin = origin::place(&letter).and_then(|place| origins.get(&place).cloned());
-        (i, letter, origin)
+        (letter, origin)
     };
     Ok(letters.into_iter().map(pair).collect())
 }

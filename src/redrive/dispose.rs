@@ -21,9 +21,10 @@ use super::{audit, books, cluster};
 use crate::broker::{Name, Shard, Write, Writer};
 use crate::context::{Cx, Progress, Silent, Sink};
 use crate::dlq::formats;
+use crate::dlq::letter::Origin;
 use crate::event::Digest;
 use crate::ledger::audit::{Action, AuditRecord, Totals, ranges};
-use crate::ledger::row::{Key, LetterRow, OwnerState, RootAt};
+use crate::ledger::row::{Key, LetterRow, OwnerState};
 use crate::ledger::{AUDIT_TOPIC, Disposition, FORMAT_VERSION, LEDGER_TOPIC};
 use crate::letters::ledger::LedgerReader;
 use crate::letters::{Index, read};
@@ -233,7 +234,7 @@ struct Ready {
     partition: i32,
     offset: i64,
     sha256: Digest,
-    root: RootAt,
+    root: Origin,
     group: Option<Name>,
     count: u32,
 }
@@ -322,7 +323,7 @@ impl Work<'_> {
                 partition: at.0,
                 offset: at.1,
                 sha256,
-                root: root_at(&letter),
+                root: letter.root.clone(),
                 group: group(&letter),
                 count: redriven_before(&letter, ledger, source),
             });
@@ -427,12 +428,12 @@ impl Work<'_> {
                 disposition: disposal.act.becomes(),
                 run: Cow::Borrowed(&self.run),
                 operator: Cow::Borrowed(&self.cx.operator.name),
-                reason: Some(self.reason.to_owned()),
+                reason: Some(Cow::Borrowed(self.reason)),
                 sha256_before: Cow::Owned(letter.sha256.to_string()),
                 sha256_after: None,
                 target: None,
-                root: letter.root.clone(),
-                group: letter.group.as_deref().map(str::to_owned),
+                root: root_at(&letter.root),
+                group: letter.group.as_deref().map(Cow::Borrowed),
                 count: letter.count,
                 earlier: earlier(before),
                 program: Cow::Borrowed(PROGRAM),

@@ -179,6 +179,10 @@ pub struct PlanAnswer {
     pub headers: (Vec<String>, Vec<String>),
     /// What was found.
     pub preflight: Preflight,
+    /// How long the letters were read, in seconds.
+    pub read_seconds: f64,
+    /// How long was checked, and the plan made, in seconds.
+    pub check_seconds: f64,
     /// The plan itself.
     #[serde(skip)]
     pub plan: Arc<super::plan::Plan>,

@@ -7,23 +7,20 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::ahead::{Ahead, Read};
+use super::ahead::{Ahead, Order, Read};
 use super::control::Wishes;
 use super::document::{RunAnswer, RunRequest};
 use super::fence::{Fence, Halt, Other};
 use super::gate::{Pace, Rest};
-use super::item::{Act, Item, hold_key};
-use super::origin;
-use super::outgoing::{Recipe, Stamp, batch_size, key};
-use super::plan::{Plan, PlannedLetter, damaged};
+use super::item::{Act, Item};
+use super::outgoing::batch_size;
+use super::plan::{Plan, PlannedLetter};
 use super::run::{Held, list_parked};
-use super::shape::{Edited, Shape};
 use super::transaction::Ended;
-use super::twins::{Identity, Twins, is_same};
+use super::twins::{Suspect, Twins, is_same};
 use super::watch::Watch;
 use crate::broker::{Name, Placed, Writer};
-use crate::context::{Cx, Sink};
-use crate::dlq::Letter;
+use crate::context::Cx;
 use crate::ledger::Disposition;
 use crate::ledger::row::OwnerState;
 use crate::letters::document::Target;
@@ -51,8 +48,6 @@ pub(super) struct Engine<'a> {
     pub(super) reason: Option<&'a str>,
     pub(super) fence: Fence<'a>,
     pub(super) watch: Watch<'a>,
-    recipe: Recipe<'a>,
-    shape: Shape<'a>,
     pub(super) answer: RunAnswer,
     pub(super) sent: VecDeque<Redriven>,
     twins: Twins,
@@ -75,14 +70,18 @@ pub(super) struct Engine<'a> {
     pub(super) looked: Duration,
     told: Option<Duration>,
     tell: &'a (dyn Fn(RunAnswer) + Send + Sync),
-    sink: &'a dyn Sink,
+}
+
+/// What is known of whether an item is a duplicate.
+enum Twin {
+    Is,
+    MayBe(Suspect),
 }
 
 /// What an engine is given beside its request.
 pub(super) struct Parts<'a> {
     pub fence: Fence<'a>,
     pub watch: Watch<'a>,
-    pub shape: Shape<'a>,
     pub answer: RunAnswer,
     pub most_bytes: usize,
     pub took_over: Option<Other>,
@@ -96,7 +95,6 @@ impl<'a> Engine<'a> {
         request: &'a RunRequest,
         parts: Parts<'a>,
         tell: &'a (dyn Fn(RunAnswer) + Send + Sync),
-        sink: &'a dyn Sink,
     ) -> Self {
         let plan = &*request.plan;
         let now = cx.clock.monotonic();
@@ -106,8 +104,6 @@ impl<'a> Engine<'a> {
             reason: request.reason.as_deref(),
             fence: parts.fence,
             watch: parts.watch,
-            recipe: Recipe::new(&plan.header, &cx.profile.dead_letters),
-            shape: parts.shape,
             answer: parts.answer,
             sent: VecDeque::new(),
             twins: Twins::default(),
@@ -124,7 +120,6 @@ impl<'a> Engine<'a> {
             looked: now,
             told: None,
             tell,
-            sink,
         }
     }
 
@@ -150,17 +145,22 @@ impl<'a> Engine<'a> {
         let now = self.cx.clock.monotonic();
         self.pace.begin(self.pace.rate(), now);
         self.looked = now;
-        let mut wanted = Vec::new();
-        for (number, letter) in (0_u32..).zip(&self.plan.letters) {
-            let state = self.state(letter);
+        let mut wanted = Vec::with_capacity(self.plan.letters.len());
+        for letter in &self.plan.letters {
+            let state = self.state(&letter);
             let open = self.is_open(state);
             self.answer.already_handled += u64::from(!open);
             // Closed letters are not read again, but for parked ones: their keys hold others.
-            if open || state == Disposition::Parked {
-                wanted.push(number);
-            }
+            wanted.push(open || state == Disposition::Parked);
         }
-        let mut ahead = Ahead::begin(self.cx.clone(), Arc::clone(plan), wanted, self.fence.cancel.clone());
+        let order = Order {
+            cx: self.cx.clone(),
+            plan: Arc::clone(plan),
+            wanted,
+            run: self.answer.run.clone(),
+            operator: self.answer.operator.clone(),
+        };
+        let mut ahead = Ahead::begin(order, self.fence.cancel.clone());
         while let Some(read) = self.read(writer, &mut ahead).await? {
             let items = self.items(read).await?;
             self.write(writer, items).await?;
@@ -211,87 +211,58 @@ impl<'a> Engine<'a> {
         state.may_become(Disposition::Redriven, self.plan.forces("again"))
     }
 
-    /// Makes what is to be done of the letters read.
+    /// Takes those of the letters read that are to be written, as the ledger has it.
     async fn items(&mut self, read: Read) -> Result<Vec<Item>, Halt> {
-        let mut items = Vec::with_capacity(read.len());
-        let mut letters = Vec::with_capacity(read.len());
-        for (planned, letter) in read {
-            match letter {
-                Some(letter) => letters.push((planned, letter)),
-                None => self.answer.expired += u64::from(self.state(&planned) != Disposition::Parked),
-            }
+        for planned in &read.gone {
+            self.answer.expired += u64::from(self.state(planned) != Disposition::Parked);
         }
-        for (planned, mut letter) in self.with_origins(letters).await? {
-            if self.state(&planned) == Disposition::Parked {
-                self.held.extend(hold_key(&letter, &planned));
-                continue;
+        let mut items = read.items;
+        let mut duplicates = Vec::new();
+        let (mut held, mut number) = (std::mem::take(&mut self.held), 0);
+        items.retain_mut(|item| {
+            if self.state(&item.planned) == Disposition::Parked {
+                held.extend(item.key());
+                return false;
             }
-            if let Edited::Refused(_, why) = self.shape.edit(&mut letter) {
-                let at = format!("letter {}/{}", planned.partition, planned.offset);
-                return Err(damaged(format!("{at}: {why}")).into());
-            }
-            let stamp = Stamp { run: &self.answer.run, operator: &self.answer.operator };
-            let ledger = self.fence.rows();
-            let item = Item::new(&letter, planned, self.plan, &mut self.recipe, ledger, stamp);
-            let Some(mut item) = item else { return Err(damaged("a letter has no target").into()) };
-            if item.key().is_some_and(|key| self.held.contains(&key)) {
+            if !held.is_empty() && item.key().is_some_and(|key| held.contains(&key)) {
                 self.answer.held += 1;
-                continue;
+                return false;
             }
-            if self.is_duplicate(&letter, &planned).await? {
+            if let Some(ledger) = self.fence.rows() {
+                item.recount(ledger, self.fence.source());
+            }
+            match self.twin(item) {
+                Some(Twin::Is) => item.act = Act::Duplicate,
+                Some(Twin::MayBe(suspect)) => duplicates.push((number, suspect)),
+                None => {}
+            }
+            number += 1;
+            true
+        });
+        self.held = held;
+        for (number, suspect) in duplicates {
+            let Some(item) = items.get_mut(number) else { continue };
+            if let Some((identity, _)) = &item.twin
+                && is_same(self.cx, &suspect, identity).await?
+            {
                 item.act = Act::Duplicate;
             }
-            items.push(item);
         }
         Ok(items)
     }
 
-    /// Takes the origin's bytes where the plan says so. A letter whose origin is gone is expired: nothing of it, and no
-    /// null in its place, is sent.
-    async fn with_origins(
-        &mut self,
-        mut letters: Vec<(PlannedLetter, Letter)>,
-    ) -> Result<Vec<(PlannedLetter, Letter)>, Halt> {
-        let options = &self.plan.header.options;
-        let takes = |letter: &Letter| origin::takes(options, letter.pointer, key(letter).is_some());
-        let wanted: Vec<_> = letters
-            .iter()
-            .filter(|(_, l)| takes(l).is_some())
-            .filter_map(|(_, l)| origin::place(l))
-            .collect();
-        if !letters.iter().any(|(_, letter)| takes(letter).is_some()) {
-            return Ok(letters);
+    /// Whether the item is the same failed record as another one.
+    fn twin(&mut self, item: &Item) -> Option<Twin> {
+        let (identity, twin) = item.twin.as_ref()?;
+        if self.state(&item.planned) == Disposition::Redriven {
+            return None;
         }
-        let origins = origin::fetch(self.cx, wanted, self.sink, &self.fence.cancel).await?;
-        let mut gone = 0;
-        letters.retain_mut(|(_, letter)| {
-            let Some(take) = takes(letter) else { return true };
-            let origin = origin::place(letter).and_then(|place| origins.get(&place));
-            let taken = origin.is_some_and(|origin| origin::apply(letter, origin, take));
-            gone += u64::from(!taken);
-            taken
-        });
-        self.answer.expired += gone;
-        Ok(letters)
-    }
-
-    async fn is_duplicate(&mut self, letter: &Letter, planned: &PlannedLetter) -> Result<bool, Fault> {
-        let header = &self.plan.header;
-        if header.replay || self.plan.forces("duplicate") || self.state(planned) == Disposition::Redriven {
-            return Ok(false);
+        let target = self.plan.target(&item.planned)?;
+        if !self.twins.is_first(*twin) {
+            return Some(Twin::Is);
         }
-        let (Some(identity), Some(target)) = (Identity::of(letter), self.plan.target(planned)) else {
-            return Ok(false);
-        };
-        if !self.twins.is_first(&identity, &target.topic) {
-            return Ok(true);
-        }
-        let own = (&**self.fence.source(), planned.partition, planned.offset);
-        let suspect = self.fence.rows().and_then(|l| self.twins.suspect(l, &identity, target, own));
-        match suspect {
-            Some(suspect) => is_same(self.cx, &suspect, &identity).await,
-            None => Ok(false),
-        }
+        let own = (&**self.fence.source(), item.planned.partition, item.planned.offset);
+        self.fence.rows().and_then(|l| self.twins.suspect(l, identity, target, own)).map(Twin::MayBe)
     }
 
     /// Writes items in transactions, in their order.

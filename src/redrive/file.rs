@@ -12,12 +12,15 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::plan::{Plan, PlanHeader, PlannedLetter, SCHEMA, damaged, hex, unhex};
+use super::packed::Letters;
+use super::plan::{Plan, PlanHeader, PlannedLetter, SCHEMA, damaged, unhex};
 use crate::event::Digest;
 use crate::text::Fault;
 
 /// No line of a plan is longer; a file with one is not a plan.
 const LONGEST_LINE: u64 = 4 << 20;
+/// Bytes read or written at once.
+const BUFFER: usize = 256 << 10;
 
 #[derive(Serialize, Deserialize)]
 struct Trailer {
@@ -74,7 +77,8 @@ impl Plan {
             use std::os::unix::fs::OpenOptionsExt as _;
             options.mode(0o600);
         }
-        let mut out = Digesting { to: BufWriter::new(options.open(path)?), sha: Sha256::new() };
+        let file = BufWriter::with_capacity(BUFFER, options.open(path)?);
+        let mut out = Digesting { to: file, sha: Sha256::new() };
         self.write_lines(&mut out)?;
         let sha256 = Digest(out.sha.finalize().into()).to_string();
         let mut to = out.to;
@@ -87,11 +91,14 @@ impl Plan {
     fn write_lines(&self, out: &mut impl Write) -> std::io::Result<()> {
         serde_json::to_writer(&mut *out, &self.header)?;
         out.write_all(b"\n")?;
+        let topics: Vec<String> = names(&self.header).collect();
+        let mut line = Vec::new();
         for letter in &self.letters {
-            let topic = self.target(letter).map_or("", |t| &*t.topic);
-            let line = (letter.partition, letter.offset, hex(&letter.sha256), topic, letter.target_partition);
-            serde_json::to_writer(&mut *out, &line)?;
-            out.write_all(b"\n")?;
+            let topic = topics.get(letter.target as usize).map_or("\"\"", String::as_str);
+            line.clear();
+            let (partition, offset, sha256) = (letter.partition, letter.offset, letter.sha256);
+            writeln!(line, "[{partition},{offset},\"{sha256}\",{topic},{}]", letter.target_partition)?;
+            out.write_all(&line)?;
         }
         Ok(())
     }
@@ -99,14 +106,9 @@ impl Plan {
     /// The letters as the lines of the file, for `plan -o jsonl`.
     pub fn lines(&self) -> impl Iterator<Item = serde_json::Value> {
         self.letters.iter().map(|letter| {
-            let topic = self.target(letter).map_or("", |t| &*t.topic);
-            serde_json::json!([
-                letter.partition,
-                letter.offset,
-                hex(&letter.sha256),
-                topic,
-                letter.target_partition
-            ])
+            let topic = self.target(&letter).map_or("", |t| &*t.topic);
+            let sha256 = letter.sha256.to_string();
+            serde_json::json!([letter.partition, letter.offset, sha256, topic, letter.target_partition])
         })
     }
 
@@ -116,7 +118,7 @@ impl Plan {
         let failed = |e: std::io::Error| {
             Fault::usage("io", format!("the plan {} could not be read", path.display())).why(e.to_string())
         };
-        let mut input = BufReader::with_capacity(1 << 18, File::open(path).map_err(failed)?);
+        let mut input = BufReader::with_capacity(BUFFER, File::open(path).map_err(failed)?);
         let mut sha = Sha256::new();
         let mut line = Vec::new();
         if !read_line(&mut input, &mut line).map_err(failed)? {
@@ -124,7 +126,8 @@ impl Plan {
         }
         let header = header(&line)?;
         sha.update(&line);
-        let mut letters = Vec::with_capacity(header.counts.records.min(1 << 20) as usize);
+        let topics: Vec<String> = names(&header).collect();
+        let mut letters = Letters::default();
         loop {
             if !read_line(&mut input, &mut line).map_err(failed)? {
                 return Err(damaged("its end is missing"));
@@ -132,8 +135,9 @@ impl Plan {
             if line.first() == Some(&b'{') {
                 break;
             }
+            let letter = letter(&line, &topics);
             letters.push(
-                letter(&line, &header)
+                &letter
                     .ok_or_else(|| damaged(format!("line {} is not a letter of it", letters.len() + 2)))?,
             );
             sha.update(&line);
@@ -191,11 +195,42 @@ fn header(line: &[u8]) -> Result<PlanHeader, Fault> {
     serde_json::from_value(json).map_err(|e| damaged(format!("its first line is wrong: {e}")))
 }
 
-fn letter(line: &[u8], header: &PlanHeader) -> Option<PlannedLetter> {
-    type Line<'a> = (i32, i64, &'a str, std::borrow::Cow<'a, str>, i32);
-    let (partition, offset, sha256, topic, target_partition): Line<'_> = serde_json::from_slice(line).ok()?;
-    let target = header.target.topics.iter().position(|t| *t.topic == *topic)? as u32;
-    Some(PlannedLetter { partition, offset, sha256: unhex(sha256)?, target, target_partition })
+/// The names of the targets as lines have them: JSON with its quotes.
+fn names(header: &PlanHeader) -> impl Iterator<Item = String> {
+    header.target.topics.iter().map(|t| serde_json::Value::from(&*t.topic).to_string())
+}
+
+/// Reads a line exactly as [`Plan::save`] writes it; with more than a million of them, JSON at large would be most of
+/// what a run waits for at its beginning.
+fn letter(line: &[u8], topics: &[String]) -> Option<PlannedLetter> {
+    let rest = line.strip_prefix(b"[")?;
+    let (partition, rest) = number(rest)?;
+    let (offset, rest) = number(rest.strip_prefix(b",")?)?;
+    let (sha, rest) = rest.strip_prefix(b",\"")?.split_at_checked(64)?;
+    let rest = rest.strip_prefix(b"\",")?;
+    let (target, rest) = topics
+        .iter()
+        .enumerate()
+        .find_map(|(i, name)| Some((i as u32, rest.strip_prefix(name.as_bytes())?)))?;
+    let (target_partition, rest) = number(rest.strip_prefix(b",")?)?;
+    (rest == b"]\n").then_some(())?;
+    Some(PlannedLetter {
+        partition: i32::try_from(partition).ok()?,
+        offset,
+        sha256: unhex(sha)?,
+        target,
+        target_partition: i32::try_from(target_partition).ok()?,
+    })
+}
+
+/// A number and what follows it.
+fn number(text: &[u8]) -> Option<(i64, &[u8])> {
+    let (sign, digits) = text.strip_prefix(b"-").map_or((1, text), |digits| (-1, digits));
+    let length = digits.iter().take_while(|b| b.is_ascii_digit()).count();
+    let (digits, rest) = digits.split_at_checked(length)?;
+    let value =
+        digits.iter().try_fold(0_i64, |n, digit| n.checked_mul(10)?.checked_add(i64::from(digit - b'0')))?;
+    (length > 0).then_some((sign * value, rest))
 }
 
 #[cfg(test)]
@@ -306,7 +341,7 @@ mod tests {
     fn a_letter_twice_or_an_impossible_partition_is_refused() {
         assert!(plan(&[(0, 1), (0, 1)]).check().unwrap_err().why.contains("twice"));
         let mut wrong = plan(&[(0, 1)]);
-        wrong.letters[0].target_partition = 6;
+        wrong.letters = wrong.letters.iter().map(|l| PlannedLetter { target_partition: 6, ..l }).collect();
         assert!(wrong.check().unwrap_err().why.contains("partition 6"));
         assert!(plan(&[(8, 1)]).check().is_err());
     }

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::outgoing::{Recipe, Stamp, counted, key};
+use super::outgoing::{Recipe, counted, recount};
 use super::plan::{Plan, PlannedLetter};
+use super::twins::{Identity, Twin};
 use crate::broker::{Name, Placed, Write};
-use crate::dlq::Letter;
+use crate::dlq::letter::{Letter, Origin};
 use crate::event::{Digest, Position, Record};
 use crate::ledger::fold::Row;
 use crate::ledger::row::{Earlier, LetterRow, RootAt, TargetAt};
@@ -38,7 +39,12 @@ pub(super) struct Item {
     pub time: Option<Timestamp>,
     /// What the letter tells of retries.
     pub hops: (Option<Name>, bool),
-    root: RootAt,
+    /// By what a duplicate of it is known; `None` where it does not say where its record was first, or where nobody
+    /// looks for duplicates.
+    pub twin: Option<(Identity, Twin)>,
+    root: Origin,
+    /// Where it failed last, where that is another place.
+    latest: Option<Origin>,
     count: u32,
     /// Digest of what is sent, where it is not the letter's own key and value.
     after: Option<Digest>,
@@ -52,21 +58,20 @@ pub(super) struct Run<'a> {
 }
 
 impl Item {
-    /// The item of a letter. Its redrives before are counted by header and by the ledger.
+    /// The item of a letter, before the ledger was asked.
     pub fn new(
         letter: &Letter,
         planned: PlannedLetter,
         plan: &Plan,
         recipe: &mut Recipe<'_>,
-        ledger: Option<&Ledger>,
-        stamp: Stamp<'_>,
+        twins: bool,
     ) -> Option<Self> {
         let target = plan.target(&planned)?;
-        let source = plan.header.ledger_id().unwrap_or_default();
-        let count = redriven_before(letter, ledger, &source).saturating_add(1);
-        let write = recipe.write(letter, &target.topic, planned.target_partition, count, stamp);
+        let count = counted(letter).saturating_add(1);
+        let write = recipe.write(letter, &target.topic, planned.target_partition, count);
         let own = (&letter.record.key, &letter.record.value);
         let changed = own != (&write.key, &write.value) || plan.header.options.edit.is_some();
+        let identity = if twins { Identity::of(letter) } else { None };
         Some(Self {
             after: changed.then(|| digest(&write, planned)),
             planned,
@@ -75,9 +80,26 @@ impl Item {
             time: letter.root.timestamp.or(letter.record.timestamp()),
             group: group(letter),
             hops: hops_of(letter),
-            root: root_at(letter),
+            twin: identity.map(|identity| {
+                let twin = identity.hash(&target.topic);
+                (identity, twin)
+            }),
+            root: letter.root.clone(),
+            latest: letter.previous.clone(),
             count,
         })
+    }
+
+    /// Takes what the ledger says of redrives before.
+    pub fn recount(&mut self, ledger: &Ledger, source: &str) {
+        let at = &self.planned;
+        let own = ledger.get(source, at.partition, at.offset).map_or(0, |row| row.count);
+        let hop = self.latest.as_ref().unwrap_or(&self.root);
+        let count = own.max(from(ledger, hop)).saturating_add(1);
+        if count > self.count {
+            self.count = count;
+            recount(&mut self.write, count);
+        }
     }
 
     /// What its rest is held by, when it cannot be sent.
@@ -86,26 +108,26 @@ impl Item {
     }
 
     /// Its row, and what it says.
-    pub fn row(
-        &self,
-        run: &Run<'_>,
-        plan: &Plan,
+    pub fn row<'r>(
+        &'r self,
+        run: &Run<'r>,
+        plan: &'r Plan,
+        source: &str,
         ledger: Option<&Ledger>,
         placed: Option<Placed>,
         now_ms: i64,
-    ) -> LetterRow<'static> {
-        let source = plan.header.ledger_id().unwrap_or_default();
-        let before = ledger.and_then(|l| l.get(&source, self.planned.partition, self.planned.offset));
+    ) -> LetterRow<'r> {
+        let before = ledger.and_then(|l| l.get(source, self.planned.partition, self.planned.offset));
         let (disposition, reason) = match &self.act {
-            Act::Send => (Disposition::Redriven, run.reason.map(str::to_owned)),
-            Act::Duplicate => (Disposition::Duplicate, run.reason.map(str::to_owned)),
-            Act::Park(why) => (Disposition::Parked, Some(why.clone())),
+            Act::Send => (Disposition::Redriven, run.reason),
+            Act::Duplicate => (Disposition::Duplicate, run.reason),
+            Act::Park(why) => (Disposition::Parked, Some(&**why)),
         };
         let target = placed.and_then(|placed| {
             let target = plan.target(&self.planned)?;
             Some(TargetAt {
-                topic: Cow::Owned(target.topic.to_string()),
-                topic_id: target.topic_id.as_deref().map(str::to_owned),
+                topic: Cow::Borrowed(&target.topic),
+                topic_id: target.topic_id.as_deref().map(Cow::Borrowed),
                 partition: placed.partition,
                 offset: placed.offset,
             })
@@ -114,14 +136,14 @@ impl Item {
         LetterRow {
             v: FORMAT_VERSION,
             disposition,
-            run: Cow::Owned(run.id.to_owned()),
-            operator: Cow::Owned(run.operator.to_owned()),
-            reason,
+            run: Cow::Borrowed(run.id),
+            operator: Cow::Borrowed(run.operator),
+            reason: reason.map(Cow::Borrowed),
             sha256_before: Cow::Owned(self.planned.sha256.to_string()),
             sha256_after: self.after.filter(|_| sent).map(|d| d.to_string()),
             target,
-            root: self.root.clone(),
-            group: self.group.as_deref().map(str::to_owned),
+            root: root_at(&self.root),
+            group: self.group.as_deref().map(Cow::Borrowed),
             count: if sent { self.count } else { self.count - 1 },
             earlier: earlier(before),
             program: Cow::Borrowed(PROGRAM),
@@ -133,16 +155,19 @@ impl Item {
 /// How often the letter's record was redriven, as its header, its own row and the row of the redrive that it came back
 /// from tell.
 pub(super) fn redriven_before(letter: &Letter, ledger: Option<&Ledger>, source: &str) -> u32 {
+    let Some(ledger) = ledger else { return counted(letter) };
     let hop = letter.previous.as_ref().unwrap_or(&letter.root);
-    let from = match (ledger, &hop.topic, hop.partition, hop.offset) {
-        (Some(ledger), Some(topic), Some(partition), Some(offset)) => {
-            ledger.by_target(topic, partition, offset)
-        }
-        _ => None,
-    };
     let at = &letter.record.at;
-    let own = ledger.and_then(|l| l.get(source, at.partition, at.offset));
-    counted(letter).max(from.map_or(0, |r| r.count)).max(own.map_or(0, |r| r.count))
+    let own = ledger.get(source, at.partition, at.offset).map_or(0, |row| row.count);
+    counted(letter).max(own).max(from(ledger, hop))
+}
+
+/// How often a record was redriven that failed at this place.
+fn from(ledger: &Ledger, hop: &Origin) -> u32 {
+    let (Some(topic), Some(partition), Some(offset)) = (&hop.topic, hop.partition, hop.offset) else {
+        return 0;
+    };
+    ledger.by_target(topic, partition, offset).map_or(0, |row| row.count)
 }
 
 /// The group that failed last.
@@ -152,10 +177,9 @@ pub(super) fn group(letter: &Letter) -> Option<Name> {
 }
 
 /// Where the letter's record failed first, as a row says it.
-pub(super) fn root_at(letter: &Letter) -> RootAt {
-    let root = &letter.root;
+pub(super) fn root_at(root: &Origin) -> RootAt<'_> {
     RootAt {
-        topic: root.topic.as_deref().map(str::to_owned),
+        topic: root.topic.as_deref().map(Cow::Borrowed),
         partition: root.partition,
         offset: root.offset,
         timestamp_ms: root.timestamp.map(Timestamp::as_millis),
@@ -188,9 +212,4 @@ fn digest(write: &Write, planned: PlannedLetter) -> Digest {
         lease: None,
     }
     .digest()
-}
-
-/// The key by which the rest of a parked letter's key is held.
-pub(super) fn hold_key(letter: &Letter, planned: &PlannedLetter) -> Option<(u32, bytes::Bytes)> {
-    key(letter).cloned().map(|k| (planned.target, k))
 }

@@ -7,6 +7,7 @@
 
 mod ahead;
 mod aims;
+mod arrange;
 pub mod audit;
 mod books;
 mod checks;
@@ -28,12 +29,14 @@ mod item;
 pub mod options;
 mod origin;
 pub mod outgoing;
+pub mod packed;
 pub mod placement;
 mod plain;
 pub mod plan;
 mod planner;
 pub mod produce;
 pub mod purge;
+mod reread;
 mod rights;
 mod rows;
 pub mod rules;

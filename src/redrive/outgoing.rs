@@ -12,6 +12,7 @@ use crate::config::profile::DeadLetters;
 use crate::dlq::Letter;
 use crate::dlq::formats::{StripRules, strip_rules};
 use crate::event::{Digest, Headers};
+use crate::text::Timestamp;
 
 /// Which letter it was: topic id, partition, offset. The same for every try.
 pub const ID: &str = "redrive-id";
@@ -45,11 +46,31 @@ pub struct Recipe<'a> {
     config: &'a DeadLetters,
     strip: StripRules,
     by_format: HashMap<Option<Arc<str>>, StripRules>,
+    /// What became of the headers of the last letter: those of the next one are mostly the same.
+    layout: Layout,
+    /// Run, operator and the first count as they stand in headers.
+    stamps: [Bytes; 3],
+}
+
+/// Names of headers in their order, and which of them stay.
+#[derive(Default)]
+struct Layout {
+    formats: Vec<Option<Arc<str>>>,
+    names: Vec<(Bytes, bool)>,
+}
+
+impl Layout {
+    fn is_of(&self, letter: &Letter) -> bool {
+        let headers = &letter.record.headers;
+        wrote(letter).eq(self.formats.iter().map(Option::as_ref))
+            && headers.len() == self.names.len()
+            && headers.iter().zip(&self.names).all(|((name, _), (known, _))| name == known)
+    }
 }
 
 impl<'a> Recipe<'a> {
     /// The recipe of a plan.
-    pub fn new(header: &'a PlanHeader, config: &'a DeadLetters) -> Self {
+    pub fn new(header: &'a PlanHeader, config: &'a DeadLetters, stamp: Stamp<'_>) -> Self {
         let (prefixes, names): (Vec<&String>, Vec<&String>) =
             header.options.strip_headers.iter().partition(|s| s.ends_with('*'));
         let strip = StripRules {
@@ -57,29 +78,59 @@ impl<'a> Recipe<'a> {
             prefixes: prefixes.into_iter().map(|p| p.trim_end_matches('*').to_owned()).collect(),
             ..StripRules::default()
         };
-        Self { header, config, strip, by_format: HashMap::new() }
+        let stamps = [stamp.run, stamp.operator, "1"].map(|text| Bytes::copy_from_slice(text.as_bytes()));
+        Self { header, config, strip, by_format: HashMap::new(), layout: Layout::default(), stamps }
     }
 
-    /// The record for a letter, to be written to `topic` and `partition`. `count` is what the header says.
-    pub fn write(
-        &mut self,
-        letter: &Letter,
-        topic: &Name,
-        partition: i32,
-        count: u32,
-        stamp: Stamp<'_>,
-    ) -> Write {
+    /// Looks which headers of the letter stay.
+    fn lay_out(&mut self, letter: &Letter) {
+        if self.layout.is_of(letter) {
+            return;
+        }
         let config = self.config;
-        let formats: Vec<Option<Arc<str>>> = wrote(letter).collect();
+        let formats: Vec<Option<Arc<str>>> = wrote(letter).map(|format| format.cloned()).collect();
         for format in &formats {
             self.by_format.entry(format.clone()).or_insert_with(|| strip_rules(format.as_deref(), config));
         }
         let rules: Vec<&StripRules> = formats.iter().filter_map(|f| self.by_format.get(f)).collect();
         let strips = |name: &[u8]| self.strip.strips(name) || rules.iter().any(|rules| rules.strips(name));
         let ours = |name: &[u8]| ADDED.iter().chain([&REPLAY]).any(|n| n.as_bytes() == name);
-        let mut headers = Headers::default();
-        for (name, value) in letter.record.headers.iter() {
-            if !strips(name) && !ours(name) {
+        let stays = |name: &Bytes| (name.clone(), !strips(name) && !ours(name));
+        let names = letter.record.headers.iter().map(|(name, _)| stays(name)).collect();
+        self.layout = Layout { formats, names };
+    }
+
+    /// Bytes of a batch with the record for a letter, at most, whatever its count.
+    pub fn size(&mut self, letter: &Letter) -> usize {
+        const NUMBER: usize = 20;
+        self.lay_out(letter);
+        let length = |value: Option<&Bytes>| value.map_or(0, Bytes::len);
+        let kept = letter.record.headers.iter().zip(&self.layout.names).filter(|(_, (_, stays))| *stays);
+        let kept: usize = kept.map(|((name, value), _)| 10 + name.len() + length(value)).sum();
+        let added = self.header.options.add_headers.iter().map(|(n, v)| 10 + n.len() + v.len());
+        let source = self.header.source.topic_id.as_deref().unwrap_or(&self.header.source.topic).len();
+        let topics =
+            source.max(letter.record.at.topic.len()) + letter.root.topic.as_deref().map_or(1, str::len);
+        let ours = ADDED.iter().map(|name| 10 + name.len() + NUMBER).sum::<usize>();
+        let stamps: usize = self.stamps.iter().map(Bytes::len).sum();
+        88 + length(key(letter))
+            + length(value(letter))
+            + kept
+            + added.sum::<usize>()
+            + ours
+            + topics
+            + stamps
+            + 4 * NUMBER
+    }
+
+    /// The record for a letter, to be written to `topic` and `partition`. `count` is what the header says.
+    pub fn write(&mut self, letter: &Letter, topic: &Name, partition: i32, count: u32) -> Write {
+        self.lay_out(letter);
+        let kept = self.layout.names.iter().filter(|(_, stays)| *stays).count();
+        let mut headers =
+            Headers(Vec::with_capacity(kept + self.header.options.add_headers.len() + ADDED.len()));
+        for ((name, value), (_, stays)) in letter.record.headers.iter().zip(&self.layout.names) {
+            if *stays {
                 headers.push(name.clone(), value.cloned());
             }
         }
@@ -87,32 +138,29 @@ impl<'a> Recipe<'a> {
             headers.push(name.clone().into_bytes(), Some(value.clone().into_bytes().into()));
         }
         let at = &letter.record.at;
-        let source = self.header.source.topic_id.as_deref().unwrap_or(&self.header.source.topic);
-        let part = |n: Option<i64>| n.map_or_else(|| "?".to_owned(), |n| n.to_string());
-        let root = &letter.root;
-        let origin = format!(
-            "{}:{}:{}",
-            root.topic.as_deref().unwrap_or("?"),
-            part(root.partition.map(i64::from)),
-            part(root.offset)
-        );
+        let [run, operator, first] = &self.stamps;
+        let mut add = |name: &'static str, value: Bytes| {
+            headers.push(Bytes::from_static(name.as_bytes()), Some(value));
+        };
         if self.header.replay {
-            let at = format!("{}:{}:{}", at.topic, at.partition, at.offset);
-            for (name, value) in [(REPLAY, at), (RUN, stamp.run.to_owned()), (BY, stamp.operator.to_owned())]
-            {
-                headers.push(name, Some(Bytes::from(value)));
-            }
+            add(REPLAY, format!("{}:{}:{}", at.topic, at.partition, at.offset).into());
+            add(RUN, run.clone());
+            add(BY, operator.clone());
         } else {
-            let values = [
-                format!("{source}:{}:{}", at.partition, at.offset),
-                stamp.run.to_owned(),
-                count.to_string(),
-                stamp.operator.to_owned(),
-                origin,
-            ];
-            for (name, value) in ADDED.into_iter().zip(values) {
-                headers.push(name, Some(Bytes::from(value)));
-            }
+            let source = self.header.source.topic_id.as_deref().unwrap_or(&self.header.source.topic);
+            let root = &letter.root;
+            let topic = root.topic.as_deref().unwrap_or("?");
+            let origin = match (root.partition, root.offset) {
+                (Some(partition), Some(offset)) => format!("{topic}:{partition}:{offset}"),
+                (Some(partition), None) => format!("{topic}:{partition}:?"),
+                (None, Some(offset)) => format!("{topic}:?:{offset}"),
+                (None, None) => format!("{topic}:?:?"),
+            };
+            add(ID, format!("{source}:{}:{}", at.partition, at.offset).into());
+            add(RUN, run.clone());
+            add(COUNT, if count == 1 { first.clone() } else { count.to_string().into() });
+            add(BY, operator.clone());
+            add(ORIGIN, origin.into());
         }
         Write {
             topic: Name::clone(topic),
@@ -120,16 +168,27 @@ impl<'a> Recipe<'a> {
             key: key(letter).cloned(),
             value: value(letter).cloned(),
             headers,
-            timestamp: (self.header.options.keep_timestamps)
-                .then(|| root.timestamp.or(letter.record.timestamp()))
-                .flatten(),
+            timestamp: (self.header.options.keep_timestamps).then(|| root_time(letter)).flatten(),
         }
     }
 }
 
+/// When the letter's record was written first, where that is known; else when it was dead-lettered.
+fn root_time(letter: &Letter) -> Option<Timestamp> {
+    letter.root.timestamp.or(letter.record.timestamp())
+}
+
+/// Says another count in a record that was made.
+pub(super) fn recount(write: &mut Write, count: u32) {
+    let header = write.headers.0.iter_mut().rev().find(|(name, _)| **name == *COUNT.as_bytes());
+    if let Some((_, value)) = header {
+        *value = Some(count.to_string().into());
+    }
+}
+
 /// The formats that wrote to the letter: of each the headers are taken off.
-pub fn wrote(letter: &Letter) -> impl Iterator<Item = Option<Arc<str>>> {
-    std::iter::once(letter.format.clone()).chain(letter.others.iter().cloned().map(Some))
+pub fn wrote(letter: &Letter) -> impl Iterator<Item = Option<&Arc<str>>> {
+    std::iter::once(letter.format.as_ref()).chain(letter.others.iter().map(Some))
 }
 
 /// The key of the record that failed.

@@ -6,12 +6,13 @@
 
 use std::collections::HashMap;
 
-use bytes::Bytes;
-
+use super::found::Key;
 use crate::event::murmur2;
 
 /// So many distinct keys make a sample.
 const SAMPLE: usize = 20;
+/// More of them are not looked at.
+const MOST: usize = 100_000;
 
 /// How a target's partitions are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,15 +29,18 @@ pub enum Rule {
 }
 
 /// Finds the rule for a topic with `partitions` partitions from keys and the partitions where they were.
-pub fn rule<'k>(partitions: i32, seen: impl Iterator<Item = (&'k [u8], i32)>) -> Rule {
-    let mut sample: HashMap<&[u8], i32> = HashMap::new();
+pub(super) fn rule(partitions: i32, seen: impl Iterator<Item = (Key, i32)>) -> Rule {
+    let mut sample: HashMap<u64, (i32, i32)> = HashMap::new();
     for (key, partition) in seen {
+        if sample.len() >= MOST {
+            break;
+        }
         // One key on two partitions: no partitioner by key explains that.
-        if *sample.entry(key).or_insert(partition) != partition {
+        if sample.entry(key.hash).or_insert((key.murmur2, partition)).1 != partition {
             return Rule::Original;
         }
     }
-    let fits = |n: i32| sample.iter().all(|(key, at)| murmur2::partition(key, n) == Some(*at));
+    let fits = |n: i32| sample.values().all(|(hash, at)| murmur2::partition_of(*hash, n) == Some(*at));
     if sample.len() < SAMPLE {
         return Rule::Original;
     }
@@ -50,9 +54,9 @@ pub fn rule<'k>(partitions: i32, seen: impl Iterator<Item = (&'k [u8], i32)>) ->
 }
 
 /// The partition for one record. `turn` is a count that spreads records with neither key nor original partition.
-pub fn place(rule: Rule, partitions: i32, key: Option<&Bytes>, original: Option<i32>, turn: u64) -> i32 {
+pub(super) fn place(rule: Rule, partitions: i32, key: Option<Key>, original: Option<i32>, turn: u64) -> i32 {
     let original = original.filter(|p| (0..partitions).contains(p));
-    let hashed = key.and_then(|k| murmur2::partition(k, partitions));
+    let hashed = key.and_then(|key| murmur2::partition_of(key.murmur2, partitions));
     let turn = i32::try_from(turn % u64::from(partitions.max(1).unsigned_abs())).unwrap_or(0);
     match rule {
         Rule::Original => original.or(hashed),
@@ -69,8 +73,13 @@ mod tests {
         (0..n).map(|i| format!("order-{i}")).collect()
     }
 
+    fn key(key: &str) -> Key {
+        let hash = murmur2::hash(key.as_bytes());
+        Key { hash: hash as u64, murmur2: hash }
+    }
+
     fn found(keys: &[String], partitions: i32, at: impl Fn(&str) -> i32) -> Rule {
-        rule(partitions, keys.iter().map(|k| (k.as_bytes(), at(k))))
+        rule(partitions, keys.iter().map(|k| (key(k), at(k))))
     }
 
     #[test]
@@ -85,11 +94,11 @@ mod tests {
 
     #[test]
     fn a_partition_that_is_gone_is_replaced_by_the_keys() {
-        let key = Bytes::from_static(b"order-1");
-        let hashed = murmur2::partition(&key, 3).unwrap();
-        assert_eq!(place(Rule::Original, 3, Some(&key), Some(7), 0), hashed);
-        assert_eq!(place(Rule::Original, 3, Some(&key), Some(2), 0), 2);
-        assert_eq!(place(Rule::Murmur2, 3, Some(&key), Some(2), 0), hashed);
+        let hashed = murmur2::partition(b"order-1", 3).unwrap();
+        let key = key("order-1");
+        assert_eq!(place(Rule::Original, 3, Some(key), Some(7), 0), hashed);
+        assert_eq!(place(Rule::Original, 3, Some(key), Some(2), 0), 2);
+        assert_eq!(place(Rule::Murmur2, 3, Some(key), Some(2), 0), hashed);
         assert_eq!(place(Rule::Murmur2, 3, None, Some(2), 0), 2);
         assert_eq!(place(Rule::Murmur2, 3, None, None, 7), 1);
     }

@@ -83,7 +83,7 @@ impl Engine<'_> {
             let (at, shard) = (item.planned, to(item));
             let end = ends.get(&shard).copied().unwrap_or(0);
             let placed = Some(Placed { partition: shard.partition, offset: end });
-            let row = item.row(&run, self.plan, self.fence.rows(), placed, now);
+            let row = item.row(&run, self.plan, self.fence.source(), self.fence.rows(), placed, now);
             let key = Key::intent(&header.cluster_id, self.fence.source(), at.partition, at.offset);
             book(LEDGER_TOPIC, Some(key.encode()), row.encode())
         };

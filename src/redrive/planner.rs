@@ -2,34 +2,35 @@
 //!
 //! A letter that a rule refuses is not in the plan; the refusal says how many, why, and under which name it could
 //! be forced. Duplicates are in the plan, because a run marks them; it does not send them. Limits: the letters of
-//! a plan are in memory while it is made, at some hundred bytes each.
+//! a plan are in memory while it is made, packed ([`super::found`]) into about 60 bytes each; where they must be sorted
+//! by their origin, another 80 come on top.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::checks::{self, Refused, Search};
+use super::arrange::Arranged;
+use super::checks::{self, Refused, Search, Sent};
 use super::cluster::{self, Target};
 use super::document::{Into, PlanAnswer, PlanRequest, Preflight, Tally};
-use super::found::{Found, Names};
-use super::options::Place;
+use super::found::{Found, Kind, Kinds, Letters, Names, Numbers};
 use super::outgoing::{ADDED, BY, REPLAY, RUN, Recipe, Stamp, wrote};
-use super::placement::{self, Rule};
-use super::plan::{Plan, PlanCounts, PlanHeader, PlannedLetter, PlannedTarget, SCHEMA};
+use super::plan::{Plan, PlanCounts, PlanHeader, PlannedTarget, SCHEMA};
 use super::rights;
 use super::rules::check_forced;
-use super::shape::{Edited, Shape, sample};
-use super::twins::{Twins, is_same};
+use super::shape::{Edited, Failures, Shape, sample};
 use crate::broker::{Guarantee, Name, Shard};
 use crate::context::{Cx, Sink};
 use crate::dlq::formats::strip_rules;
 use crate::dlq::names::is_internal_name;
+use crate::event::Record;
 use crate::ledger::{AUDIT_TOPIC, Disposition, LEDGER_TOPIC};
-use crate::letters::Index;
-use crate::letters::document::LettersRequest;
-use crate::text::{Fault, Timestamp, units};
+use crate::letters::document::{LetterRow, LettersRequest};
+use crate::letters::{Index, Walk};
+use crate::text::{Fault, Timestamp};
 
 /// Letters shown before and after an edit.
 const SAMPLES: usize = 5;
@@ -53,7 +54,7 @@ pub async fn plan(
     }
     planner.take_origins(sink, cancel).await?;
     planner.judge_edits();
-    planner.skip_duplicates().await?;
+    planner.skip_duplicates(sink, cancel).await?;
     planner.check(sink, cancel).await?;
     planner.finish().await
 }
@@ -63,18 +64,24 @@ pub(super) struct Planner<'a> {
     pub(super) index: &'a Index,
     pub(super) request: &'a PlanRequest,
     pub(super) header: PlanHeader,
-    pub(super) found: Vec<Found>,
-    /// The topic that each of them goes to, by index.
+    pub(super) found: Letters,
+    pub(super) kinds: Kinds,
+    /// The topic that letters of each kind go to.
     pub(super) aims: Vec<Option<Name>>,
     pub(super) shape: Shape<'a>,
     /// Formats met.
     pub(super) formats: HashSet<Option<Arc<str>>>,
     pub(super) targets: BTreeMap<Name, Target>,
-    /// By index into `found`.
-    pub(super) duplicates: HashSet<usize>,
-    pub(super) again: HashSet<usize>,
+    /// By their numbers in `found`.
+    pub(super) duplicates: Numbers,
+    pub(super) again: Numbers,
     pub(super) refused: Refused,
     pub(super) preflight: Preflight,
+    /// When retention can delete the first open letter.
+    expires_at: Option<Timestamp>,
+    /// How long the letters were read.
+    read: Duration,
+    began: Duration,
 }
 
 impl<'a> Planner<'a> {
@@ -114,15 +121,19 @@ impl<'a> Planner<'a> {
             index,
             request,
             header,
-            found: Vec::new(),
+            found: Letters::default(),
+            kinds: Kinds::default(),
             aims: Vec::new(),
             shape,
             formats: HashSet::new(),
             targets: BTreeMap::new(),
-            duplicates: HashSet::new(),
-            again: HashSet::new(),
+            duplicates: Numbers::default(),
+            again: Numbers::default(),
             refused: Refused::new(request.options.force.clone()),
             preflight: Preflight::default(),
+            expires_at: None,
+            read: Duration::ZERO,
+            began: cx.clock.monotonic(),
         })
     }
 
@@ -136,7 +147,7 @@ impl<'a> Planner<'a> {
         Ok(answer)
     }
 
-    fn forces(&self, rule: &str) -> bool {
+    pub(super) fn forces(&self, rule: &str) -> bool {
         self.header.options.forces(rule)
     }
 
@@ -151,46 +162,73 @@ impl<'a> Planner<'a> {
         let only: Option<HashSet<(i32, i64)>> =
             self.request.only.as_ref().map(|only| only.iter().copied().collect());
         let header = self.header.clone();
-        let mut recipe = Recipe::new(&header, &self.cx.profile.dead_letters);
         // As long as a run's own.
         let stamp = Stamp { run: "00000000000000000000000000000000", operator: &header.operator };
-        let mut names = Names::default();
+        let mut recipe = Recipe::new(&header, &self.cx.profile.dead_letters, stamp);
+        let (mut names, mut failures) = (Names::default(), Failures::default());
         let (mut closed, mut unknown) = (0, 0_u64);
-        let (found, formats, samples) = (&mut self.found, &mut self.formats, &mut self.preflight.samples);
+        let mut last: Option<Arc<str>> = None;
+        let (found, kinds, formats) = (&mut self.found, &mut self.kinds, &mut self.formats);
+        let samples = &mut self.preflight.samples;
         let (shape, replay) = (&self.shape, header.replay);
         let is_open = |state: Disposition| state.is_pending() || (again && state == Disposition::Redriven);
-        let walk = self
-            .index
-            .each(&request, only.as_ref(), sink, cancel, &mut |row| {
-                if replay || row.state.is_some_and(is_open) {
-                    let mut letter = shape.letter(&row.letter.record);
-                    let before = letter.clone();
-                    formats.extend(wrote(&letter));
-                    let edited = shape.edit(&mut letter);
-                    if samples.len() < SAMPLES && matches!(edited, Edited::Changed { .. }) {
-                        samples.push(sample(&before, &letter));
-                    }
-                    found.push(Found {
-                        // What is planned with is the letter as it lies.
-                        sha256: before.record.digest(),
-                        edited,
-                        ..Found::of(&letter, &mut names, &mut recipe, stamp)
-                    });
-                    return ControlFlow::Continue(());
-                }
-                match row.state {
-                    None => unknown += 1,
-                    Some(_) => closed += 1,
-                }
-                ControlFlow::Continue(())
-            })
-            .await?;
+        let mut gather = |record: Record, state: Option<Disposition>, failure: Option<&str>| {
+            let open = replay || state.is_some_and(is_open);
+            if !open && failure.is_none() {
+                unknown += u64::from(state.is_none());
+                closed += u64::from(state.is_some());
+                return ControlFlow::Continue(());
+            }
+            // What is planned with is the letter as it lies.
+            let sha256 = record.digest();
+            let mut letter = shape.lean(record, &mut names, Some(&mut failures));
+            if failure.is_some_and(|id| *letter.failure.id != *id) {
+                return ControlFlow::Continue(());
+            }
+            if !open {
+                unknown += u64::from(state.is_none());
+                closed += u64::from(state.is_some());
+                return ControlFlow::Continue(());
+            }
+            if letter.format != last || !letter.others.is_empty() || formats.is_empty() {
+                formats.extend(wrote(&letter).map(|format| format.cloned()));
+                last.clone_from(&letter.format);
+            }
+            let before = shape.edits().then(|| letter.clone());
+            let edited = shape.edit(&mut letter);
+            if let Some(before) = before.filter(|_| samples.len() < SAMPLES)
+                && matches!(edited, Edited::Changed { .. })
+            {
+                samples.push(sample(&before, &letter));
+            }
+            found.push(&kinds.found(&letter, sha256, edited, &mut recipe));
+            ControlFlow::Continue(())
+        };
+        let passed = match &only {
+            Some(_) => None,
+            None => {
+                let failure = request.failure.as_deref();
+                let mut gather = |record, state| gather(record, Some(state), failure);
+                self.index.pass(&request, sink, cancel, &mut gather).await?
+            }
+        };
+        let walk = match passed {
+            Some(pass) => {
+                self.expires_at = pass.expires_at;
+                Walk { complete: true, filter_errors: pass.filter_errors, ..Walk::default() }
+            }
+            None => {
+                let mut row = |row: LetterRow| gather(row.letter.record.clone(), row.state, None);
+                let walk = self.index.each(&request, only.as_ref(), sink, cancel, &mut row).await?;
+                let rows = self.index.rows();
+                let own = rows.iter().find(|r| r.topic == self.header.source.topic);
+                self.expires_at = own.and_then(|r| r.expires_at);
+                walk
+            }
+        };
+        self.read = self.cx.clock.monotonic().saturating_sub(self.began);
         if unknown > 0 {
-            return Err(self.index.ledger_fault().unwrap_or_else(|| {
-                Fault::refused("ledger_lost", "the state of the letters is not known")
-                    .why("the ledger was not read yet, or the broker has no topic ids")
-                    .hint("try again")
-            }));
+            return Err(self.index.unknown_state());
         }
         self.preflight.already_handled = closed + walk.closed;
         self.preflight.expired = walk.gone;
@@ -213,99 +251,71 @@ impl<'a> Planner<'a> {
         self.preflight.warnings.push(warning.into());
     }
 
+    /// The kind of a letter.
+    pub(super) fn kind(&self, letter: &Found) -> Option<&Kind> {
+        self.kinds.of(letter)
+    }
+
     /// The topic that a letter goes to, by name.
-    pub(super) fn aimed(&self, letter: usize) -> Option<&Name> {
-        self.aims.get(letter)?.as_ref()
+    pub(super) fn aimed(&self, letter: &Found) -> Option<&Name> {
+        self.aims.get(letter.kind as usize)?.as_ref()
     }
 
     /// The target of a letter.
-    fn target(&self, letter: usize) -> Option<&Target> {
+    pub(super) fn target(&self, letter: &Found) -> Option<&Target> {
         self.targets.get(self.aimed(letter)?)
     }
 
-    /// Finds letters that are the same failed record as another one.
-    async fn skip_duplicates(&mut self) -> Result<(), Fault> {
-        let mut suspects = Vec::new();
-        {
-            let follower = self.index.ledger().await;
-            let Some(ledger) = follower.ledger() else { return Ok(()) };
-            let source = self.header.source.topic_id.as_deref().unwrap_or_default();
-            let mut twins = Twins::new(ledger);
-            for (i, found) in self.found.iter().enumerate() {
-                let (Some(identity), Some(target)) = (&found.identity, self.target(i)) else { continue };
-                let own = (source, found.partition, found.offset);
-                if !twins.is_first(identity, &target.planned.topic) {
-                    self.duplicates.insert(i);
-                } else if let Some(suspect) = twins.suspect(ledger, identity, &target.planned, own) {
-                    suspects.push((i, suspect));
-                } else if twins.row(ledger, identity).is_some() {
-                    self.again.insert(i);
-                }
-            }
-        }
-        for (i, suspect) in suspects {
-            let Some(identity) = &self.found[i].identity else { continue };
-            if is_same(self.cx, &suspect, identity).await? {
-                self.duplicates.insert(i);
-            } else {
-                self.again.insert(i);
-            }
-        }
-        if self.forces("duplicate") {
-            self.duplicates.clear();
-        }
-        Ok(())
+    /// Whether a letter is in the plan to be sent, as far as is known.
+    pub(super) fn is_going(&self, number: usize) -> bool {
+        !self.refused.is_out(number) && !self.duplicates.contains(number)
     }
 
     /// Applies the rules.
     async fn check(&mut self, sink: &dyn Sink, cancel: &CancellationToken) -> Result<(), Fault> {
-        let open: Vec<usize> = (0..self.found.len())
-            .filter(|i| !self.refused.is_out(*i) && !self.duplicates.contains(i))
-            .collect();
-        for &i in &open {
-            let found = &self.found[i];
-            let target = self.target(i);
-            let max = target.and_then(|t| t.max_bytes);
-            let at = found.origin_time.or(found.time).filter(|_| self.header.options.keep_timestamps);
-            let timestamp = target.zip(at).and_then(|(t, at)| t.refuses(at, self.cx.clock.now()));
-            if let Some(max) = max.filter(|max| found.size > *max) {
-                let why = format!(
-                    "a record would be larger than the {} that its target takes",
-                    units::bytes(max as u64)
-                );
-                self.refused.add(i, "too_large", why);
-            } else if let Some(why) = timestamp {
-                self.refused.add(i, "timestamp", why);
+        self.refuse_large(sink, cancel).await?;
+        let now = self.cx.clock.now();
+        let keeps = self.header.options.keep_timestamps;
+        let mut oldest: Option<Timestamp> = None;
+        let mut refused = std::mem::take(&mut self.refused);
+        for (number, found) in self.found.iter().filter(|(n, _)| !self.duplicates.contains(*n)) {
+            let at = found.origin_time.or(found.time).filter(|_| keeps);
+            oldest = [oldest, at].into_iter().flatten().min();
+            if refused.is_out(number) {
+                continue;
+            }
+            if let Some(why) = self.target(&found).zip(at).and_then(|(t, at)| t.refuses(at, now)) {
+                refused.add(number, "timestamp", why);
             } else if found.tombstone {
                 let why = "their value is null: on a compacted topic that deletes the key";
-                self.refused.add(i, "tombstone", why.to_owned());
+                refused.add(number, "tombstone", why.to_owned());
             }
         }
+        self.refused = refused;
         let again = if self.header.replay {
             Vec::new()
         } else {
-            checks::loops(self.index, &self.header, &self.found, &open, &mut self.refused, sink, cancel)
-                .await?
+            let found = (&self.found, &self.kinds, &self.duplicates);
+            checks::loops(self.index, &self.header, found, &mut self.refused, sink, cancel).await?
         };
-        self.again.extend(again);
+        for number in again {
+            self.again.insert(number);
+        }
         let mut search =
             Search::new(self.cx, &self.header.source.topic, &self.shape, self.request.check_budget_ms);
         for target in self.targets.values() {
-            let to: Vec<usize> = open
-                .iter()
-                .copied()
-                .filter(|i| !self.refused.is_out(*i) && self.aimed(*i) == Some(&target.planned.topic))
-                .collect();
-            search.newer(target, &self.found, &to, &mut self.refused, sink, cancel).await?;
+            let name = &target.planned.topic;
+            let goes: Vec<bool> = self.aims.iter().map(|aim| aim.as_ref() == Some(name)).collect();
+            let sent = Sent { found: &self.found, kinds: &self.kinds, goes, not: &self.duplicates };
+            search.newer(target, &sent, &mut self.refused, sink, cancel).await?;
         }
         if self.header.options.keep_timestamps {
-            let now = self.cx.clock.now();
-            let oldest = self.found.iter().filter_map(|f| f.origin_time.or(f.time)).min();
             let told = self.targets.values().flat_map(|t| t.doubts(oldest, now));
             self.preflight.warnings.extend(told);
         }
         self.preflight.superseded = search.superseded;
         self.preflight.warnings.extend(search.told);
+        let all = self.found.len() as u64;
         let mut read: Vec<Name> = self.header.origins.iter().map(|t| Name::clone(&t.topic)).collect();
         read.push(Name::clone(&self.header.source.topic));
         let mut write: Vec<Name> = self.targets.keys().cloned().collect();
@@ -315,20 +325,20 @@ impl<'a> Planner<'a> {
             && let Some(why) = rights::transactions(self.cx, source).await
         {
             let why = format!("{why}; forced, the run is at least once, checked");
-            self.refused.all("no_transactions", why, self.found.len() as u64);
+            self.refused.all("no_transactions", why, all);
         }
         for why in rights::missing(self.cx, &read, &write).await? {
-            self.refused.all("acl", why, self.found.len() as u64);
+            self.refused.all("acl", why, all);
         }
         let health = cluster::health(self.cx).await?;
         if let Some(why) = health.unwritable {
-            self.refused.all("ledger_weak", why, self.found.len() as u64);
+            self.refused.all("ledger_weak", why, all);
         }
         if let Some(why) = health.weak {
             if self.forces("ledger_weak") {
                 self.preflight.warnings.push(format!("forced: {why}"));
             } else {
-                self.refused.all("ledger_weak", why, self.found.len() as u64);
+                self.refused.all("ledger_weak", why, all);
             }
         }
         self.preflight.warnings.extend(health.warnings);
@@ -339,110 +349,15 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    /// The partition of each letter that goes out.
-    fn place(&mut self, going: &[usize]) -> HashMap<usize, i32> {
-        let mut places = HashMap::with_capacity(going.len());
-        for (name, target) in &self.targets {
-            let to: Vec<usize> = going.iter().copied().filter(|i| self.aimed(*i) == Some(name)).collect();
-            let partitions = target.planned.partitions;
-            let original = |f: &Found| f.origin_partition.filter(|_| f.origin.as_ref() == Some(name));
-            let seen = to.iter().map(|i| &self.found[*i]);
-            let seen = seen.filter(|f| f.edited == Edited::Same);
-            let seen = seen.filter_map(|f| Some((f.key.as_deref()?, original(f)?)));
-            let from_elsewhere = to.iter().all(|i| original(&self.found[*i]).is_none());
-            let rule = match self.header.options.place {
-                Some(Place::Original) => Rule::Original,
-                Some(Place::Rehash) => Rule::Murmur2,
-                None if from_elsewhere => Rule::Murmur2,
-                None => placement::rule(partitions, seen),
-            };
-            if let Rule::Grown { from } = rule {
-                self.preflight.warnings.push(format!(
-                    "{name} had {from} partitions when these records were written first, now it has \
-                     {partitions}: older records of their keys are on other partitions"
-                ));
-            }
-            for (turn, i) in to.into_iter().enumerate() {
-                let found = &self.found[i];
-                // An edited key is placed anew.
-                let new_key = matches!(found.edited, Edited::Changed { key: true, .. });
-                let (rule, was) = if new_key { (Rule::Murmur2, None) } else { (rule, original(found)) };
-                let at = placement::place(rule, partitions, found.key.as_ref(), was, turn as u64);
-                places.insert(i, at);
-            }
-        }
-        places
-    }
-
-    /// The order: as they lie, where that is the order of each origin partition; else sorted by it.
-    fn order(&mut self, going: &mut [usize]) {
-        if self.header.options.pace.is_some() {
-            // By time, but never against the order of a partition.
-            let mut latest: HashMap<i32, Timestamp> = HashMap::new();
-            going.sort_by_key(|i| (self.found[*i].partition, self.found[*i].offset));
-            let times: HashMap<usize, Option<Timestamp>> = going
-                .iter()
-                .map(|i| {
-                    let found = &self.found[*i];
-                    let latest = latest.entry(found.partition).or_insert(Timestamp(i64::MIN));
-                    *latest = found.origin_time.or(found.time).map_or(*latest, |at| at.max(*latest));
-                    (*i, Some(*latest))
-                })
-                .collect();
-            going.sort_by_key(|i| times.get(i).copied().flatten());
-            return;
-        }
-        let mut last: HashMap<(&str, i32), i64> = HashMap::new();
-        let mut sorted = true;
-        for found in going.iter().map(|i| &self.found[*i]) {
-            if let (Some(topic), Some(partition), Some(offset)) =
-                (found.origin.as_deref(), found.origin_partition, found.origin_offset)
-            {
-                let before = last.insert((topic, partition), offset);
-                sorted &= before.is_none_or(|b| b <= offset);
-            }
-        }
-        if !sorted {
-            let found = &self.found;
-            going.sort_by_cached_key(|i| {
-                let f = &found[*i];
-                (f.origin.clone(), f.origin_partition, f.origin_offset, f.partition, f.offset)
-            });
-            self.warn(
-                "the letters lie in another order than their records did: they go out by original offset",
-            );
-        }
-    }
-
     async fn answer(mut self) -> Result<PlanAnswer, Fault> {
-        let mut going: Vec<usize> = (0..self.found.len()).filter(|i| !self.refused.is_out(*i)).collect();
-        self.order(&mut going);
-        let places = self.place(&going);
-        let numbers: HashMap<Name, u32> =
-            self.targets.keys().enumerate().map(|(i, n)| (Name::clone(n), i as u32)).collect();
-        let mut letters = Vec::with_capacity(going.len());
-        let mut keys: HashSet<&[u8]> = HashSet::new();
-        let mut failures: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+        let Arranged { letters, sent, keys, by_kind } = self.arrange();
+        let mut failures: BTreeMap<&str, (&str, u64)> = BTreeMap::new();
         let mut by_target: BTreeMap<&str, u64> = BTreeMap::new();
-        let mut sent = 0;
-        for i in &going {
-            let found = &self.found[*i];
-            let (Some(name), Some(place)) = (self.aimed(*i), places.get(i)) else { continue };
-            let Some(number) = numbers.get(name) else { continue };
-            letters.push(PlannedLetter {
-                partition: found.partition,
-                offset: found.offset,
-                sha256: found.sha256,
-                target: *number,
-                target_partition: *place,
-            });
-            if self.duplicates.contains(i) {
-                continue;
+        for ((kind, aim), count) in self.kinds.all().iter().zip(&self.aims).zip(by_kind) {
+            if let (Some(aim), 1..) = (aim, count) {
+                failures.entry(&kind.failure).or_insert((&*kind.title, 0)).1 += count;
+                *by_target.entry(aim).or_default() += count;
             }
-            sent += 1;
-            keys.extend(found.key.as_deref());
-            *failures.entry((&found.failure, &found.title)).or_default() += 1;
-            *by_target.entry(name).or_default() += 1;
         }
         let tallies = |counts: Vec<(&str, u64)>| {
             let mut tallies: Vec<Tally> =
@@ -450,9 +365,8 @@ impl<'a> Planner<'a> {
             tallies.sort_by(|a, b| (b.count, &a.name).cmp(&(a.count, &b.name)));
             tallies
         };
-        let by_failure = tallies(failures.into_iter().map(|((_, title), n)| (title, n)).collect());
+        let by_failure = tallies(failures.into_values().collect());
         let by_origin = tallies(by_target.into_iter().collect());
-        let keys = keys.len() as u64;
         let mut preflight = std::mem::take(&mut self.preflight);
         preflight.selected = sent;
         preflight.duplicates = self.duplicates.len() as u64;
@@ -479,6 +393,8 @@ impl<'a> Planner<'a> {
             guarantee_reason,
             headers,
             preflight,
+            read_seconds: self.read.as_secs_f64(),
+            check_seconds: self.cx.clock.monotonic().saturating_sub(self.began + self.read).as_secs_f64(),
             plan,
         })
     }
@@ -505,9 +421,7 @@ impl<'a> Planner<'a> {
                     .to_owned(),
             );
         }
-        let expires =
-            self.index.rows().iter().find(|r| r.topic == self.header.source.topic).and_then(|r| r.expires_at);
-        if let Some(at) = expires {
+        if let Some(at) = self.expires_at {
             let left = at.since(self.cx.clock.now());
             if left < 24 * 3_600_000 {
                 preflight.warnings.push(format!("retention deletes the oldest letters at {at}"));

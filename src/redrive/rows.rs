@@ -4,7 +4,7 @@ use super::audit;
 use super::engine::Engine;
 use super::item::{Act, Item, Run};
 use super::transaction::book;
-use crate::broker::{Placed, Write};
+use crate::broker::{Name, Placed, Write};
 use crate::ledger::audit::{Action, AuditRecord, ParkedAt, Totals, ranges};
 use crate::ledger::row::{Key, OwnerState};
 use crate::ledger::{AUDIT_TOPIC, LEDGER_TOPIC};
@@ -27,11 +27,13 @@ impl Engine<'_> {
             rows.push(self.fence.owner_row(&header.cluster_id, state));
         }
         let run = Run { id: &self.answer.run, operator: &self.answer.operator, reason: self.reason };
+        let (topic, source) = (Name::from(LEDGER_TOPIC), self.fence.source());
+        rows.reserve(items.len() + 1);
         for (item, placed) in items.iter().zip(placed) {
             let at = item.planned;
-            let key = Key::letter(&header.cluster_id, self.fence.source(), at.partition, at.offset).encode();
-            let row = item.row(&run, self.plan, ledger, *placed, now);
-            rows.push(book(LEDGER_TOPIC, Some(key), row.encode()));
+            let key = Key::letter(&header.cluster_id, source, at.partition, at.offset).encode();
+            let row = item.row(&run, self.plan, source, ledger, *placed, now);
+            rows.push(Write { topic: Name::clone(&topic), ..book("", Some(key), row.encode()) });
         }
         let action = match (end, self.fence.has_written()) {
             (Some(_), _) => Action::End,

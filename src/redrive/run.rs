@@ -83,9 +83,10 @@ pub async fn run(
     let watch = Watch::begin(cx, &topics).await?;
     let canary = canary(index, plan, &source, &ledger, &mut answer, sink, cancel).await?;
     let fence = Fence::new(cx, &answer.run, source, ledger, sink, cancel).with(guarantee(plan));
-    let shape = Shape::new(&plan.header, &cx.profile.dead_letters)?;
-    let parts = Parts { fence, watch, shape, answer, most_bytes, took_over, canary };
-    let mut engine = Engine::new(cx, request, parts, tell, sink);
+    // An expression that is not valid is told before anything is written.
+    Shape::new(&plan.header, &cx.profile.dead_letters)?;
+    let parts = Parts { fence, watch, answer, most_bytes, took_over, canary };
+    let mut engine = Engine::new(cx, request, parts, tell);
     let ended = engine.run(writer, &request.plan).await;
     let (stopped, why, fault) = match ended {
         Ok(()) => (None, None, None),
@@ -229,7 +230,7 @@ async fn canary(
     cancel: &CancellationToken,
 ) -> Result<Option<u64>, Fault> {
     let Some(size) = plan.header.options.canary.map(u64::from) else { return Ok(None) };
-    let target = |l: &PlannedLetter| {
+    let target = |l: PlannedLetter| {
         let row = ledger.ledger()?.get(source, l.partition, l.offset)?;
         let at = row.target?;
         let target = Target { topic: Name::clone(at.topic), partition: at.partition, offset: at.offset };

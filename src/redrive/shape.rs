@@ -1,13 +1,17 @@
 //! What a plan makes of a record before it is sent: decoded as a letter or taken as it is, then edited. Pure.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+use foldhash::quality::RandomState;
 
 use super::document::Sample;
+use super::found::Names;
 use super::outgoing::{key, value};
 use super::plan::PlanHeader;
 use crate::config::profile::DeadLetters;
-use crate::dlq::failure::Failure;
-use crate::dlq::formats;
+use crate::dlq::failure::{Failure, Fingerprint};
+use crate::dlq::formats::{self, Hop, Reading};
 use crate::dlq::letter::{Letter, Origin};
 use crate::event::Record;
 use crate::filter::edit::{self, Edit};
@@ -26,6 +30,32 @@ pub(super) enum Edited {
     Refused(&'static str, String),
 }
 
+/// Failures met; what tells one is worked out for its first letter alone.
+#[derive(Default)]
+pub(super) struct Failures {
+    known: HashMap<u64, Failure>,
+    keys: RandomState,
+}
+
+/// Failures that are remembered.
+const MOST_FAILURES: usize = 10_000;
+
+impl Failures {
+    fn of(&mut self, reading: &Reading<'_>, config: &DeadLetters) -> Failure {
+        let trace = reading.trace(config);
+        let print = Fingerprint::of(reading, &trace);
+        let hash = print.hash(&self.keys);
+        if let Some(known) = self.known.get(&hash) {
+            return known.clone();
+        }
+        let failure = print.failure();
+        if self.known.len() < MOST_FAILURES {
+            self.known.insert(hash, failure.clone());
+        }
+        failure
+    }
+}
+
 /// Makes letters of records as a plan says.
 pub(super) struct Shape<'a> {
     config: &'a DeadLetters,
@@ -40,9 +70,57 @@ impl<'a> Shape<'a> {
         Ok(Self { config, replay: header.replay, edit })
     }
 
+    /// The same without an edit.
+    pub fn plain(header: &PlanHeader, config: &'a DeadLetters) -> Self {
+        Self { config, replay: header.replay, edit: None }
+    }
+
     /// The letter of a record, not yet edited.
     pub fn letter(&self, record: &Record) -> Letter {
-        if self.replay { plain(record) } else { formats::decode(record, self.config) }
+        if self.replay { plain(record.clone(), None) } else { formats::decode(record, self.config) }
+    }
+
+    /// The same without what is only shown: notes, stack trace, what gave each field. Its failure is told where
+    /// `failures` are given.
+    pub fn lean(&self, record: Record, names: &mut Names, failures: Option<&mut Failures>) -> Letter {
+        if self.replay {
+            return plain(record, None);
+        }
+        let of = {
+            let reading = formats::digest(&record, self.config);
+            let mut origin = |hop: &Hop<'_>| Origin {
+                topic: hop.topic.as_deref().map(|topic| names.share(topic)),
+                partition: hop.partition,
+                offset: hop.offset,
+                timestamp: hop.timestamp,
+                group: hop.group.as_deref().map(|group| names.share(group)),
+            };
+            let failure = failures.map(|failures| failures.of(&reading, self.config));
+            let (root, previous) = (origin(&reading.root), reading.previous.as_ref().map(origin));
+            let Reading { format, others, hops, pointer, original_key, original_value, .. } = reading;
+            move |record| Letter {
+                format,
+                others,
+                root,
+                previous,
+                hops,
+                pointer,
+                original_key,
+                original_value,
+                ..plain(record, failure)
+            }
+        };
+        of(record)
+    }
+
+    /// Whether records are edited.
+    pub fn edits(&self) -> bool {
+        self.edit.is_some()
+    }
+
+    /// Whether the records of any topic are sent once more, as they lie.
+    pub fn is_replay(&self) -> bool {
+        self.replay
     }
 
     /// Edits a letter.
@@ -102,19 +180,22 @@ fn lines(letter: &Letter) -> Vec<String> {
 }
 
 /// A record as it lies, to be sent once more: it is its own origin.
-fn plain(record: &Record) -> Letter {
+fn plain(record: Record, failure: Option<Failure>) -> Letter {
+    static FAILURE: LazyLock<Failure> =
+        LazyLock::new(|| Failure { id: "".into(), message: Some("replayed".into()), ..Failure::default() });
     let at = &record.at;
+    let root = Origin {
+        topic: Some(Arc::clone(&at.topic)),
+        partition: Some(at.partition),
+        offset: Some(at.offset),
+        timestamp: record.timestamp(),
+        group: None,
+    };
     Letter {
-        record: record.clone(),
+        record,
         format: None,
         others: Vec::new(),
-        root: Origin {
-            topic: Some(Arc::clone(&at.topic)),
-            partition: Some(at.partition),
-            offset: Some(at.offset),
-            timestamp: record.timestamp(),
-            group: None,
-        },
+        root,
         previous: None,
         hops: None,
         error_class: None,
@@ -130,14 +211,6 @@ fn plain(record: &Record) -> Letter {
         notes: Vec::new(),
         rules: Vec::new(),
         unknown: Vec::new(),
-        failure: Failure {
-            id: "".into(),
-            error_class: None,
-            root_cause_class: None,
-            frame: None,
-            message: Some("replayed".into()),
-            origin_topic: None,
-            group: None,
-        },
+        failure: failure.unwrap_or_else(|| FAILURE.clone()),
     }
 }

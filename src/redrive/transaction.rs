@@ -1,9 +1,7 @@
 //! One transaction of a run: records, their ledger rows, the owner row and an audit record, or nothing.
 
-use std::collections::HashMap;
-
 use super::item::{Act, Item};
-use crate::broker::{BrokerError, Commit, ErrorKind, Guarantee, Name, Placed, Session, Ticket, Write};
+use crate::broker::{BrokerError, Commit, ErrorKind, Guarantee, Name, Placed, Session, Staged, Write};
 use crate::event::Headers;
 use crate::ledger::{AUDIT_TOPIC, LEDGER_TOPIC};
 use crate::text::Fault;
@@ -78,19 +76,12 @@ pub(super) fn book(topic: &str, key: Option<bytes::Bytes>, value: bytes::Bytes) 
 
 /// Writes the items that are sent; gives their places in the order of the items.
 pub(super) async fn send(session: &mut dyn Session, items: &[Item]) -> Result<Vec<Option<Placed>>, Ended> {
-    let mut tickets: HashMap<Ticket, usize> = HashMap::with_capacity(items.len());
-    let mut stuck = None;
-    for (i, item) in items.iter().enumerate().filter(|(_, item)| item.act == Act::Send) {
-        match session.stage(item.write.clone()).await {
-            Ok(ticket) => {
-                tickets.insert(ticket, i);
-            }
-            Err(error) => {
-                stuck = Some(error);
-                break;
-            }
-        }
-    }
+    let sent: Vec<usize> = (0..items.len()).filter(|i| items[*i].act == Act::Send).collect();
+    let writes: Vec<&Write> = sent.iter().map(|i| &items[*i].write).collect();
+    let Staged { tickets, stuck } = match session.stage_all(&writes).await {
+        Ok(staged) => staged,
+        Err(error) => return Err(Ended::Lost(error)),
+    };
     let answers = match session.settle().await {
         Ok(answers) => answers,
         Err(error) => return Err(Ended::Lost(error)),
@@ -98,7 +89,8 @@ pub(super) async fn send(session: &mut dyn Session, items: &[Item]) -> Result<Ve
     let mut placed: Vec<Option<Placed>> = vec![None; items.len()];
     let mut refused: Vec<(usize, BrokerError)> = Vec::new();
     for (ticket, answer) in answers {
-        let Some(&i) = tickets.get(&ticket) else { continue };
+        let Ok(nth) = tickets.binary_search(&ticket) else { continue };
+        let i = sent[nth];
         match answer {
             Ok(place) => placed[i] = Some(place),
             Err(error) => refused.push((i, error)),
@@ -134,10 +126,10 @@ pub(super) async fn commit(
     rows: Vec<Write>,
     placed: Vec<Option<Placed>>,
 ) -> Ended {
-    for row in rows {
-        if let Err(error) = session.stage(row).await {
-            return Ended::Lost(error);
-        }
+    let rows: Vec<&Write> = rows.iter().collect();
+    match session.stage_all(&rows).await {
+        Ok(Staged { stuck: None, .. }) => {}
+        Ok(Staged { stuck: Some(error), .. }) | Err(error) => return Ended::Lost(error),
     }
     let answers = match session.settle().await {
         Ok(answers) => answers,

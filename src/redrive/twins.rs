@@ -45,7 +45,8 @@ impl Identity {
         })
     }
 
-    fn hash(&self, target: &str) -> [u8; 16] {
+    /// What letters have in common that are the same failed record for the same target.
+    pub fn hash(&self, target: &str) -> Twin {
         let mut sha = Sha256::new();
         for part in [&*self.root.0, target] {
             sha.update((part.len() as u64).to_be_bytes());
@@ -57,9 +58,13 @@ impl Identity {
         sha.update(self.body.0);
         let mut out = [0; 16];
         out.copy_from_slice(&sha.finalize()[..16]);
-        out
+        Twin(out)
     }
 }
+
+/// A hash over what two duplicates have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Twin([u8; 16]);
 
 /// Where a redriven record lies, to be compared with.
 #[derive(Clone, Debug)]
@@ -74,17 +79,23 @@ pub struct Suspect {
 /// Finds duplicates among letters in their order, and of letters that were redriven before.
 #[derive(Default)]
 pub struct Twins {
-    seen: HashSet<[u8; 16]>,
+    seen: HashSet<Twin>,
     handled: HashMap<Root, (Arc<str>, i32, i64)>,
 }
 
 impl Twins {
     /// Takes what was redriven before from the ledger.
     pub fn new(ledger: &Ledger) -> Self {
+        Self::of(ledger, |_, _, _| true)
+    }
+
+    /// The same, as far as the roots are `wanted` (topic, partition, offset).
+    pub fn of(ledger: &Ledger, mut wanted: impl FnMut(&str, i32, i64) -> bool) -> Self {
         let mut twins = Self::default();
         for row in ledger.rows().filter(|r| r.disposition == Disposition::Redriven) {
             if let (Some(topic), Some(partition), Some(offset)) =
                 (row.root.topic, row.root.partition, row.root.offset)
+                && wanted(topic, partition, offset)
             {
                 twins
                     .handled
@@ -96,8 +107,8 @@ impl Twins {
     }
 
     /// Whether the letter is the first of its identity that goes to this target.
-    pub fn is_first(&mut self, identity: &Identity, target: &str) -> bool {
-        self.seen.insert(identity.hash(target))
+    pub fn is_first(&mut self, twin: Twin) -> bool {
+        self.seen.insert(twin)
     }
 
     /// Whether the letter shares its root with one that was redriven before.

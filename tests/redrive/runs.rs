@@ -10,7 +10,7 @@ use redrive::broker::{SessionKind, Shard, Write};
 use redrive::event::Headers;
 use redrive::ledger::row::{HeaderRow, Key};
 use redrive::ledger::{AUDIT_TOPIC, Disposition, LEDGER_TOPIC};
-use redrive::redrive::plan::Plan;
+use redrive::redrive::plan::{Plan, PlannedLetter};
 use tokio_util::sync::CancellationToken;
 
 use crate::world::{Dead, SOURCE, TARGET, World};
@@ -303,11 +303,14 @@ async fn topics_made_again_and_forged_plans_are_refused() {
     let world = World::new().await;
     let plan = Arc::clone(&world.plan().await.plan);
 
-    let mut forged = (*plan).clone();
-    forged.letters[3].sha256 = forged.letters[4].sha256;
+    let with = |change: &dyn Fn(&mut Vec<PlannedLetter>)| {
+        let mut letters: Vec<PlannedLetter> = plan.letters.iter().collect();
+        change(&mut letters);
+        Plan { letters: letters.into_iter().collect(), ..(*plan).clone() }
+    };
+    let forged = with(&|letters| letters[3].sha256 = letters[4].sha256);
     assert_eq!(world.run(&Arc::new(forged)).await.unwrap_err().code, "plan_damaged");
-    let mut beyond = (*plan).clone();
-    beyond.letters[3].offset = 1_000;
+    let beyond = with(&|letters| letters[3].offset = 1_000);
     assert_eq!(world.run(&Arc::new(beyond)).await.unwrap_err().code, "plan_damaged");
     let mut elsewhere = (*plan).clone();
     elsewhere.header.cluster_id = "another".into();

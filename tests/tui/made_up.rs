@@ -21,6 +21,7 @@ use redrive::redrive::document::{
     Into, ParkedLetter, PlanAnswer, Preflight, RunAnswer, RunRow, RunsAnswer, Tally,
 };
 use redrive::redrive::options::Options;
+use redrive::redrive::packed::Letters;
 use redrive::redrive::plan::{Plan, PlanCounts, PlanHeader, PlannedTarget, PlannedTopic};
 use redrive::text::Timestamp;
 use redrive::tui::message::Message;
@@ -478,7 +479,9 @@ pub fn plan(records: u64) -> PlanAnswer {
             warnings: vec!["4 keys have newer events on payments".to_owned()],
             ..Preflight::default()
         },
-        plan: Arc::new(Plan { header, letters: Vec::new() }),
+        read_seconds: 0.5,
+        check_seconds: 0.2,
+        plan: Arc::new(Plan { header, letters: Letters::default() }),
     }
 }
 

@@ -18,7 +18,8 @@ use super::client::{Client, Context, Deliveries};
 use super::ffi::{Outgoing, produce};
 use super::{Ports, errors};
 use crate::broker::{
-    BrokerError, Commit, ErrorKind, Fut, Guarantee, Name, Placed, Session, SessionKind, Shard, Ticket, Write,
+    BrokerError, Commit, ErrorKind, Fut, Guarantee, Name, Placed, Session, SessionKind, Shard, Staged,
+    Ticket, Write,
 };
 use crate::event::murmur2;
 
@@ -280,6 +281,22 @@ impl KafkaSession {
         }
     }
 
+    async fn stage_one(&mut self, write: &Write) -> Result<Ticket, BrokerError> {
+        self.usable()?;
+        if self.transactional
+            && let Some(refused) = &self.refused
+        {
+            let why = format!("the transaction can only be aborted: {}", refused.why);
+            return Err(BrokerError::new(ErrorKind::Other, "produce", why));
+        }
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        if let Err(error) = self.send(ticket, write).await? {
+            self.answer(ticket, Err(error));
+        }
+        Ok(ticket)
+    }
+
     async fn drain(&mut self) -> Result<(), BrokerError> {
         let producer = Arc::clone(&self.producer);
         blocking(move || drain(&producer)).await?;
@@ -332,20 +349,22 @@ impl Session for KafkaSession {
     }
 
     fn stage(&mut self, write: Write) -> Fut<'_, Ticket> {
+        Box::pin(async move { self.stage_one(&write).await })
+    }
+
+    fn stage_all<'a>(&'a mut self, writes: &'a [&'a Write]) -> Fut<'a, Staged> {
         Box::pin(async move {
-            self.usable()?;
-            if self.transactional
-                && let Some(refused) = &self.refused
-            {
-                let why = format!("the transaction can only be aborted: {}", refused.why);
-                return Err(BrokerError::new(ErrorKind::Other, "produce", why));
+            let mut staged = Staged { tickets: Vec::with_capacity(writes.len()), stuck: None };
+            for write in writes {
+                match self.stage_one(write).await {
+                    Ok(ticket) => staged.tickets.push(ticket),
+                    Err(error) => {
+                        staged.stuck = Some(error);
+                        break;
+                    }
+                }
             }
-            let ticket = Ticket(self.next_ticket);
-            self.next_ticket += 1;
-            if let Err(error) = self.send(ticket, &write).await? {
-                self.answer(ticket, Err(error));
-            }
-            Ok(ticket)
+            Ok(staged)
         })
     }
 

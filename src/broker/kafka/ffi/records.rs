@@ -210,19 +210,22 @@ pub(in super::super) fn produce(
 ) -> Result<(), Refusal> {
     use rd::rd_kafka_vtype_t as kind;
     let part = |bytes: Option<&[u8]>| bytes.map_or((null(), 0), |b| (b.as_ptr().cast::<c_void>(), b.len()));
-    let headers = {
+    // An empty list would be made and destroyed for nothing.
+    let headers = match record.headers.len() {
+        0 => None,
         // SAFETY: makes an empty list, owned by the guard.
-        let list = unsafe {
-            Owned::new(rd::rd_kafka_headers_new(record.headers.len()), rd::rd_kafka_headers_destroy)
-        };
-        list.ok_or_else(|| Refusal::invalid("no memory for headers"))?
+        length => Some(
+            unsafe { Owned::new(rd::rd_kafka_headers_new(length), rd::rd_kafka_headers_destroy) }
+                .ok_or_else(|| Refusal::invalid("no memory for headers"))?,
+        ),
     };
-    for (name, value) in record.headers.iter() {
+    for (list, (name, value)) in headers.iter().flat_map(|list| record.headers.iter().map(move |h| (list, h)))
+    {
         let (value, length) = part(value.map(AsRef::as_ref));
         // SAFETY: name and value are copied; a null value has no length.
         unsafe {
             rd::rd_kafka_header_add(
-                headers.raw(),
+                list.raw(),
                 name.as_ptr().cast(),
                 name.len() as isize,
                 value,
@@ -251,11 +254,15 @@ pub(in super::super) fn produce(
             kind::RD_KAFKA_VTYPE_OPAQUE,
             rd::rd_kafka_vu_s__bindgen_ty_1 { ptr: record.tag as *mut c_void },
         ),
-        field(kind::RD_KAFKA_VTYPE_HEADERS, rd::rd_kafka_vu_s__bindgen_ty_1 { headers: headers.raw() }),
+        // Without headers the last field is left out.
+        field(
+            kind::RD_KAFKA_VTYPE_HEADERS,
+            rd::rd_kafka_vu_s__bindgen_ty_1 { headers: headers.as_ref().map_or(null_mut(), Owned::raw) },
+        ),
     ];
+    let count = if headers.is_some() { fields.len() } else { fields.len() - 1 };
     // SAFETY: the producer is borrowed, so that its handle is valid; bytes are copied before this returns.
-    let refused =
-        unsafe { take_refusal(rd::rd_kafka_produceva(producer.raw(), fields.as_ptr(), fields.len())) };
+    let refused = unsafe { take_refusal(rd::rd_kafka_produceva(producer.raw(), fields.as_ptr(), count)) };
     if let Some(refused) = refused {
         return Err(refused);
     }
