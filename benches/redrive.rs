@@ -29,7 +29,7 @@ fn letter(topic: &str, origin: &Bytes, n: usize) -> Write {
     let key = format!("ord-{}", n % KEYS);
     let partition = murmur2::partition(key.as_bytes(), PARTITIONS).unwrap_or(0);
     add("kafka_dlt-exception-fqcn", Bytes::from_static(b"java.net.SocketTimeoutException"));
-    add("kafka_dlt-exception-message", Bytes::from_static(b"gateway timed out after 3000 ms"));
+    add("kafka_dlt-exception-message", format!("gateway timed out after 3000 ms (order {key})").into());
     add("kafka_dlt-original-topic", origin.clone());
     add("kafka_dlt-original-partition", Bytes::copy_from_slice(&partition.to_be_bytes()));
     add("kafka_dlt-original-offset", Bytes::copy_from_slice(&(n as i64).to_be_bytes()));

@@ -1,6 +1,6 @@
 //! A writing session: one producer, with or without transactions.
 //!
-//! librdkafka's own waits are steps of 100 ms (`base_producer.rs`), so the queue is polled until nothing is under
+//! rust-rdkafka's own waits are steps of 100 ms (`base_producer.rs`), so the queue is polled until nothing is under
 //! way before a transaction is ended. A session that is dropped leaves its transaction to the broker's time-out,
 //! or to the next session with the same id.
 
@@ -23,8 +23,8 @@ use crate::broker::{
 };
 use crate::event::murmur2;
 
-/// One look at the producer's queue.
-const STEP: Duration = Duration::from_millis(1);
+/// How long is waited where the producer's queue has nothing.
+const STEP: Duration = Duration::from_micros(500);
 
 /// Bytes of records that may be under way.
 const MOST_BYTES: usize = 32 << 20;
@@ -155,7 +155,17 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 /// Polls until nothing is under way. librdkafka gives every record up after `message.timeout.ms`.
 fn drain(producer: &Producer) {
     while producer.in_flight_count() > 0 {
-        producer.poll(STEP);
+        serve(producer);
+    }
+}
+
+/// Serves a delivery report; waits a moment where there is none. rust-rdkafka's own wait would look at the clock all
+/// through its last millisecond (`Timeout::from(&Deadline)` rounds down to none): a core for each transaction under way.
+fn serve(producer: &Producer) {
+    let before = producer.in_flight_count();
+    producer.poll(Duration::ZERO);
+    if producer.in_flight_count() >= before {
+        std::thread::sleep(STEP);
     }
 }
 
@@ -276,7 +286,7 @@ impl KafkaSession {
                 }
             }
             let producer = Arc::clone(&self.producer);
-            blocking(move || producer.poll(STEP)).await?;
+            blocking(move || serve(&producer)).await?;
             self.collect()?;
         }
     }
@@ -419,7 +429,7 @@ fn abort(producer: &Producer) -> Result<(), KafkaError> {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
-                producer.poll(STEP);
+                serve(producer);
             }
         });
         let mut ended = producer.abort_transaction(END_WAIT);
