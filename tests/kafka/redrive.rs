@@ -13,7 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::proxy::Proxy;
-use crate::support::{plain, put, read, transaction, unique, variable};
+use crate::support::{plain, put, read, soon, transaction, unique, variable};
 
 /// A topic, its dead letters, and an operator's home.
 pub struct Bench {
@@ -191,8 +191,17 @@ impl Bench {
     /// The sum of the target's ends, and whether a transaction is open there.
     pub async fn ends(&self) -> (i64, bool) {
         let shards: Vec<Shard> = (0..self.partitions).map(|p| Shard::new(self.target.clone(), p)).collect();
-        let bounds = self.broker.catalog().bounds(&shards).await.unwrap();
-        let bounds: Vec<Bounds> = bounds.into_iter().map(Result::unwrap).collect();
+        let bounds: Vec<Bounds> = soon("the target's ends", async {
+            loop {
+                // A broker that was starved of time has no leaders for a moment.
+                let asked = self.broker.catalog().bounds(&shards).await;
+                if let Ok(Ok(bounds)) = asked.map(|each| each.into_iter().collect::<Result<Vec<_>, _>>()) {
+                    return bounds;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        })
+        .await;
         (bounds.iter().map(|b| b.end).sum(), bounds.iter().any(|b| b.last_stable < b.end))
     }
 
