@@ -35,8 +35,8 @@ fn java_produces(topic: &str, keys: &[String]) {
         .stderr(Stdio::inherit())
         .spawn()
         .unwrap();
-    let lines: String = keys.iter().enumerate().map(|(i, key)| format!("{key}\tvalue {i}\n")).collect();
-    java.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    let lines: Vec<String> = keys.iter().enumerate().map(|(i, key)| format!("{key}\tvalue {i}\n")).collect();
+    java.stdin.take().unwrap().write_all(lines.concat().as_bytes()).unwrap();
     assert!(java.wait().unwrap().success());
 }
 

@@ -150,7 +150,7 @@ async fn a_springs_listener_tries_a_redriven_letter_anew_and_one_with_its_header
     )
     .await;
     letters(&bench, &bench.source, LETTERS + 1).await;
-    assert_eq!(app.attempts("value-control"), [main.clone()]);
+    assert_eq!(app.attempts("value-control"), [main.as_str()]);
 
     // Redriven before the repair: it has all its retries anew, and comes back; the canary says so.
     let (file, planned) = bench.plan(&["--canary", "1", "--canary-wait", "60s"]).await;
