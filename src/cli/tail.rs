@@ -162,7 +162,7 @@ fn form(args: &Args, output: &Output, follow: bool) -> Result<Form, Fault> {
             Format::Hex => Form::Hex,
         });
     };
-    let program = Box::new(Program::compile(code, "--select")?);
+    let program = Box::new(Program::projection(code, "--select")?);
     match format {
         Format::Table | Format::Raw => Ok(Form::Select(program, Some(separator))),
         Format::Jsonl => Ok(Form::Select(program, None)),

@@ -7,7 +7,8 @@ use jaq_json::{Map, Num, Val};
 use serde_json::Value;
 
 use super::jq::{self, Program};
-use super::needs::Part;
+use super::lean;
+use super::needs::{Node, WHOLE};
 use crate::config::profile::DeadLetters;
 use crate::dlq::{self, formats};
 use crate::event::decode::{self, Content, Decoding, Patience, Side};
@@ -23,36 +24,30 @@ pub fn document(record: &Record, formats: &DeadLetters, program: &Program) -> Va
 
 /// The same, with the decoders of a profile; a schema that is not known yet is waited for.
 pub fn decoded(record: &Record, formats: &DeadLetters, decoding: &Decoding, program: &Program) -> Val {
-    let needs = program.needs();
-    parts(record, formats, Some(decoding), &|part| needs.has(part))
+    parts(record, formats, Some(decoding), program.needs())
 }
 
 /// The document with all of its parts, its payloads as they are: what is edited is written back as what it was.
 pub(super) fn whole(record: &Record, formats: &DeadLetters) -> Val {
-    parts(record, formats, None, &|_| true)
+    parts(record, formats, None, &WHOLE)
 }
 
-fn parts(
-    record: &Record,
-    formats: &DeadLetters,
-    decoding: Option<&Decoding>,
-    has: &dyn Fn(Part) -> bool,
-) -> Val {
+fn parts(record: &Record, formats: &DeadLetters, decoding: Option<&Decoding>, needs: &Node) -> Val {
     let mut members = Map::default();
-    let mut put = |name: &'static str, part, make: &dyn Fn() -> Val| {
-        if has(part) {
-            members.insert(Val::utf8_str(Bytes::from_static(name.as_bytes())), make());
+    let mut put = |name: &'static str, make: &dyn Fn(&Node) -> Val| {
+        if let Some(node) = needs.part(name) {
+            members.insert(Val::utf8_str(Bytes::from_static(name.as_bytes())), make(node));
         }
     };
-    put("topic", Part::Topic, &|| text(&record.at.topic));
-    put("partition", Part::Place, &|| number(i64::from(record.at.partition)));
-    put("offset", Part::Place, &|| number(record.at.offset));
-    put("timestamp", Part::Timestamp, &|| record.timestamp().map_or(Val::Null, |at| text(&at.to_string())));
-    put("key", Part::Key, &|| side(record, decoding, Side::Key));
-    put("value", Part::Value, &|| side(record, decoding, Side::Value));
-    put("headers", Part::Headers, &|| headers(record));
-    put("event", Part::Event, &|| event(record, decoding));
-    put("dead_letter", Part::DeadLetter, &|| dead_letter(record, formats));
+    put("topic", &|_| text(&record.at.topic));
+    put("partition", &|_| number(i64::from(record.at.partition)));
+    put("offset", &|_| number(record.at.offset));
+    put("timestamp", &|_| record.timestamp().map_or(Val::Null, |at| text(&at.to_string())));
+    put("key", &|node| side(record, decoding, Side::Key, node));
+    put("value", &|node| side(record, decoding, Side::Value, node));
+    put("headers", &|_| headers(record));
+    put("event", &|_| event(record, decoding));
+    put("dead_letter", &|_| dead_letter(record, formats));
     Val::obj(members)
 }
 
@@ -82,19 +77,19 @@ fn headers(record: &Record) -> Val {
 }
 
 /// A key or a value. What is JSON or text by itself needs no decoder, unless the topic has an order of its own.
-fn side(record: &Record, decoding: Option<&Decoding>, side: Side) -> Val {
-    let (bytes, by_itself): (_, fn(&Bytes) -> Val) = match side {
+fn side(record: &Record, decoding: Option<&Decoding>, side: Side, node: &Node) -> Val {
+    let (bytes, by_itself): (_, fn(&Bytes, &Node) -> Val) = match side {
         Side::Key => (&record.key, key),
         Side::Value => (&record.value, payload),
     };
     let Some(bytes) = bytes else { return Val::Null };
-    let Some(decoding) = decoding else { return by_itself(bytes) };
+    let Some(decoding) = decoding else { return by_itself(bytes, node) };
     if is_plain(record, bytes, decoding, side) {
-        return by_itself(bytes);
+        return by_itself(bytes, node);
     }
     if decoding.order(&record.at.topic, side).is_none()
         && (side == Side::Value || matches!(crate::event::json::first(bytes), Some(b'{' | b'[')))
-        && let Some(document) = jq::parse(bytes)
+        && let Some(document) = parse(bytes, node)
     {
         // Strings of a document need not be UTF-8 here.
         return document;
@@ -112,15 +107,23 @@ fn is_plain(record: &Record, bytes: &Bytes, decoding: &Decoding, side: Side) -> 
     decoding.order(&record.at.topic, side).is_none() && decode::is_printable(bytes)
 }
 
-fn key(bytes: &Bytes) -> Val {
+fn key(bytes: &Bytes, node: &Node) -> Val {
     match crate::event::json::first(bytes) {
-        Some(b'{' | b'[') => payload(bytes),
+        Some(b'{' | b'[') => payload(bytes, node),
         _ => plain(bytes),
     }
 }
 
-fn payload(bytes: &Bytes) -> Val {
-    jq::parse(bytes).unwrap_or_else(|| plain(bytes))
+fn payload(bytes: &Bytes, node: &Node) -> Val {
+    parse(bytes, node).unwrap_or_else(|| plain(bytes))
+}
+
+/// A JSON payload, as far as it can be looked at.
+fn parse(bytes: &Bytes, node: &Node) -> Option<Val> {
+    if !crate::event::json::begins_document(bytes) {
+        return None;
+    }
+    lean::parse(bytes, node).or_else(|| jq::parse(bytes))
 }
 
 /// Bytes as text, or base64 where they are none.
@@ -152,6 +155,149 @@ fn from_json(value: Value) -> Val {
         Value::Array(items) => items.into_iter().map(from_json).collect(),
         Value::Object(members) => {
             Val::obj(members.into_iter().map(|(name, value)| (Val::from(name), from_json(value))).collect())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::samples::payload;
+    use super::*;
+    use crate::event::{Headers, Position};
+
+    fn record(key: Option<String>, value: Option<String>) -> Record {
+        let mut headers = Headers::default();
+        headers.push("h", Some("x".into()));
+        headers.push("none", None);
+        let (key, value) = (key.map(Bytes::from), value.map(Bytes::from));
+        Record { at: Position::new("x", 3, 12), time: None, key, value, headers, lease: None }
+    }
+
+    fn expression() -> impl Strategy<Value = String> {
+        let leaf = proptest::sample::select(
+            &[
+                ".",
+                ".value",
+                ".value.a",
+                ".value.b",
+                ".value.a.b",
+                ".value.a?.c",
+                ".value[\"a-b\"]",
+                ".key",
+                ".headers.h",
+                ".offset",
+                ".a",
+                ".b",
+                ".a?",
+                "..",
+                "null",
+                "true",
+                "1",
+                "\"x\"",
+                "{a, b: .c}",
+                "keys?",
+                "tojson",
+                "length?",
+                "empty",
+            ][..],
+        )
+        .prop_map(str::to_owned);
+        leaf.prop_recursive(4, 16, 3, |inner| {
+            let forms = proptest::sample::select(
+                &[
+                    "(A | B)",
+                    "(A , B)",
+                    "(A and B)",
+                    "(A or B)",
+                    "(A | not)",
+                    "select(A)",
+                    "(A // B)",
+                    "(if A then B else C end)",
+                    "(if A then B end)",
+                    "(A == B)",
+                    "(A + B)",
+                    "(-(A))",
+                    "[A]",
+                    "{a: (A)}",
+                    "{(A | tostring): (B)}",
+                    "(A as $v | B, $v)",
+                    "(A as {a: $v} | B, $v)",
+                    "(try (A) catch .)",
+                    "(try (A) catch (B))",
+                    "(A | length?)",
+                    "(A | tojson)",
+                    "(A | keys?)",
+                    "(A[]?)",
+                    "(A[B]?)",
+                    "(A[(B)?:])",
+                    "any(A; B)",
+                    "all(A; B)",
+                    "first(A)",
+                    "(A).a",
+                    "(A).b?",
+                    "(reduce (A) as $x (B; . , $x))",
+                    "(foreach (A) as $x (B; $x))",
+                    "(A | path(B))",
+                    "(A | to_entries?)",
+                    "(A |= (B))",
+                    "(A = (B))",
+                    "(def f: A; f | B)",
+                    "(def f(g): g; f(A))",
+                    "(label $l | A, break $l)",
+                    "\"t\\(A)\"",
+                    "(A | has(\"a\"))?",
+                    "(A | error)",
+                    "(A | getpath([\"a\"]))?",
+                    "(A | del(.a))",
+                    "(A | map(B))?",
+                    "(A | [.[]?])",
+                    "(A | with_entries(.))?",
+                    "(A | contains(B))?",
+                ][..],
+            );
+            (forms, inner.clone(), inner.clone(), inner).prop_map(|(form, a, b, c)| {
+                form.chars().fold(String::new(), |mut out, letter| {
+                    match letter {
+                        'A' => out.push_str(&a),
+                        'B' => out.push_str(&b),
+                        'C' => out.push_str(&c),
+                        other => out.push(other),
+                    }
+                    out
+                })
+            })
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_is_left_out_of_the_document_changes_no_answer(
+            records in proptest::collection::vec((payload(), payload()), 8), code in expression()
+        ) {
+            let (Ok(condition), Ok(projection)) =
+                (Program::condition(&code, "--where"), Program::projection(&code, "--select"))
+            else {
+                return Err(TestCaseError::fail(format!("{code} is no expression")));
+            };
+            let formats = DeadLetters::default();
+            for (key, value) in records {
+                let record = record(key, value);
+                let whole = || parts(&record, &formats, Some(&Decoding::default()), &WHOLE);
+                prop_assert_eq!(
+                    condition.is_true(document(&record, &formats, &condition)),
+                    condition.is_true(whole()),
+                    "{:?}", record
+                );
+                prop_assert_eq!(
+                    projection.outputs(document(&record, &formats, &projection)),
+                    projection.outputs(whole()),
+                    "{:?}", record
+                );
+            }
         }
     }
 }

@@ -50,7 +50,7 @@ struct Part {
 impl Edit {
     /// Compiles the expression of `option`.
     pub fn compile(code: &str, option: &str) -> Result<Self, Fault> {
-        Program::compile(code, option).map(Self)
+        Program::projection(code, option).map(Self)
     }
 
     /// Applies it to a record.

@@ -17,7 +17,7 @@ use jaq_core::{Compiler, Ctx, DataT, Error, Exn, Filter, Lut, Native, RunPtr, Va
 use jaq_json::Val;
 
 use super::guard::{self, PRODUCT, STEP, SUM};
-use super::needs::Needs;
+use super::needs::{Node, Purpose};
 use super::quick::Quick;
 use crate::event::{RecordBytes, json};
 use crate::text::Fault;
@@ -51,7 +51,7 @@ const RANGE: &str = "def range($from; $to; $by):
 /// A compiled expression.
 pub struct Program {
     filter: Filter<Bounded>,
-    needs: Needs,
+    needs: Node,
     quick: Option<Quick>,
 }
 
@@ -102,18 +102,28 @@ fn stack_pointer() -> usize {
 }
 
 impl Program {
-    /// Compiles `code`, the value of `option`; what is wrong with it is a usage error that shows where.
-    pub fn compile(code: &str, option: &str) -> Result<Self, Fault> {
-        compile(code).map_err(|(why, at)| {
+    /// Compiles `code`, a condition, which is the value of `option`; what is wrong with it is a usage error that shows
+    /// where.
+    pub fn condition(code: &str, option: &str) -> Result<Self, Fault> {
+        Self::compile(code, option, Purpose::Condition)
+    }
+
+    /// The same of an expression whose outputs are wanted.
+    pub fn projection(code: &str, option: &str) -> Result<Self, Fault> {
+        Self::compile(code, option, Purpose::Projection)
+    }
+
+    fn compile(code: &str, option: &str, purpose: Purpose) -> Result<Self, Fault> {
+        compile(code, purpose).map_err(|(why, at)| {
             Fault::usage("jq", format!("the expression of {option} is not valid: {why}"))
                 .why(show(code, at))
                 .hint("the input is {topic, partition, offset, timestamp, key, value, headers, event, dead_letter}")
         })
     }
 
-    /// Which parts of the document it can look at.
-    pub(super) fn needs(&self) -> Needs {
-        self.needs
+    /// Which members of the document it can look at.
+    pub(super) fn needs(&self) -> &Node {
+        &self.needs
     }
 
     /// Whether the condition holds for a record, as far as a look into its bytes tells; `None` where the document must
@@ -208,7 +218,7 @@ fn words(exn: Exn<'_, Val>) -> String {
 /// What is wrong, and where in the code.
 type Wrong = (String, Range<usize>);
 
-fn compile(code: &str) -> Result<Program, Wrong> {
+fn compile(code: &str, purpose: Purpose) -> Result<Program, Wrong> {
     let tokens =
         Lexer::new(code).lex().map_err(|errors| first(code, errors, |e: &LexExpect<_>| e.as_str()))?;
     let parsed = Parser::new(&tokens).parse(jaq_core::load::Parser::term);
@@ -218,7 +228,7 @@ fn compile(code: &str) -> Result<Program, Wrong> {
         });
         first(code, errors.collect(), |e| e.as_str())
     })?;
-    let (needs, quick) = (Needs::of(&term), Quick::of(&term));
+    let (needs, quick) = (Node::of(&term, purpose), Quick::of(&term));
     let main = Def { name: MAIN, args: Vec::new(), body: term };
     let range = jaq_core::load::parse(RANGE, |p| p.defs()).unwrap_or_default();
     let library = range.into_iter().chain(jaq_core::defs()).chain(jaq_std::defs()).chain(jaq_json::defs());
@@ -345,12 +355,12 @@ mod tests {
     use super::*;
 
     fn truth(code: &str, document: &str) -> Result<bool, String> {
-        Program::compile(code, "--where").unwrap().is_true(parse(document.as_bytes()).unwrap())
+        Program::condition(code, "--where").unwrap().is_true(parse(document.as_bytes()).unwrap())
     }
 
     fn outputs(code: &str, document: &str) -> Vec<String> {
         let outputs =
-            Program::compile(code, "--select").unwrap().outputs(parse(document.as_bytes()).unwrap());
+            Program::projection(code, "--select").unwrap().outputs(parse(document.as_bytes()).unwrap());
         outputs.unwrap().iter().map(|o| std::str::from_utf8(o.bytes()).unwrap().to_owned()).collect()
     }
 
@@ -444,13 +454,13 @@ mod tests {
             "import \"a\" as a; 1",
             "include \"a\"; 1",
         ] {
-            assert!(Program::compile(code, "--where").is_err(), "{code}");
+            assert!(Program::condition(code, "--where").is_err(), "{code}");
         }
     }
 
     #[test]
     fn a_wrong_expression_shows_where() {
-        let fault = |code: &str| Program::compile(code, "--where").err().unwrap();
+        let fault = |code: &str| Program::condition(code, "--where").err().unwrap();
         assert_eq!(fault(".a == fooo(1)").why, ".a ==  ⟶ fooo(1)   (at character 7)");
         assert!(fault(".a == fooo(1)").what.contains("no filter fooo"));
         assert_eq!(fault(".a ==").why, ".a == ⟵ here, at the end");

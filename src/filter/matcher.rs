@@ -31,7 +31,7 @@ impl Matcher {
     /// Compiles a selection; `formats` reads home-grown dead letters. An expression that is wrong is a usage error.
     pub fn compile(selection: &Selection, formats: &DeadLetters) -> Result<Self, Fault> {
         let condition =
-            selection.filter.as_deref().map(|code| Program::compile(code, "--where")).transpose()?;
+            selection.filter.as_deref().map(|code| Program::condition(code, "--where")).transpose()?;
         let mut partitions = selection.partitions.clone();
         partitions.sort_unstable();
         Ok(Self {

@@ -5,10 +5,13 @@ mod edge;
 pub mod edit;
 mod guard;
 pub mod jq;
+mod lean;
 mod matcher;
 mod needs;
 mod partitions;
 mod quick;
+#[cfg(test)]
+mod samples;
 mod scan;
 
 use bytes::Bytes;

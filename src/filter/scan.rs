@@ -77,10 +77,9 @@ impl Paths {
             self.root.put(Found::Text(bytes, Escapes::None), Found::Wrong, &mut slots);
             return Some(slots);
         }
-        let mut scan = Scan { bytes, at: 0, slots: &mut slots };
-        scan.value(Some(&self.root), 0)?;
-        scan.space();
-        (scan.at == bytes.len()).then_some(slots)
+        let mut scan = Scan { tokens: Tokens::new(bytes), slots: &mut slots };
+        scan.value(&self.root, 0)?;
+        scan.tokens.ended().then_some(slots)
     }
 }
 
@@ -97,12 +96,73 @@ impl Node {
 }
 
 struct Scan<'v, 's> {
-    bytes: &'v [u8],
-    at: usize,
+    tokens: Tokens<'v>,
     slots: &'s mut Slots<'v>,
 }
 
-impl<'v> Scan<'v, '_> {
+impl Scan<'_, '_> {
+    fn value(&mut self, node: &Node, depth: usize) -> Option<()> {
+        let found = match self.tokens.next()? {
+            b'{' => return self.object(node, depth + 1),
+            b'[' => {
+                self.tokens.skip_array(depth + 1)?;
+                Found::Array
+            }
+            b'"' => {
+                let (text, escapes) = self.tokens.string()?;
+                Found::Text(text, escapes)
+            }
+            b't' => self.tokens.word(b"rue").map(|()| Found::Bool(true))?,
+            b'f' => self.tokens.word(b"alse").map(|()| Found::Bool(false))?,
+            b'n' => self.tokens.word(b"ull").map(|()| Found::Null)?,
+            b'-' | b'0'..=b'9' => Found::Number(self.tokens.number()?),
+            _ => return None,
+        };
+        // Whatever an earlier member of the same name left is gone: the last one counts.
+        let below = if found == Found::Null { Found::Null } else { Found::Wrong };
+        node.put(found, below, self.slots);
+        Some(())
+    }
+
+    fn object(&mut self, node: &Node, depth: usize) -> Option<()> {
+        node.put(Found::Object, Found::Null, self.slots);
+        if node.members.is_empty() {
+            return self.tokens.skip_object(depth);
+        }
+        let mut more = self.tokens.begin_object(depth)?;
+        while more {
+            let (name, escapes) = self.tokens.name()?;
+            if escapes == Escapes::Some {
+                return None;
+            }
+            match node.members.iter().find(|(member, _)| **member == *name) {
+                Some((_, member)) => self.value(member, depth)?,
+                None => self.tokens.skip(depth)?,
+            }
+            more = self.tokens.more_members()?;
+        }
+        Some(())
+    }
+}
+
+/// The tokens of a document of plain JSON, one after the other; `None` is whatever is no plain JSON, or too deep.
+pub(super) struct Tokens<'v> {
+    bytes: &'v [u8],
+    at: usize,
+}
+
+impl<'v> Tokens<'v> {
+    /// At the beginning.
+    pub(super) fn new(bytes: &'v [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    /// Whether nothing but white space is left.
+    pub(super) fn ended(&mut self) -> bool {
+        self.space();
+        self.at == self.bytes.len()
+    }
+
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
@@ -114,93 +174,99 @@ impl<'v> Scan<'v, '_> {
     }
 
     /// The next byte that is not white space, taken.
-    fn next(&mut self) -> Option<u8> {
+    pub(super) fn next(&mut self) -> Option<u8> {
         self.space();
         let byte = self.peek()?;
         self.at += 1;
         Some(byte)
     }
 
-    fn value(&mut self, node: Option<&Node>, depth: usize) -> Option<()> {
-        let found = match self.next()? {
-            b'{' => return self.object(node, depth + 1),
-            b'[' => {
-                self.array(depth + 1)?;
-                Found::Array
-            }
-            b'"' => {
-                let (text, escapes) = self.string()?;
-                Found::Text(text, escapes)
-            }
-            b't' => self.word(b"rue", Found::Bool(true))?,
-            b'f' => self.word(b"alse", Found::Bool(false))?,
-            b'n' => self.word(b"ull", Found::Null)?,
-            b'-' | b'0'..=b'9' => self.number()?,
-            _ => return None,
-        };
-        if let Some(node) = node {
-            // Whatever an earlier member of the same name left is gone: the last one counts.
-            let below = if found == Found::Null { Found::Null } else { Found::Wrong };
-            node.put(found, below, self.slots);
+    /// Takes a value and all that is in it, which lies `depth` deep.
+    pub(super) fn skip(&mut self, depth: usize) -> Option<()> {
+        match self.next()? {
+            b'{' => self.skip_object(depth + 1),
+            b'[' => self.skip_array(depth + 1),
+            b'"' => self.string().map(drop),
+            b't' => self.word(b"rue"),
+            b'f' => self.word(b"alse"),
+            b'n' => self.word(b"ull"),
+            b'-' | b'0'..=b'9' => self.number().map(drop),
+            _ => None,
+        }
+    }
+
+    /// Takes the rest of an object, whose brace was taken.
+    fn skip_object(&mut self, depth: usize) -> Option<()> {
+        let mut more = self.begin_object(depth)?;
+        while more {
+            self.name()?;
+            self.skip(depth)?;
+            more = self.more_members()?;
         }
         Some(())
     }
 
-    fn object(&mut self, node: Option<&Node>, depth: usize) -> Option<()> {
+    /// Takes the rest of an array, whose bracket was taken.
+    fn skip_array(&mut self, depth: usize) -> Option<()> {
+        let mut more = self.begin_array(depth)?;
+        while more {
+            self.skip(depth)?;
+            more = self.more_items()?;
+        }
+        Some(())
+    }
+
+    /// Whether an object whose brace was taken has members; the first one's quote is taken.
+    pub(super) fn begin_object(&mut self, depth: usize) -> Option<bool> {
         if depth > DEPTH {
             return None;
         }
-        if let Some(node) = node {
-            node.put(Found::Object, Found::Null, self.slots);
-        }
-        let node = node.filter(|node| !node.members.is_empty());
-        let mut next = self.next()?;
-        if next == b'}' {
-            return Some(());
-        }
-        loop {
-            if next != b'"' {
-                return None;
-            }
-            let (name, escapes) = self.string()?;
-            if node.is_some() && escapes == Escapes::Some {
-                return None;
-            }
-            if self.next()? != b':' {
-                return None;
-            }
-            let member =
-                node.and_then(|node| Some(&node.members.iter().find(|(member, _)| **member == *name)?.1));
-            self.value(member, depth)?;
-            match self.next()? {
-                b'}' => return Some(()),
-                b',' => next = self.next()?,
-                _ => return None,
-            }
+        match self.next()? {
+            b'}' => Some(false),
+            b'"' => Some(true),
+            _ => None,
         }
     }
 
-    fn array(&mut self, depth: usize) -> Option<()> {
+    /// A member's name, whose quote was taken, and the colon.
+    pub(super) fn name(&mut self) -> Option<(&'v [u8], Escapes)> {
+        let name = self.string()?;
+        (self.next()? == b':').then_some(name)
+    }
+
+    /// Whether another member follows; its quote is taken.
+    pub(super) fn more_members(&mut self) -> Option<bool> {
+        match self.next()? {
+            b'}' => Some(false),
+            b',' => (self.next()? == b'"').then_some(true),
+            _ => None,
+        }
+    }
+
+    /// Whether an array whose bracket was taken has items.
+    pub(super) fn begin_array(&mut self, depth: usize) -> Option<bool> {
         if depth > DEPTH {
             return None;
         }
         self.space();
         if self.peek()? == b']' {
             self.at += 1;
-            return Some(());
+            return Some(false);
         }
-        loop {
-            self.value(None, depth)?;
-            match self.next()? {
-                b']' => return Some(()),
-                b',' => {}
-                _ => return None,
-            }
+        Some(true)
+    }
+
+    /// Whether another item follows.
+    pub(super) fn more_items(&mut self) -> Option<bool> {
+        match self.next()? {
+            b']' => Some(false),
+            b',' => Some(true),
+            _ => None,
         }
     }
 
     /// The string whose opening quote was taken.
-    fn string(&mut self) -> Option<(&'v [u8], Escapes)> {
+    pub(super) fn string(&mut self) -> Option<(&'v [u8], Escapes)> {
         let begin = self.at;
         let mut escapes = Escapes::None;
         loop {
@@ -220,15 +286,13 @@ impl<'v> Scan<'v, '_> {
         }
     }
 
-    fn word(&mut self, rest: &[u8], found: Found<'v>) -> Option<Found<'v>> {
-        self.bytes.get(self.at..)?.starts_with(rest).then(|| {
-            self.at += rest.len();
-            found
-        })
+    /// Takes the rest of a word.
+    pub(super) fn word(&mut self, rest: &[u8]) -> Option<()> {
+        self.bytes.get(self.at..)?.starts_with(rest).then(|| self.at += rest.len())
     }
 
     /// The number whose first byte was taken, written as JSON wants it.
-    fn number(&mut self) -> Option<Found<'v>> {
+    pub(super) fn number(&mut self) -> Option<&'v [u8]> {
         let begin = self.at - 1;
         self.at = begin;
         if self.peek() == Some(b'-') {
@@ -251,7 +315,7 @@ impl<'v> Scan<'v, '_> {
             (self.digits() > 0).then_some(())?;
         }
         let number = self.bytes.get(begin..self.at)?;
-        (number.len() <= DIGITS).then_some(Found::Number(number))
+        (number.len() <= DIGITS).then_some(number)
     }
 
     /// Takes digits; how many.

@@ -182,7 +182,7 @@ impl Search {
         let bytes = |field: usize| some(field).map(|text| Bytes::copy_from_slice(text.as_bytes()));
         let filter = some(WHERE).map(str::trim).filter(|text| !text.is_empty());
         if let Some(code) = filter {
-            Program::compile(code, "where")
+            Program::condition(code, "where")
                 .map_err(|fault| (WHERE, format!("{}\n{}", fault.what, fault.why)))?;
         }
         let number = |text: &str| {
