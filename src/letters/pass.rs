@@ -37,8 +37,10 @@ pub struct Pass {
 struct Age {
     /// The largest timestamp so far.
     largest: Option<Timestamp>,
-    /// The same when the first open letter was met.
-    first_open: Option<Option<Timestamp>>,
+    /// Whether an open letter was met.
+    open: bool,
+    /// The largest timestamp when the first one was.
+    first_open: Option<Timestamp>,
     bytes: u64,
 }
 
@@ -114,7 +116,10 @@ impl Index {
                     age.bytes += size;
                     age.largest = age.largest.max(record.timestamp());
                     if state.is_pending() {
-                        age.first_open.get_or_insert(age.largest);
+                        if !age.open {
+                            age.first_open = age.largest;
+                        }
+                        age.open = true;
                     }
                     progress.done += 1;
                     progress.bytes += size;
@@ -127,7 +132,7 @@ impl Index {
             }
         }
         let now = self.cx().clock.now();
-        let open = ages.values().filter_map(|age| Some((age.first_open?, age.bytes)));
+        let open = ages.values().filter(|age| age.open).map(|age| (age.first_open, age.bytes));
         let expires_at = open
             .flat_map(|(largest, bytes)| {
                 let by_age = retention.age_ms.zip(largest).map(|(ms, at)| at.plus_millis(ms));

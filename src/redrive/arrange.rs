@@ -160,7 +160,9 @@ impl Planner<'_> {
         }
         // Stable: what is equal stays in the order of partition and offset.
         displaced.sort_by(|(a, _), (b, _)| a.cmp(b));
-        displaced.iter().for_each(|(_, letter)| letters.push(letter));
+        for (_, letter) in &displaced {
+            letters.push(letter);
+        }
         drop(displaced);
         Arranged { letters, sent, keys: keys.len() as u64, by_kind }
     }

@@ -88,7 +88,7 @@ impl<'a> Recipe<'a> {
             return;
         }
         let config = self.config;
-        let formats: Vec<Option<Arc<str>>> = wrote(letter).map(|format| format.cloned()).collect();
+        let formats: Vec<Option<Arc<str>>> = wrote(letter).map(Option::<&Arc<str>>::cloned).collect();
         for format in &formats {
             self.by_format.entry(format.clone()).or_insert_with(|| strip_rules(format.as_deref(), config));
         }

@@ -191,7 +191,7 @@ impl<'a> Planner<'a> {
                 return ControlFlow::Continue(());
             }
             if letter.format != last || !letter.others.is_empty() || formats.is_empty() {
-                formats.extend(wrote(&letter).map(|format| format.cloned()));
+                formats.extend(wrote(&letter).map(Option::<&Arc<str>>::cloned));
                 last.clone_from(&letter.format);
             }
             let before = shape.edits().then(|| letter.clone());
@@ -204,27 +204,23 @@ impl<'a> Planner<'a> {
             found.push(&kinds.found(&letter, sha256, edited, &mut recipe));
             ControlFlow::Continue(())
         };
-        let passed = match &only {
-            Some(_) => None,
-            None => {
-                let failure = request.failure.as_deref();
-                let mut gather = |record, state| gather(record, Some(state), failure);
-                self.index.pass(&request, sink, cancel, &mut gather).await?
-            }
+        let passed = if only.is_none() {
+            let failure = request.failure.as_deref();
+            let mut gather = |record, state| gather(record, Some(state), failure);
+            self.index.pass(&request, sink, cancel, &mut gather).await?
+        } else {
+            None
         };
-        let walk = match passed {
-            Some(pass) => {
-                self.expires_at = pass.expires_at;
-                Walk { complete: true, filter_errors: pass.filter_errors, ..Walk::default() }
-            }
-            None => {
-                let mut row = |row: LetterRow| gather(row.letter.record.clone(), row.state, None);
-                let walk = self.index.each(&request, only.as_ref(), sink, cancel, &mut row).await?;
-                let rows = self.index.rows();
-                let own = rows.iter().find(|r| r.topic == self.header.source.topic);
-                self.expires_at = own.and_then(|r| r.expires_at);
-                walk
-            }
+        let walk = if let Some(pass) = passed {
+            self.expires_at = pass.expires_at;
+            Walk { complete: true, filter_errors: pass.filter_errors, ..Walk::default() }
+        } else {
+            let mut row = |row: LetterRow| gather(row.letter.record.clone(), row.state, None);
+            let walk = self.index.each(&request, only.as_ref(), sink, cancel, &mut row).await?;
+            let rows = self.index.rows();
+            let own = rows.iter().find(|r| r.topic == self.header.source.topic);
+            self.expires_at = own.and_then(|r| r.expires_at);
+            walk
         };
         self.read = self.cx.clock.monotonic().saturating_sub(self.began);
         if unknown > 0 {

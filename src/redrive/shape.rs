@@ -104,9 +104,9 @@ impl<'a> Shape<'a> {
                 root,
                 previous,
                 hops,
-                pointer,
                 original_key,
                 original_value,
+                pointer,
                 ..plain(record, failure)
             }
         };

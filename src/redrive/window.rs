@@ -144,8 +144,8 @@ impl<'a> Reader<'a> {
     fn measure(&mut self, window: &Window) {
         let records = window.iter().filter_map(|(_, record)| record.as_ref());
         let (count, bytes) = records.fold((0, 0), |(n, bytes), record| (n + 1, bytes + record.size()));
-        if count > 0 {
-            self.size = (BUDGET / 2 / (bytes / count).max(1)).clamp(1, MOST);
+        if let Some(mean) = bytes.checked_div(count) {
+            self.size = (BUDGET / 2 / mean.max(1)).clamp(1, MOST);
         }
     }
 }
@@ -176,9 +176,10 @@ impl Stream {
     /// The record at an offset; `None` where it is gone.
     async fn find(&mut self, offset: i64) -> Result<Option<Record>, Fault> {
         loop {
-            while let Some(record) = self.waiting.pop_front_if(|record| record.at.offset <= offset) {
-                if record.at.offset == offset {
-                    return Ok(Some(record));
+            while self.waiting.front().is_some_and(|record| record.at.offset <= offset) {
+                let record = self.waiting.pop_front();
+                if record.as_ref().is_some_and(|record| record.at.offset == offset) {
+                    return Ok(record);
                 }
             }
             if !self.waiting.is_empty() || self.position > offset {
