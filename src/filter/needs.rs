@@ -292,7 +292,7 @@ mod tests {
                 out.push(format!("{at}{}", if node.whole { "" } else { "?" }));
             }
             for (name, node) in &node.members {
-                add(node, &format!("{at}.{}", String::from_utf8_lossy(name)), out);
+                add(node, &format!("{at}.{}", name.escape_ascii()), out);
             }
         }
         let mut out = Vec::new();

@@ -477,7 +477,9 @@ mod tests {
         #[test]
         fn letters_are_read_as_they_were_found(found in proptest::collection::vec(found(), 0..40)) {
             let mut letters = Letters::default();
-            found.iter().for_each(|letter| letters.push(letter));
+            for letter in &found {
+                letters.push(letter);
+            }
             let mut sorted = found;
             sorted.sort_by_key(|letter| letter.partition);
             let read: Vec<Found> = letters.iter().map(|(_, letter)| letter).collect();
