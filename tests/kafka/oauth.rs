@@ -129,7 +129,13 @@ async fn a_token_is_renewed_before_it_is_over() {
         }
     })
     .await;
-    assert!(broker.catalog().cluster().await.is_ok());
+    // On a busy machine a token of three seconds may be over before it is used.
+    soon("an answer with it", async {
+        while broker.catalog().cluster().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
