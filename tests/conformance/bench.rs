@@ -25,6 +25,8 @@ type Compact = Box<dyn Fn(Name) -> Pin<Box<dyn Future<Output = ()> + Send>> + Se
 pub struct Bench {
     pub broker: Arc<dyn Broker>,
     pub read_only: Arc<dyn Broker>,
+    /// Random topics that a property is tried on.
+    pub cases: u32,
     /// Compacts a topic, or waits until the broker has done it.
     compact: Compact,
 }
@@ -38,7 +40,7 @@ pub async fn memory() -> Bench {
         memory.compact(&topic);
         Box::pin(async {})
     });
-    Bench { broker, read_only, compact }
+    Bench { broker, read_only, cases: 32, compact }
 }
 
 /// A real Kafka.
@@ -54,6 +56,7 @@ pub async fn kafka() -> Bench {
     Bench {
         broker,
         read_only,
+        cases: 4,
         compact: Box::new(|_| Box::pin(tokio::time::sleep(Duration::from_millis(500)))),
     }
 }

@@ -11,6 +11,7 @@ mod groups;
 mod lineage;
 mod logs;
 mod reading;
+mod search;
 mod transactions;
 mod writing;
 
@@ -88,6 +89,8 @@ macro_rules! cases {
                 a_refused_record_leaves_only_the_abort;
             lineage:
                 a_letter_leads_to_its_origin_its_retries_and_other_letters_of_the_record;
+            search:
+                searches_find_what_a_brute_force_reference_finds;
         }
     };
 }

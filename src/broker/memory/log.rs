@@ -196,13 +196,11 @@ impl Partition {
         limit.max(from)
     }
 
-    /// The first offset of a record whose time is not before `time`.
+    /// The first offset whose time is not before `time`; a marker has the time when its transaction ended, and counts
+    /// as it does in Kafka.
     pub fn first_at(&self, time: Timestamp) -> Option<i64> {
         let from = self.entries.partition_point(|e| e.peak < time);
-        self.entries
-            .range(from..)
-            .find(|e| e.time >= time && matches!(e.body, Body::Data { .. }))
-            .map(|e| e.offset)
+        self.entries.range(from..).find(|e| e.time >= time).map(|e| e.offset)
     }
 
     /// Deletes the entries before `offset`; gives what they cost.
