@@ -5,6 +5,7 @@ use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
+use crate::filter::jq::Program;
 use crate::filter::{Edge, Selection, partitions};
 use crate::text::{Fault, Timestamp};
 
@@ -56,7 +57,7 @@ pub struct Selectors {
 }
 
 impl Selectors {
-    /// The selection, with times made absolute.
+    /// The selection, with times made absolute; what is wrong with it is told before anything is asked.
     pub fn selection(&self, now: Timestamp) -> Result<Selection, Fault> {
         let zone = TimeZone::system();
         let edge = |option: &str, text: &Option<String>| {
@@ -64,6 +65,10 @@ impl Selectors {
                 .map(|text| Edge::parse(text, now, &zone).map_err(|why| wrong(option, text, why)))
                 .transpose()
         };
+        if let Some(code) = &self.filter {
+            // Before anything is connected.
+            Program::condition(code, "--where")?;
+        }
         Ok(Selection {
             partitions: self.partitions()?,
             from: edge("--from", &self.from)?,

@@ -64,7 +64,10 @@ pub(super) fn shards(topics: &[TopicInfo], wanted: &[i32]) -> Result<Vec<Shard>,
             format!("there is no partition {missing}"),
         )
         .why(format!("{} has {} partitions", names.join(", "), there.len()))
-        .hint("partitions are counted from 0"));
+        .hint(match there.last() {
+            Some(last) => format!("partitions are counted from 0: the last one is {last}"),
+            None => "partitions are counted from 0".to_owned(),
+        }));
     }
     Ok(all().filter(|shard| wanted.contains(&shard.partition)).collect())
 }
@@ -111,6 +114,13 @@ pub(super) async fn resolve(
         out.notes.push(format!(
             "the last {hidden} offsets are behind the start of an open transaction (--isolation read_uncommitted shows them)"
         ));
+    }
+    if [&selection.from, &selection.to].into_iter().flatten().any(|edge| matches!(edge, Edge::Time(_))) {
+        out.notes.push(
+            "a time is the first record of each partition that is not older: from there and up to there all is read, \
+             also what was written late"
+                .to_owned(),
+        );
     }
     for (((shard, bounds), from), to) in known.into_iter().zip(from).zip(to) {
         // What is not yet readable would be waited for.

@@ -16,7 +16,7 @@ use crate::broker::{
 use crate::context::{Cx, Progress, Sink};
 use crate::event::{Record, RecordBytes};
 use crate::filter::{Matcher, Selection};
-use crate::text::{Clock, Fault};
+use crate::text::{Clock, Fault, Safe};
 
 /// How long a followed read waits after a failure that may pass.
 const AGAIN: Duration = Duration::from_millis(500);
@@ -31,12 +31,14 @@ pub async fn tail(
 ) -> Result<TailAnswer, Fault> {
     let survey = survey(cx, request, cancel).await?;
     let mut walk = Walk::begin(cx, survey, cancel).await?;
-    while let Some(records) = walk.next(sink).await? {
-        if !records.is_empty() {
-            sink.records(records);
+    loop {
+        match walk.next(sink).await {
+            Ok(Some(records)) if records.is_empty() => {}
+            Ok(Some(records)) => sink.records(records),
+            Ok(None) => return Ok(walk.end()),
+            Err(fault) => return Err(walk.stopped(fault)),
         }
     }
-    Ok(walk.end())
 }
 
 /// What a read would cover; nothing is read for it but what edges and the key's partition need.
@@ -167,6 +169,29 @@ impl Walk {
         }
         self.batches = None;
         Ok(None)
+    }
+
+    /// A failure in the middle also says how far it was read, and how to go on.
+    fn stopped(&self, fault: Fault) -> Fault {
+        /// More partitions are not listed.
+        const LISTED: usize = 12;
+        let answer = &self.reading.answer;
+        if answer.read == 0 {
+            return fault;
+        }
+        let several = answer.ranges.windows(2).any(|pair| matches!(pair, [a, b] if a.0 != b.0));
+        let place = |(topic, partition, _, next): &(Name, i32, i64, i64)| {
+            let topic = if several { format!("{} ", Safe::new(topic)) } else { String::new() };
+            format!("{topic}--partition {partition} --from offset:{next}")
+        };
+        let mut places: Vec<String> = answer.ranges.iter().take(LISTED).map(place).collect();
+        if answer.ranges.len() > LISTED {
+            places.push("…".to_owned());
+        }
+        let hint = format!("go on with {}", places.join("; "));
+        let hint = if fault.hint.is_empty() { hint } else { format!("{}; {hint}", fault.hint) };
+        let why = format!("{}; until then {}", fault.why, answer.covered());
+        Fault { why, hint, ..fault }
     }
 
     /// How far each partition was read: topic, partition, first offset, next offset.

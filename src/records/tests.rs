@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 use super::document::{GetAnswer, GetRequest, TailAnswer, TailRequest, Wanted};
 use super::{get, tail};
 use crate::broker::memory::MemoryBroker;
-use crate::broker::{Commit, Name, NewTopic, SessionKind, Shard, Write};
+use crate::broker::memory::fault::Op;
+use crate::broker::{Commit, ErrorKind, Name, NewTopic, SessionKind, Shard, Write};
 use crate::config::profile::Profile;
 use crate::context::{Cx, Operator, Progress, Sink};
 use crate::event::placement::Partitioner;
@@ -261,6 +262,56 @@ async fn several_topics_are_read_and_an_unknown_one_names_the_nearest() {
     let partition = Selection { partitions: vec![0, 7], ..Selection::default() };
     let fault = place.try_tail(&["orders"], partition).await.unwrap_err();
     assert_eq!((fault.exit_code(), fault.code), (2, "unknown_partition"));
+}
+
+#[tokio::test]
+async fn a_broker_that_is_lost_in_the_middle_is_told_with_how_to_go_on() {
+    let place = Place::new("orders", 2, &[]).await;
+    let values = numbered(10_000);
+    let records: Vec<_> =
+        values.iter().enumerate().map(|(i, v)| (Some(i as i32 % 2), "", v.as_str())).collect();
+    place.write("orders", End::Plain, &records).await;
+    place.memory.faults().fail(Op::Next, 3, ErrorKind::Unreachable);
+    let request = TailRequest {
+        topics: vec!["orders".into()],
+        selection: Selection::default(),
+        follow: false,
+        wanted: Wanted::Whole,
+        after: Vec::new(),
+    };
+    let taken = Taken::default();
+    let fault = tail(&place.cx, &request, &taken, &CancellationToken::new()).await.unwrap_err();
+    assert_eq!((fault.exit_code(), fault.code), (1, "unreachable"));
+    let given = taken.0.into_inner().unwrap();
+    assert!(!given.is_empty() && given.len() < 10_000);
+    let count = crate::text::units::count(given.len() as u64);
+    assert!(fault.why.contains(&format!("until then {count} records in ")), "{}", fault.why);
+    for partition in 0..2 {
+        let last = given.iter().filter(|r| r.at.partition == partition).map(|r| r.at.offset + 1).max();
+        let on = format!("--partition {partition} --from offset:{}", last.unwrap_or(0));
+        assert!(fault.hint.contains(&on), "{on}: {}", fault.hint);
+    }
+    // A failure before anything was read has nothing to go on with.
+    place.memory.faults().fail(Op::Next, 1, ErrorKind::Unreachable);
+    let fault = place.try_tail(&["orders"], Selection::default()).await.unwrap_err();
+    assert!(!fault.hint.contains("go on"), "{}", fault.hint);
+}
+
+#[tokio::test]
+async fn what_was_written_late_is_within_its_range_and_the_rule_is_told() {
+    let place = Place::new("orders", 1, &[]).await;
+    // The writes of a turn are a second apart, so that the second turn is older than the end of the first.
+    for turn in [["a", "b", "c"], ["late a", "late b", "late c"]] {
+        let records: Vec<_> = turn.iter().map(|v| (Some(0), "", *v)).collect();
+        place.write("orders", End::Plain, &records).await;
+    }
+    let (values, answer) = place.tail(&["orders"], from(Edge::Time(place.began.plus_millis(1_000)))).await;
+    assert_eq!(values, ["b", "c", "late a", "late b", "late c"]);
+    assert!(
+        answer.notes.iter().any(|note| note.contains("also what was written late")),
+        "{:?}",
+        answer.notes
+    );
 }
 
 #[tokio::test]

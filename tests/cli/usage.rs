@@ -63,6 +63,28 @@ fn a_wrong_selector_is_a_usage_error() {
 }
 
 #[test]
+fn an_expression_that_cannot_be_read_is_pointed_at_before_anything_is_connected() {
+    let home = Home::new().set("REDRIVE_BROKERS", "127.0.0.1:1");
+    for command in [
+        &["tail", "orders"][..],
+        &["dlq", "failures", "orders-dlt"],
+        &["dlq", "letters", "orders-dlt"],
+        &["plan", "orders-dlt"],
+        &["replay", "orders", "--into", "topic:kept"],
+        &["export", "orders", "--save", "orders.jsonl"],
+        &["copy", "orders", "--into", "topic:kept"],
+    ] {
+        let ended = home.run(&[command, &["--where", ".value.a == == 1", "-o", "json"]].concat()).code(2);
+        let error = ended.error();
+        assert_eq!(error["code"], "jq", "{command:?}: {error}");
+        let shown = format!("{}{}", error["message"], error["hint"]);
+        assert!(shown.contains("--where") && shown.contains("at character 13"), "{command:?}: {error}");
+    }
+    let ended = home.run(&["tail", "orders", "--select", ".value | fooo", "-o", "jsonl"]).code(2);
+    assert!(ended.err.contains("no filter fooo") && ended.err.contains("--select"), "{}", ended.err);
+}
+
+#[test]
 fn with_nothing_configured_the_error_says_what_to_do() {
     let home = Home::new();
     for arguments in [&[][..], &["dlq", "failures", "orders-dlt"]] {
