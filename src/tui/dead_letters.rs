@@ -169,14 +169,14 @@ pub fn records(topic: &str) -> Screen {
 
 /// The records of a topic that fit a query as it is typed; the error says what is wrong with it.
 pub fn query(topic: &str, query: &str, now: Timestamp) -> Result<Screen, String> {
-    let mut records = Records::following(topic);
+    let mut records = Records::following(vec![topic.into()]);
     records.set_query(query, now)?;
     Ok(Screen::Records(records))
 }
 
-/// New records of a topic.
-pub fn tail(topic: &str) -> Screen {
-    Screen::Records(Records::following(topic))
+/// New records of topics.
+pub fn tail(topics: Vec<Arc<str>>) -> Screen {
+    Screen::Records(Records::following(topics))
 }
 
 /// The runs of the audit.

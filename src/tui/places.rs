@@ -54,8 +54,12 @@ pub fn does(state: &mut State, id: Id, effects: &mut Vec<Effect>) -> bool {
             }
         }
         Id::Tail => {
-            if let Some(topic) = topic_here(state) {
-                push(state, dead_letters::tail(&topic));
+            let topics = match state.screen() {
+                Screen::Topics(screen) => screen.meant(),
+                _ => topic_here(state).into_iter().collect(),
+            };
+            if !topics.is_empty() {
+                push(state, dead_letters::tail(topics));
             }
         }
         Id::OpenTopic => open_partition(state),

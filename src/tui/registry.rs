@@ -234,7 +234,7 @@ pub const REGISTRY: &[Command] = &[
         .footer(70)
         .cli("groups list")
         .when(enabled::row),
-    c(Id::Tail, "tail", "tail", "Follows the topic's new records.")
+    c(Id::Tail, "tail", "tail", "Follows the new records of the topic, or of all that are marked.")
         .on(&[Topics, Topic, Dlqs])
         .keys(&["f"])
         .footer(80)

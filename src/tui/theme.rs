@@ -34,6 +34,19 @@ pub enum Role {
     Select,
     /// Leads to a write.
     Write,
+    /// One of several things of a kind, told from the others by a colour that means nothing.
+    Hue(u8),
+}
+
+/// Colours of [`Role::Hue`]: neither that of failures nor that of marks, and readable on light and dark grounds.
+const HUES: [Color; 6] =
+    [Color::Cyan, Color::Green, Color::Blue, Color::LightMagenta, Color::LightBlue, Color::LightCyan];
+
+impl Role {
+    /// The hue of a text: always the same for the same text.
+    pub fn hue(text: &[u8]) -> Self {
+        Self::Hue((crc32fast::hash(text) % HUES.len() as u32) as u8)
+    }
 }
 
 /// Whether colours are used.
@@ -104,7 +117,7 @@ impl Theme {
     /// The style of a role.
     pub fn style(&self, role: Role) -> Style {
         let modifier = match role {
-            Role::Text | Role::Ok | Role::Value | Role::Chart => Modifier::empty(),
+            Role::Text | Role::Ok | Role::Value | Role::Chart | Role::Hue(_) => Modifier::empty(),
             Role::Dim => Modifier::DIM,
             Role::Title | Role::Key | Role::Write => Modifier::BOLD,
             Role::Warn => Modifier::UNDERLINED,
@@ -125,6 +138,7 @@ impl Theme {
             Role::Fail => style.fg(Color::Red).add_modifier(Modifier::BOLD),
             Role::Mark => style.fg(Color::Magenta).add_modifier(Modifier::BOLD),
             Role::Write => style.fg(Color::Red),
+            Role::Hue(hue) => style.fg(HUES[usize::from(hue) % HUES.len()]),
         }
     }
 

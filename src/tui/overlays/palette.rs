@@ -226,7 +226,7 @@ fn perform(state: &mut State, does: Does, effects: &mut Vec<Effect>) {
     match does {
         Does::Command(id) => act::command(state, id, effects),
         Does::Dlq(topic) => act::push(state, dead_letters::failures(&topic)),
-        Does::Tail(topic) => act::push(state, dead_letters::tail(&topic)),
+        Does::Tail(topic) => act::push(state, dead_letters::tail(vec![topic])),
         Does::Topic(topic) => places::open_topic(state, topic),
         Does::Group(group) => places::open_group(state, group, Pane::Partitions),
         Does::Extra(line) => effects.push(Effect::Extra(line)),

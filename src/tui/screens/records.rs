@@ -1,41 +1,34 @@
 //! Records of topics: the latest ones, a range, or new ones as they come.
 //!
-//! What was read is kept in a ring that is bounded in bytes and in records; what falls out is counted and told.
+//! What was read is kept in a ring that is bounded in bytes and in records; what falls out is counted and told. Of
+//! several topics, each row says its own.
 
-use std::cmp::Ordering;
-use std::collections::VecDeque;
-use std::ops::Range;
 use std::sync::Arc;
-
-use bytes::Bytes;
-use memchr::memmem;
 
 use super::View;
 use super::asking::Asking;
-use super::look::{Look, key_text};
+use super::look::Look;
 use super::plan::quoted;
 use super::query::{LATEST, add_selection, parse_query, query_text};
+use super::record_rows::{Rows, Shows};
+use super::ring::Ring;
 use super::subject::{Among, Subject};
 use crate::ask::{Answer, Event, Request};
 use crate::broker::Name;
-use crate::event::{Record, envelope};
+use crate::event::Record;
 use crate::filter::{Edge, Selection};
 use crate::observe::snapshot::Snapshot;
 use crate::records::document::{TailAnswer, TailRequest, Wanted};
-use crate::text::units::{self, DASH, count};
-use crate::text::{Fault, Safe, Timestamp};
+use crate::text::units::{self, count};
+use crate::text::{Fault, Timestamp};
 use crate::tui::command::Scope;
 use crate::tui::hits::Hits;
 use crate::tui::message::RequestId;
 use crate::tui::state::State;
 use crate::tui::theme::{Role, Sign};
-use crate::tui::widgets::list::{Cell, Column, List, Source};
+use crate::tui::widgets::list::{List, Source};
 use crate::tui::widgets::{Pen, table};
 
-/// The ring holds so many bytes.
-const RING_BYTES: usize = 64 << 20;
-/// The ring holds so many records.
-const RING_RECORDS: usize = 10_000;
 /// Records before and behind the cursor that an inspector can go to.
 const AROUND: usize = 500;
 
@@ -44,10 +37,7 @@ const AROUND: usize = 500;
 pub struct Records {
     request: TailRequest,
     asking: Asking,
-    ring: VecDeque<Arc<Record>>,
-    bytes: usize,
-    /// Records that fell out of the ring.
-    fell_out: u64,
+    ring: Ring,
     /// Records that came faster than they were taken.
     dropped: u64,
     ended: Option<Arc<TailAnswer>>,
@@ -56,20 +46,8 @@ pub struct Records {
     list: List,
     /// The number that the next record to be listed has.
     listed: usize,
-    /// Held: records are taken, but not listed.
-    held: bool,
-    waiting: u64,
     /// What the rows show besides.
     shows: Shows,
-}
-
-/// What the rows show besides, or in another way.
-#[derive(Clone, Copy, Debug, Default)]
-struct Shows {
-    /// Headers in a column of their own.
-    headers: bool,
-    /// The time since the record before.
-    deltas: bool,
 }
 
 impl Records {
@@ -85,36 +63,27 @@ impl Records {
         })
     }
 
-    /// New records of a topic as they come.
-    pub fn following(topic: &str) -> Self {
+    /// New records of topics as they come.
+    pub fn following(topics: Vec<Name>) -> Self {
         let selection = Selection { from: Some(Edge::Last(10)), ..Selection::default() };
-        Self::new(TailRequest {
-            topics: vec![topic.into()],
-            selection,
-            follow: true,
-            wanted: Wanted::Whole,
-            after: Vec::new(),
-        })
+        Self::new(TailRequest { topics, selection, follow: true, wanted: Wanted::Whole, after: Vec::new() })
     }
 
     /// The records that fit a request.
     pub fn new(request: TailRequest) -> Self {
         // What comes from several partitions is put in order of time; what is followed, as it comes.
         let list = if request.follow { List::default() } else { List::sorted(Some(0), false) };
+        let shows = Shows::of(&request);
         Self {
             request,
             asking: Asking::new(),
-            ring: VecDeque::new(),
-            bytes: 0,
-            fell_out: 0,
+            ring: Ring::default(),
             dropped: 0,
             ended: None,
             before: None,
             list,
             listed: 0,
-            held: false,
-            waiting: 0,
-            shows: Shows::default(),
+            shows,
         }
     }
 
@@ -135,6 +104,7 @@ impl Records {
     /// Follows new records, or stops; the request to take back.
     pub fn toggle_follow(&mut self) -> Option<RequestId> {
         self.request.follow = !self.request.follow;
+        self.shows.hues = self.request.follow;
         if !self.request.follow {
             // What was read stays; nothing is read anew.
             let taken_back = self.asking.waits_for();
@@ -153,9 +123,8 @@ impl Records {
 
     /// Lists what came while it was held, or holds the list.
     pub fn toggle_held(&mut self) {
-        self.held = !self.held;
-        if !self.held {
-            self.waiting = 0;
+        self.ring.toggle_held();
+        if !self.ring.is_held() {
             self.order();
         }
     }
@@ -183,6 +152,7 @@ impl Records {
     /// Reads something else; the request to take back.
     pub fn search(&mut self, request: TailRequest) -> Option<RequestId> {
         self.request = request;
+        self.shows.topics = self.request.topics.len() > 1;
         self.restart()
     }
 
@@ -223,7 +193,7 @@ impl Records {
     /// Reads everything again.
     pub fn restart(&mut self) -> Option<RequestId> {
         self.ring.clear();
-        (self.bytes, self.fell_out, self.dropped, self.waiting) = (0, 0, 0, 0);
+        self.dropped = 0;
         (self.ended, self.before) = (None, None);
         self.request.after.clear();
         self.order();
@@ -231,22 +201,11 @@ impl Records {
     }
 
     fn take(&mut self, records: Vec<Record>) {
-        if self.held {
-            self.waiting += records.len() as u64;
-        }
-        for record in records {
-            self.bytes += record.size();
-            self.ring.push_back(Arc::new(record));
-        }
-        while self.ring.len() > RING_RECORDS || (self.bytes > RING_BYTES && self.ring.len() > 1) {
-            let Some(oldest) = self.ring.pop_front() else { break };
-            self.bytes -= oldest.size();
-            self.fell_out += 1;
-        }
-        if !self.held {
+        self.ring.take(records);
+        if !self.ring.is_held() {
             let at_end = self.at_end();
-            let rows = rows(&self.ring, self.fell_out, self.shows, None);
-            let new = self.listed.max(rows.first)..rows.rows().end;
+            let rows = Rows { ring: &self.ring, look: None, shows: self.shows };
+            let new = self.listed.max(rows.first())..rows.rows().end;
             self.listed = new.end;
             self.list.extend(&rows, new);
             self.keep_at_end(at_end);
@@ -256,7 +215,7 @@ impl Records {
     /// Lists what is in the ring.
     fn order(&mut self) {
         let at_end = self.at_end();
-        let rows = rows(&self.ring, self.fell_out, self.shows, None);
+        let rows = Rows { ring: &self.ring, look: None, shows: self.shows };
         self.listed = rows.rows().end;
         self.list.refresh(&rows);
         self.keep_at_end(at_end);
@@ -274,7 +233,7 @@ impl Records {
     }
 
     fn rows<'r>(&'r self, look: Option<Look<'r>>) -> Rows<'r> {
-        rows(&self.ring, self.fell_out, self.shows, look)
+        Rows { ring: &self.ring, look, shows: self.shows }
     }
 
     fn counters(&self) -> Vec<(String, Role)> {
@@ -283,6 +242,12 @@ impl Records {
             out.push((if out.is_empty() { " " } else { " · " }.to_owned(), Role::Dim));
             out.push((text, role));
         };
+        // Of what is followed this is in view however narrow the terminal is.
+        let losses = self.losses();
+        let (first, last) = losses.split_at(if self.request.follow { losses.len() } else { 0 });
+        for (text, role) in first {
+            add(text.clone(), *role);
+        }
         match (&self.ended, self.asking.progress()) {
             (Some(end), _) => {
                 match &end.incomplete_reason {
@@ -316,155 +281,28 @@ impl Records {
             (None, None) => {}
         }
         if self.ended.is_none() {
-            add(format!("{} matched", count(self.ring.len() as u64 + self.fell_out)), Role::Text);
+            add(format!("{} matched", count(self.ring.came() + self.dropped)), Role::Text);
         }
-        let lost = self.fell_out + self.dropped;
-        let role = if lost > 0 { Role::Warn } else { Role::Dim };
-        add(format!("dropped {}", count(lost)), role);
-        if self.held {
-            add(format!("PAUSED +{}", count(self.waiting)), Role::Mark);
+        if self.ring.fell_out() > 0 {
+            // Of what is followed nobody expects more; of a search it is a part only.
+            let role = if self.request.follow { Role::Dim } else { Role::Warn };
+            add(format!("the last {} kept", count(self.ring.listed().len() as u64)), role);
+        }
+        for (text, role) in last {
+            add(text.clone(), *role);
         }
         out
     }
-}
 
-/// The ring as rows: a row's number is how many records came before it, so that it stays when others fall out.
-struct Rows<'r> {
-    ring: &'r VecDeque<Arc<Record>>,
-    first: usize,
-    look: Option<Look<'r>>,
-    shows: Shows,
-}
-
-fn rows<'r>(
-    ring: &'r VecDeque<Arc<Record>>,
-    fell_out: u64,
-    shows: Shows,
-    look: Option<Look<'r>>,
-) -> Rows<'r> {
-    Rows { ring, first: usize::try_from(fell_out).unwrap_or(0), look, shows }
-}
-
-/// The columns; headers, the last one, are there where they are wanted.
-const COLUMNS: [Column; 7] = [
-    Column::text("TIME", 12, 12, 1),
-    Column::figure("P", 2, 3),
-    Column::figure("OFFSET", 7, 2),
-    Column::text("KEY", 10, 26, 0),
-    Column::text("TYPE", 10, 26, 4),
-    Column::text("VALUE", 16, 400, 0),
-    Column::text("HEADERS", 24, 200, 0),
-];
-
-impl Source for Rows<'_> {
-    fn columns(&self) -> &'static [Column] {
-        match COLUMNS.split_last() {
-            Some((_, without)) if !self.shows.headers => without,
-            _ => &COLUMNS,
+    /// Records that were never shown, and those that wait.
+    fn losses(&self) -> Vec<(String, Role)> {
+        let dropped = self.dropped + self.ring.passed();
+        let role = if dropped > 0 { Role::Warn } else { Role::Dim };
+        let mut out = vec![(format!("dropped {}", count(dropped)), role)];
+        if self.ring.is_held() {
+            out.push((format!("PAUSED +{}", count(self.ring.waiting())), Role::Mark));
         }
-    }
-
-    fn len(&self) -> usize {
-        self.ring.len()
-    }
-
-    fn rows(&self) -> Range<usize> {
-        self.first..self.first + self.ring.len()
-    }
-
-    fn key(&self, row: usize) -> Arc<str> {
-        let at = self.record(row).map(|record| &record.at);
-        at.map_or_else(|| "".into(), |at| format!("{}/{}/{}", at.partition, at.offset, at.topic).into())
-    }
-
-    fn cell(&self, row: usize, column: usize) -> Cell {
-        let Some(record) = self.record(row) else { return "".into() };
-        match column {
-            0 if self.shows.deltas => Cell::new(self.delta(row), Role::Dim),
-            0 => {
-                let time = self.look.map_or_else(String::new, |look| look.time(record.timestamp()));
-                Cell::new(time, Role::Dim)
-            }
-            1 => record.at.partition.to_string().into(),
-            2 => count(record.at.offset.unsigned_abs()).into(),
-            3 => key_text(record),
-            4 => Cell::new(event_type(record), Role::Value),
-            5 => value(record),
-            _ => Cell::new(headers(record), Role::Dim),
-        }
-    }
-
-    fn subject(&self, row: usize) -> Option<Subject> {
-        self.record(row).cloned().map(Subject::Record)
-    }
-
-    fn text(&self, row: usize) -> String {
-        let Some(record) = self.record(row) else { return String::new() };
-        let value = record.value.as_deref().unwrap_or_default();
-        format!("{} {}", key_text(record).text, Safe::preview(value, 4096))
-    }
-
-    fn compare(&self, a: usize, b: usize, column: usize) -> Ordering {
-        let (Some(a), Some(b)) = (self.record(a), self.record(b)) else { return Ordering::Equal };
-        match column {
-            0 => a.timestamp().cmp(&b.timestamp()),
-            1 => a.at.partition.cmp(&b.at.partition),
-            2 => a.at.offset.cmp(&b.at.offset),
-            3 => a.key.cmp(&b.key),
-            4 => event_type(a).cmp(&event_type(b)),
-            6 => a.headers.len().cmp(&b.headers.len()),
-            _ => a.value.as_ref().map(Bytes::len).cmp(&b.value.as_ref().map(Bytes::len)),
-        }
-    }
-}
-
-impl<'r> Rows<'r> {
-    fn record(&self, row: usize) -> Option<&'r Arc<Record>> {
-        self.ring.get(row.checked_sub(self.first)?)
-    }
-
-    /// How long after the record before it a record was written.
-    fn delta(&self, row: usize) -> String {
-        let time = |row: usize| self.record(row).and_then(|record| record.timestamp());
-        let before = row.checked_sub(1).and_then(time);
-        match (before, time(row)) {
-            (Some(before), Some(at)) => {
-                let ms = at.since(before);
-                let sign = if ms < 0 { '-' } else { '+' };
-                format!("{sign}{}.{:03} s", ms.unsigned_abs() / 1000, ms.unsigned_abs() % 1000)
-            }
-            _ => DASH.to_owned(),
-        }
-    }
-}
-
-/// Headers in one line: `name=value name=value`.
-fn headers(record: &Record) -> String {
-    let one = |(name, value): (&Bytes, Option<&Bytes>)| {
-        let name = Safe::from_bytes(name);
-        value.map_or_else(|| format!("{name}=null"), |value| format!("{name}={}", Safe::preview(value, 64)))
-    };
-    record.headers.iter().map(one).collect::<Vec<_>>().join(" ")
-}
-
-fn event_type(record: &Record) -> String {
-    let event = envelope::extract(record);
-    match (event.type_, event.version) {
-        (Some(name), Some(version)) => format!("{name} v{}", version.trim_start_matches('v')),
-        (Some(name), None) => name,
-        (None, _) => String::new(),
-    }
-}
-
-fn value(record: &Record) -> Cell {
-    match record.value.as_deref() {
-        None => Cell::new("null (tombstone)", Role::Warn),
-        Some([]) => Cell::new("empty", Role::Dim),
-        Some(bytes) => {
-            // The columns before it say what an envelope holds beside its data.
-            let data = memmem::find(bytes, b"\"data\":").filter(|_| !event_type(record).is_empty());
-            Safe::preview(&bytes[data.unwrap_or(0)..], 512).as_str().into()
-        }
+        out
     }
 }
 
@@ -502,7 +340,7 @@ impl View for Records {
     }
 
     fn refresh(&mut self, _: &Arc<Snapshot>) {
-        if !self.held {
+        if !self.ring.is_held() {
             self.order();
         }
     }
@@ -599,38 +437,22 @@ mod tests {
     }
 
     #[test]
-    fn the_ring_is_bounded_in_bytes_and_counts_what_fell_out() {
-        let mut screen = Records::following("orders");
-        for offset in 0..10 {
-            screen.take(vec![record(offset, 10 << 20)]);
-        }
-        assert!(screen.bytes <= RING_BYTES);
-        assert_eq!((screen.ring.len(), screen.fell_out), (6, 4));
-        // One that is larger than the ring is still seen.
-        screen.take(vec![record(10, RING_BYTES + 1)]);
-        assert_eq!((screen.ring.len(), screen.fell_out), (1, 10));
-    }
-
-    #[test]
-    fn the_ring_is_bounded_in_records() {
-        let mut screen = Records::following("orders");
-        screen.take((0..RING_RECORDS as i64 + 5).map(|offset| record(offset, 1)).collect());
-        assert_eq!((screen.ring.len(), screen.fell_out), (RING_RECORDS, 5));
-        assert_eq!(
-            screen.current().map(|r| r.at.offset),
-            Some(RING_RECORDS as i64 + 4),
-            "the newest is followed"
-        );
+    fn the_newest_record_is_followed() {
+        let mut screen = Records::following(vec!["orders".into()]);
+        screen.take((0..10_005).map(|offset| record(offset, 1)).collect());
+        assert_eq!(screen.current().map(|r| r.at.offset), Some(10_004));
     }
 
     #[test]
     fn a_held_list_stays_while_records_are_counted() {
-        let mut screen = Records::following("orders");
+        let mut screen = Records::following(vec!["orders".into()]);
         screen.take(vec![record(0, 1)]);
         screen.toggle_held();
-        screen.take(vec![record(1, 1), record(2, 1)]);
-        assert_eq!((screen.list.order.len(), screen.waiting), (1, 2));
+        screen.take((1..20_000).map(|offset| record(offset, 1)).collect());
+        assert_eq!((screen.list.order.len(), screen.ring.waiting()), (1, 19_999));
+        assert_eq!(screen.current().map(|r| r.at.offset), Some(0), "what is seen is still there");
         screen.toggle_held();
-        assert_eq!((screen.list.order.len(), screen.waiting), (3, 0));
+        assert_eq!((screen.list.order.len(), screen.ring.waiting()), (10_000, 0));
+        assert_eq!(screen.current().map(|r| r.at.offset), Some(19_999));
     }
 }

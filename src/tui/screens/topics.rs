@@ -123,6 +123,14 @@ impl Topics {
     pub fn selected(&self) -> Option<Arc<str>> {
         self.list.key().cloned()
     }
+
+    /// The marked topics that are shown, or else the one under the cursor.
+    pub fn meant(&self) -> Vec<Arc<str>> {
+        let marked =
+            self.list.order.iter().map(|(_, name)| name).filter(|name| self.list.marks.contains(*name));
+        let marked: Vec<_> = marked.cloned().collect();
+        if marked.is_empty() { self.selected().into_iter().collect() } else { marked }
+    }
 }
 
 impl View for Topics {
