@@ -5,6 +5,7 @@
 mod answers;
 mod figures;
 mod groups;
+mod key_search;
 mod keys;
 mod kills;
 mod oauth;
@@ -17,4 +18,5 @@ mod rights;
 mod security;
 mod spring;
 mod support;
+mod transfer;
 mod writing;

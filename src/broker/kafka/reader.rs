@@ -163,7 +163,13 @@ fn properties(mut config: ClientConfig, plan: &ReadPlan) -> ClientConfig {
     };
     // The client's limit in bytes does not count headers: stack traces would fill the memory.
     let waiting = plan.headers.then_some(("queued.min.messages", "10000"));
-    let pauses = [("fetch.queue.backoff.ms", "5"), ("fetch.error.backoff.ms", "200")];
+    let pauses = [
+        ("fetch.queue.backoff.ms", "5"),
+        ("fetch.error.backoff.ms", "200"),
+        // A record of 100 MB comes whole, whatever an answer may have otherwise; what speaks another protocol is still
+        // told by its first bytes, which are a larger number.
+        ("receive.message.max.bytes", "268435456"),
+    ];
     for (name, value) in tuning.into_iter().chain(pauses).chain(waiting) {
         // What the profile says goes before what is only tuning.
         if config.get(name).is_none() {
