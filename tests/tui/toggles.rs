@@ -1,5 +1,7 @@
 //! What changes how a list or a text is shown, what is saved of it, and what is compared.
 
+use std::sync::Arc;
+
 use redrive::ask::{Event, Request};
 use redrive::config::profile::Profile;
 use redrive::tui::message::{Effect, Message, Mouse};
@@ -52,6 +54,32 @@ fn columns_on_the_right_come_into_view_sideways() {
 fn headers_and_the_time_between_records_are_shown_where_wanted() {
     let bench = at_records(console().sized(120, 40)).expect_no("HEADERS").keys("z h").expect("HEADERS");
     bench.keys("z h z d").expect_no("HEADERS").expect("+1.000 s");
+}
+
+#[test]
+fn all_marked_topics_are_followed_in_one_list_that_can_be_held() {
+    let mut bench = console().sized(120, 40).seeing(incident()).keys("gt space j space f");
+    let Some((id, Request::Tail(asked))) = bench.asked.last() else { panic!("{:?}", bench.asked) };
+    let (id, asked) = (*id, asked.clone());
+    assert!(asked.follow);
+    assert_eq!(asked.topics.len(), 2, "{:?}", asked.topics);
+    let named = |offset: i64| {
+        let mut records = records(2);
+        for (record, topic) in records.iter_mut().zip(&asked.topics) {
+            record.at.topic = Arc::clone(topic);
+            record.at.offset = offset;
+        }
+        Message::Told(id, Event::Records(records))
+    };
+    bench.send(named(4_711));
+    let bench = bench.expect("TOPIC").expect(&asked.topics[0]).expect(&asked.topics[1]).expect("4,711");
+    let mut bench = bench.expect("dropped 0").keys("p").expect("PAUSED +0");
+    bench.send(named(4_712));
+    bench.send(Message::Dropped(id, 1_000));
+    let bench = bench.expect("PAUSED +2").expect("dropped 1,000").expect_no("4,712");
+    let bench = bench.keys("p").expect("4,712").expect_no("PAUSED");
+    let line = bench.state.view().command_line().unwrap();
+    assert!(line.starts_with(&format!("tail {} {}", asked.topics[0], asked.topics[1])), "{line}");
 }
 
 #[test]
