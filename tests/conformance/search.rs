@@ -119,8 +119,11 @@ enum Fate {
     Open,
 }
 
+/// What a jq condition asks, in Rust.
+type Condition = fn(&Known) -> bool;
+
 /// jq conditions, and what they mean. An error, as of a member of a text, is a no.
-const CONDITIONS: [(&str, fn(&Known) -> bool); 7] = [
+const CONDITIONS: [(&str, Condition); 7] = [
     (".value.n < 30000 and .key != null", |r| {
         let less = match r.shape {
             Shape::Json => r.n < 30_000,
@@ -520,9 +523,8 @@ impl Topic {
     fn partition(&self, draft: &Draft, old: bool) -> Option<i32> {
         let key = draft.key(self.compacted)?;
         match self.placing {
-            Placing::Hashed(by) => by.partition(&key, self.partitions),
             Placing::Grown(by) if old => by.partition(&key, (self.partitions / 2).max(1)),
-            Placing::Grown(by) => by.partition(&key, self.partitions),
+            Placing::Hashed(by) | Placing::Grown(by) => by.partition(&key, self.partitions),
             Placing::Anywhere => None,
         }
     }

@@ -66,7 +66,8 @@ impl Topic {
         add.await;
         soon("the new partitions", async {
             loop {
-                let found = self.bench.broker.catalog().topics(Some(&[self.bench.target.clone()])).await;
+                let found =
+                    self.bench.broker.catalog().topics(Some(std::slice::from_ref(&self.bench.target))).await;
                 if found.is_ok_and(|topics| topics[0].partitions.len() == to) {
                     break;
                 }

@@ -25,7 +25,7 @@ async fn all(broker: &dyn Broker, topic: &Name) -> Vec<Record> {
 
 /// Everything of records but their offsets, in the order of their partitions.
 fn content(mut records: Vec<Record>) -> Vec<Record> {
-    records.sort_by(|a, b| (a.at.partition, a.at.offset).cmp(&(b.at.partition, b.at.offset)));
+    records.sort_by_key(|record| (record.at.partition, record.at.offset));
     for record in &mut records {
         record.at.topic = "".into();
         record.at.offset = 0;
@@ -174,7 +174,7 @@ async fn what_is_produced_lies_there_as_it_was_given() {
         bench.redrive(&arguments).await.with(0);
     }
     let mut records = all(&*bench.broker, &bench.target).await;
-    records.sort_by_key(|record| record.timestamp());
+    records.sort_by_key(Record::timestamp);
     assert_eq!(records.len(), 4);
     let mut headers = Headers::default();
     headers.push("a", Some(Bytes::from_static(b"1")));
