@@ -9,7 +9,7 @@ use redrive::text::Timestamp;
 use serde_json::json;
 
 use crate::redrive::Bench;
-use crate::support::{put, read, transaction, unique, whole};
+use crate::support::{put, read, soon, transaction, unique, whole};
 
 const PARTITIONS: i32 = 3;
 /// Records with times of years ago stay.
@@ -21,6 +21,20 @@ const SEEN: usize = 24;
 async fn all(broker: &dyn Broker, topic: &Name) -> Vec<Record> {
     let spans = (0..PARTITIONS).map(|p| whole(&Shard::new(topic.clone(), p)));
     read(broker, ReadPlan::new(spans.collect())).await
+}
+
+/// All records of a topic once there are so many: a commit is answered before its markers are in the log.
+async fn after_markers(broker: &dyn Broker, topic: &Name, count: usize) -> Vec<Record> {
+    soon("all records", async {
+        loop {
+            let records = all(broker, topic).await;
+            if records.len() >= count {
+                return records;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await
 }
 
 /// Everything of records but their offsets, in the order of their partitions.
@@ -81,13 +95,7 @@ async fn fill(bench: &Bench, topic: &Name) {
 async fn filled() -> (Bench, Name) {
     let bench = Bench::new(PARTITIONS, &KEPT).await;
     fill(&bench, &bench.target).await;
-    // Markers may come after the answer; what is compared below must be all of it.
-    crate::support::soon("all records", async {
-        while all(&*bench.broker, &bench.target).await.len() < SEEN {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    })
-    .await;
+    after_markers(&*bench.broker, &bench.target, SEEN).await;
     let copy = unique("copy");
     bench.create(&copy, PARTITIONS, &KEPT).await;
     (bench, copy)
@@ -109,7 +117,7 @@ async fn records_come_back_from_files_byte_for_byte_and_once() {
         assert!(all(&*bench.broker, &copy).await.is_empty());
         let import = [&import[..], &["--yes"]].concat();
         assert_eq!(bench.redrive(&import).await.with(0)["imported"], SEEN);
-        let written = content(all(&*bench.broker, &copy).await);
+        let written = content(after_markers(&*bench.broker, &copy, SEEN).await);
         assert_eq!(written, content(all(&*bench.broker, &bench.target).await));
         let again = bench.redrive(&import).await.with(0);
         assert_eq!((&again["imported"], &again["before"]), (&json!(0), &json!(SEEN)));
@@ -128,12 +136,12 @@ async fn a_copy_is_the_same_bytes_and_a_second_one_only_what_came_since() {
     let arguments = [&arguments[..], &["--yes"]].concat();
     let copied = bench.redrive(&arguments).await.with(0);
     assert_eq!((&copied["copied"], &copied["complete"]), (&json!(SEEN), &json!(true)), "{copied}");
-    let written = content(all(&*bench.broker, &copy).await);
+    let written = content(after_markers(&*bench.broker, &copy, SEEN).await);
     assert_eq!(written, content(all(&*bench.broker, &bench.target).await));
     assert_eq!(bench.redrive(&arguments).await.with(0)["copied"], 0);
     put(&*bench.broker, [crate::support::write(&Shard::new(bench.target.clone(), 1), "since")]).await;
     assert_eq!(bench.redrive(&arguments).await.with(0)["copied"], 1);
-    assert_eq!(all(&*bench.broker, &copy).await.len(), SEEN + 1);
+    assert_eq!(after_markers(&*bench.broker, &copy, SEEN + 1).await.len(), SEEN + 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -173,7 +181,7 @@ async fn what_is_produced_lies_there_as_it_was_given() {
         let arguments = [&["produce", target, "--key", "ord-5512", "--yes"], value].concat();
         bench.redrive(&arguments).await.with(0);
     }
-    let mut records = all(&*bench.broker, &bench.target).await;
+    let mut records = after_markers(&*bench.broker, &bench.target, 4).await;
     records.sort_by_key(Record::timestamp);
     assert_eq!(records.len(), 4);
     let mut headers = Headers::default();
