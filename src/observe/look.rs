@@ -90,31 +90,23 @@ async fn unlisted(
 /// The offsets of a partition as they are known, where its first one need not be asked for again.
 pub(super) type Recent<'a> = &'a (dyn Fn(&Shard) -> Option<Bounds> + Send + Sync);
 
-/// The bounds of partitions, in their order.
+/// The bounds of partitions, in any order.
 async fn bounds_of(
     catalog: &dyn Catalog,
-    shards: &[Shard],
+    shards: Vec<Shard>,
     recent: Recent<'_>,
-) -> Result<Each<Bounds>, BrokerError> {
+) -> Result<Answers<Shard, Bounds>, BrokerError> {
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
     for shard in shards {
-        match recent(shard) {
-            Some(bounds) => known.push((shard.clone(), bounds)),
-            None => unknown.push(shard.clone()),
+        match recent(&shard) {
+            Some(bounds) => known.push((shard, bounds)),
+            None => unknown.push(shard),
         }
     }
     let renewed = if known.is_empty() { Vec::new() } else { catalog.renew(&known).await? };
     let asked = if unknown.is_empty() { Vec::new() } else { catalog.bounds(&unknown).await? };
-    let (mut renewed, mut asked) = (known.into_iter().zip(renewed), unknown.into_iter().zip(asked));
-    let mut next_renewed = renewed.next();
-    let answer = |shard: &Shard| match next_renewed.take_if(|((known, _), _)| known == shard) {
-        Some((_, bounds)) => {
-            next_renewed = renewed.next();
-            Some(bounds)
-        }
-        None => asked.next().map(|(_, bounds)| bounds),
-    };
-    Ok(shards.iter().filter_map(answer).collect())
+    let known = known.into_iter().map(|(shard, _)| shard);
+    Ok(known.zip(renewed).chain(unknown.into_iter().zip(asked)).collect())
 }
 
 /// Looks. `due` says for which of the topics the id and the configuration are to be asked, `recent` for which
@@ -157,7 +149,7 @@ pub(super) async fn look(
     };
     let (ids, configs) = due(&topics);
     let bounds = async {
-        let answer = bounds_of(catalog, &shards, recent).await;
+        let answer = bounds_of(catalog, shards, recent).await;
         (answer, now(cx))
     };
     let committed = async {
@@ -179,7 +171,7 @@ pub(super) async fn look(
     let (bounds, committed, described, topic_ids, topic_configs) =
         tokio::join!(bounds, committed, described, topic_ids, topic_configs);
     look.bounds_at = bounds.1;
-    look.bounds = shards.into_iter().zip(bounds.0?).collect();
+    look.bounds = bounds.0?;
     look.committed_at = committed.1;
     look.committed = side(&groups, committed.0)?;
     look.described = side(&groups, described)?;
