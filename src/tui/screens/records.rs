@@ -422,19 +422,8 @@ impl View for Records {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ring::tests::record;
     use super::*;
-    use crate::event::Position;
-
-    fn record(offset: i64, bytes: usize) -> Record {
-        Record {
-            at: Position::new("orders", 0, offset),
-            time: None,
-            key: None,
-            value: Some(vec![b'x'; bytes].into()),
-            headers: crate::event::Headers::default(),
-            lease: None,
-        }
-    }
 
     #[test]
     fn the_newest_record_is_followed() {

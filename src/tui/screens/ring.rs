@@ -99,11 +99,12 @@ impl Ring {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::event::{Headers, Position};
 
-    fn record(offset: i64, bytes: usize) -> Record {
+    /// A record of `orders` with a value of so many bytes.
+    pub fn record(offset: i64, bytes: usize) -> Record {
         Record {
             at: Position::new("orders", 0, offset),
             time: None,
