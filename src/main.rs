@@ -1,7 +1,5 @@
 //! Runs the command line, and ends with its exit code.
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    ExitCode::from(redrive::cli::main(std::env::args_os()))
+fn main() {
+    redrive::broker::kafka::leave(redrive::cli::main(std::env::args_os()));
 }

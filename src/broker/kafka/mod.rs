@@ -40,6 +40,7 @@ use crate::broker::{
 use crate::config::profile::Profile;
 use crate::text::Clock;
 use client::Link;
+pub use ffi::leave;
 use groups::Hidden;
 use listing::Listing;
 use request::Ask;

@@ -9,6 +9,7 @@ mod admin;
 mod records;
 
 use std::ffi::{CStr, CString};
+use std::io::Write as _;
 use std::os::raw::c_char;
 use std::ptr::NonNull;
 
@@ -63,6 +64,17 @@ impl<T> Drop for Owned<T> {
         // SAFETY: the pointer came from the constructor that `destroy` belongs to, and is given up here, once.
         unsafe { (self.destroy)(self.raw()) }
     }
+}
+
+/// Ends the process, and runs nothing that was registered for its end.
+///
+/// Threads that used OpenSSL may still be ending then and free what is theirs, which its exit handler frees, too: the
+/// process would now and then die of it after all its work was done.
+pub fn leave(code: u8) -> ! {
+    // What is buffered for stdout is written by a handler otherwise. Where it cannot be, nobody is left to be told.
+    drop(std::io::stdout().flush());
+    // SAFETY: takes a number, and never comes back.
+    unsafe { libc::_exit(code.into()) }
 }
 
 /// Copies a C string; null is empty.
