@@ -86,8 +86,15 @@ fn member(of: super::request::MemberSheet) -> Member {
 impl Ports {
     async fn lines(&self) -> Result<Vec<GroupLine>, BrokerError> {
         let what = "list groups";
-        let Told::Groups { lines, refusals } = self.link.ask_one(what, Ask::Groups).await? else {
-            return Err(odd(what));
+        let mut tries = 0..COORDINATOR_TRIES;
+        let (lines, refusals) = loop {
+            let Told::Groups { lines, refusals } = self.link.ask_one(what, Ask::Groups).await? else {
+                return Err(odd(what));
+            };
+            if !refusals.iter().any(Refusal::is_moving) || tries.next().is_none() {
+                break (lines, refusals);
+            }
+            tokio::time::sleep(COORDINATOR_WAIT).await;
         };
         // One node that does not answer costs its own groups, not all.
         if let Some(refusal) = refusals.into_iter().next() {
