@@ -483,14 +483,14 @@ mod tests {
             }
             self.topic().note(now.0);
             let topics = &self.topics;
-            let logs = |s: &Shard| topics.get(&s.topic).and_then(|t| t.logs.get(&s.partition));
+            let logs = |topic: &Name| topics.get(topic).map(|t| &t.logs);
             let committed = (0..).zip(commits).map(|(p, c)| (Shard::new("orders", p), *c)).collect();
             self.groups.get_mut("email").unwrap().commit(Ok(committed), &logs, &BTreeSet::new(), now);
         }
 
         fn list(&mut self) -> Vec<Attention> {
             let topics = &self.topics;
-            let logs = |s: &Shard| -> Option<&Log> { topics.get(&s.topic)?.logs.get(&s.partition) };
+            let logs = |topic: &Name| -> Option<&BTreeMap<i32, Log>> { Some(&topics.get(topic)?.logs) };
             let now = self.now();
             let config = DeadLetters::default();
             let topic_rows: Vec<_> = topics.values().map(|t| t.row(role(&t.info, false, &config))).collect();

@@ -141,7 +141,7 @@ pub(super) struct Group {
     pub summary: GroupSummary,
     members: Option<Vec<Member>>,
     error: Option<String>,
-    parts: BTreeMap<Shard, Part>,
+    parts: BTreeMap<Name, BTreeMap<i32, Part>>,
     latency: Sliding,
     counts: BTreeMap<Name, LatencyCounts>,
     pub errors: Errors,
@@ -166,8 +166,22 @@ pub(super) struct Stuck {
     pub alone: bool,
 }
 
-/// The log of a partition, where it is known.
-pub(super) type Logs<'a> = &'a dyn Fn(&Shard) -> Option<&'a Log>;
+/// The logs of a topic's partitions, where they are known.
+pub(super) type Logs<'a> = &'a dyn Fn(&Name) -> Option<&'a BTreeMap<i32, Log>>;
+
+/// A partition of a group, with its log where that is known.
+struct Seat<'a> {
+    topic: &'a Name,
+    partition: i32,
+    part: &'a Part,
+    log: Option<&'a Log>,
+}
+
+impl Seat<'_> {
+    fn shard(&self) -> Shard {
+        Shard::new(Name::clone(self.topic), self.partition)
+    }
+}
 
 impl Group {
     pub fn new(summary: GroupSummary) -> Self {
@@ -218,29 +232,46 @@ impl Group {
             }
         };
         let there = self.members.as_ref().map(|m| !m.is_empty());
-        let assigned = self.members.iter().flatten().flat_map(|m| m.assigned.iter());
-        let wanted: BTreeSet<&Shard> = committed.iter().map(|(shard, _)| shard).chain(assigned).collect();
-        self.parts.retain(|shard, _| wanted.contains(shard) && !restarted.contains(shard));
-        for shard in wanted {
-            self.parts.entry(shard.clone()).or_default();
-        }
-        let mut with_commit = BTreeSet::new();
-        for (shard, offset) in &committed {
-            with_commit.insert(shard);
-            if let Some(part) = self.parts.get_mut(shard) {
+        let mut before = std::mem::take(&mut self.parts);
+        for of_topic in committed.chunk_by(|(a, _), (b, _)| a.topic == b.topic) {
+            let Some((Shard { topic, .. }, _)) = of_topic.first() else { continue };
+            let logs = logs(topic);
+            let known = before.entry(Name::clone(topic)).or_default();
+            let parts = self.parts.entry(Name::clone(topic)).or_default();
+            for (shard, offset) in of_topic {
+                let known = known.remove(&shard.partition).filter(|_| !restarted.contains(shard));
+                let mut part = known.unwrap_or_default();
                 part.new |= self.looked && part.committed.is_none();
-                let consumed = part.see(*offset, logs(shard), there, now);
+                let log = logs.and_then(|logs| logs.get(&shard.partition));
+                let consumed = part.see(*offset, log, there, now);
                 self.consumed += consumed;
                 self.alive |= consumed > 0;
+                parts.insert(shard.partition, part);
             }
         }
         self.looked = true;
-        for (shard, part) in &mut self.parts {
-            // A commit that expired, or was deleted.
-            if part.committed.is_some() && !with_commit.contains(shard) {
-                *part = Part::default();
-            }
+        // Where no commit is, or not any more, nothing is known but that it belongs to the group.
+        for shard in self.members.iter().flatten().flat_map(|m| m.assigned.iter()) {
+            let parts = self.parts.entry(Name::clone(&shard.topic)).or_default();
+            parts.entry(shard.partition).or_default();
         }
+    }
+
+    /// Its partitions.
+    fn seats<'a, 'l: 'a>(&'a self, logs: Logs<'l>) -> impl Iterator<Item = Seat<'a>> {
+        self.parts.iter().flat_map(move |(topic, parts)| {
+            let logs = logs(topic);
+            let log = move |partition| logs.and_then(|logs| logs.get(partition));
+            parts.iter().map(move |(p, part)| Seat { topic, partition: *p, part, log: log(p) })
+        })
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &Part> {
+        self.parts.values().flat_map(BTreeMap::values)
+    }
+
+    fn part_mut(&mut self, shard: &Shard) -> Option<&mut Part> {
+        self.parts.get_mut(&shard.topic)?.get_mut(&shard.partition)
     }
 
     /// Forgets why something could not be had; called before a look's answers are taken.
@@ -249,8 +280,11 @@ impl Group {
     }
 
     /// Partitions with commits or assignments.
-    pub fn shards(&self) -> impl Iterator<Item = &Shard> {
-        self.parts.keys()
+    pub fn shards(&self) -> impl Iterator<Item = Shard> {
+        let of_topic = |(topic, parts): (_, &BTreeMap<i32, Part>)| {
+            parts.keys().map(|p| Shard::new(Name::clone(topic), *p)).collect::<Vec<_>>()
+        };
+        self.parts.iter().flat_map(of_topic)
     }
 
     /// Counts its errors: `arrived` letters since the program looks on.
@@ -260,16 +294,16 @@ impl Group {
 
     /// Ranges to be read for it, and when each was asked for last.
     pub fn wishes(&self, logs: Logs<'_>) -> Vec<(Option<Duration>, Shard, i64, i64)> {
-        let wish = |(shard, part): (&Shard, &Part)| {
-            let (from, until, asked) = part.wish(logs(shard)?)?;
-            Some((asked, shard.clone(), from, until))
+        let wish = |seat: Seat<'_>| {
+            let (from, until, asked) = seat.part.wish(seat.log?)?;
+            Some((asked, seat.shard(), from, until))
         };
-        self.parts.iter().filter_map(wish).collect()
+        self.seats(logs).filter_map(wish).collect()
     }
 
     /// Notes that a range was asked for.
     pub fn asked(&mut self, shard: &Shard, from: i64, at: Duration) {
-        if let Some(part) = self.parts.get_mut(shard)
+        if let Some(part) = self.part_mut(shard)
             && part.committed.is_some_and(|c| c <= from)
         {
             part.asked = Some(at);
@@ -286,7 +320,7 @@ impl Group {
         log: &Log,
         at: Duration,
     ) {
-        let Some(part) = self.parts.get_mut(shard) else { return };
+        let Some(part) = self.part_mut(shard) else { return };
         let (Some(committed), Some(bounds)) = (part.committed, log.bounds) else { return };
         if committed.max(bounds.start) == from {
             part.next = Some(Box::new(Next { committed, stable: bounds.last_stable, at, first, blank_to }));
@@ -295,19 +329,22 @@ impl Group {
 
     /// Counts the latency of records that its commits have passed.
     pub fn judge(&mut self, logs: Logs<'_>) {
-        for (shard, part) in &mut self.parts {
-            let (Some(committed), Some(log)) = (part.committed, logs(shard)) else { continue };
-            for (offset, trace) in log.traces.range(..committed) {
-                let Some(event_time) = trace.event_time else { continue };
-                let Some(seen) = part.window.passed(*offset) else { continue };
-                if part.judged.insert(*offset) {
-                    let millis = seen.since(event_time);
-                    self.latency.add(seen, millis);
-                    self.counts.entry(Name::clone(&shard.topic)).or_default().add(millis);
+        for (topic, parts) in &mut self.parts {
+            let Some(logs) = logs(topic) else { continue };
+            for (partition, part) in parts {
+                let (Some(committed), Some(log)) = (part.committed, logs.get(partition)) else { continue };
+                for (offset, trace) in log.traces.range(..committed) {
+                    let Some(event_time) = trace.event_time else { continue };
+                    let Some(seen) = part.window.passed(*offset) else { continue };
+                    if part.judged.insert(*offset) {
+                        let millis = seen.since(event_time);
+                        self.latency.add(seen, millis);
+                        self.counts.entry(Name::clone(topic)).or_default().add(millis);
+                    }
                 }
-            }
-            if let Some((first, _)) = log.traces.first_key_value() {
-                part.judged = part.judged.split_off(first);
+                if let Some((first, _)) = log.traces.first_key_value() {
+                    part.judged = part.judged.split_off(first);
+                }
             }
         }
     }
@@ -326,7 +363,7 @@ impl Group {
 
     /// The sum of the lags that are known, and how many are not.
     pub fn lag(&self, logs: Logs<'_>) -> (Option<u64>, usize) {
-        let lags = self.parts.iter().map(|(shard, part)| lag(part, logs(shard)));
+        let lags = self.seats(logs).map(|seat| lag(seat.part, seat.log));
         let (mut sum, mut unknown) = (None, 0);
         for lag in lags {
             match lag {
@@ -340,21 +377,25 @@ impl Group {
     /// Partitions at which it is stuck, the longest queue first.
     pub fn stuck(&self, logs: Logs<'_>) -> Vec<Stuck> {
         let lately = |part: &Part| part.window.moved() && part.window.still() <= STILL;
-        let moving: BTreeSet<&Name> =
-            self.parts.iter().filter(|(_, p)| lately(p)).map(|(shard, _)| &shard.topic).collect();
-        let mut stuck: Vec<Stuck> = self
+        let moving: BTreeSet<&Name> = self
             .parts
             .iter()
-            .filter(|(_, part)| part.window.status() == Status::Stall)
-            .filter_map(|(shard, part)| {
+            .filter(|(_, parts)| parts.values().any(lately))
+            .map(|(topic, _)| topic)
+            .collect();
+        let mut stuck: Vec<Stuck> = self
+            .seats(logs)
+            .filter(|seat| seat.part.window.status() == Status::Stall)
+            .filter_map(|seat| {
+                let part = seat.part;
                 let first =
                     part.next.as_ref().filter(|n| Some(n.committed) == part.committed).and_then(|n| n.first);
                 Some(Stuck {
-                    shard: shard.clone(),
+                    shard: seat.shard(),
                     offset: first.map(|t| t.offset).or(part.committed)?,
-                    lag: part.reachable(logs(shard)?)?,
+                    lag: part.reachable(seat.log?)?,
                     since: part.moved,
-                    alone: moving.contains(&shard.topic),
+                    alone: moving.contains(seat.topic),
                 })
             })
             .collect();
@@ -364,37 +405,33 @@ impl Group {
 
     /// When its last commit was seen to move, over all partitions.
     pub fn moved(&self) -> Option<Timestamp> {
-        self.parts.values().filter_map(|p| p.moved).max()
+        self.parts().filter_map(|p| p.moved).max()
     }
 
     /// Its row. `interval` is the time between two looks.
     pub fn row(&self, logs: Logs<'_>, now: (Duration, Timestamp), interval: Option<f64>) -> GroupRow {
-        let owners: HashMap<&Shard, &Member> =
-            self.members.iter().flatten().flat_map(|m| m.assigned.iter().map(move |s| (s, m))).collect();
-        let mut detail: Vec<GroupPartitionRow> = self
-            .parts
-            .iter()
-            .map(|(shard, part)| partition_row(shard, part, logs(shard), owners.get(shard).copied(), now))
-            .collect();
+        let members = self.members.iter().flatten();
+        let owned = members.flat_map(|m| m.assigned.iter().map(move |s| ((&s.topic, s.partition), m)));
+        let owners: HashMap<(&Name, i32), &Member> = owned.collect();
+        let owner = |seat: &Seat<'_>| owners.get(&(seat.topic, seat.partition)).copied();
+        let mut detail: Vec<GroupPartitionRow> =
+            self.seats(logs).map(|seat| partition_row(&seat, owner(&seat), now)).collect();
         let (lag, lag_unknown_partitions) = self.lag(logs);
-        let consumed = self.parts.values().filter_map(|p| p.consumed.per_second()).reduce(|a, b| a + b);
+        let consumed = self.parts().filter_map(|p| p.consumed.per_second()).reduce(|a, b| a + b);
         let produced = self
-            .parts
-            .iter()
-            .filter(|(_, part)| part.committed.is_some())
-            .filter_map(|(shard, _)| logs(shard)?.rate.per_second())
+            .seats(logs)
+            .filter(|seat| seat.part.committed.is_some())
+            .filter_map(|seat| seat.log?.rate.per_second())
             .reduce(|a, b| a + b);
         // Commits in steps need two of them, or a whole window, before their rate can be held against another.
-        let settled = self.parts.values().any(|p| p.window.is_settled());
+        let settled = self.parts().any(|p| p.window.is_settled());
         let (drain_seconds, falls_behind) =
             drain(lag, consumed.filter(|_| settled || lag == Some(0)), produced);
         let mut latency_ms = latency::percentiles([&self.latency]);
-        let steps: Vec<f64> = self.parts.values().filter_map(|p| p.window.commit_interval()).collect();
+        let steps: Vec<f64> = self.parts().filter_map(|p| p.window.commit_interval()).collect();
         let commit_interval = (!steps.is_empty()).then(|| steps.iter().sum::<f64>() / steps.len() as f64);
         latency_ms.resolution =
             commit_interval.zip(interval).map(|(commits, looks)| commits + looks * 1000.0);
-        let mut topics: Vec<Arc<str>> = self.parts.keys().map(|s| Arc::clone(&s.topic)).collect();
-        topics.dedup();
         let lag_seconds = detail.iter().filter_map(|p| p.lag_seconds).reduce(f64::max);
         let status = worst(detail.iter().filter(|p| p.committed.is_some()).map(|p| p.status));
         detail.sort_by(|a, b| (b.lag, &a.topic, a.partition).cmp(&(a.lag, &b.topic, b.partition)));
@@ -404,7 +441,7 @@ impl Group {
             unknown_reason: self.summary.unknown_reason.clone().or_else(|| self.error.clone()),
             state: self.summary.state.clone(),
             members: self.members.as_ref().map(Vec::len),
-            topics,
+            topics: self.parts.keys().map(Name::clone).collect(),
             lag,
             lag_unknown_partitions,
             lag_seconds,
@@ -427,20 +464,15 @@ fn lag(part: &Part, log: Option<&Log>) -> Option<u64> {
     Some((log?.bounds?.end - part.committed?).max(0) as u64)
 }
 
-fn partition_row(
-    shard: &Shard,
-    part: &Part,
-    log: Option<&Log>,
-    owner: Option<&Member>,
-    now: (Duration, Timestamp),
-) -> GroupPartitionRow {
+fn partition_row(seat: &Seat<'_>, owner: Option<&Member>, now: (Duration, Timestamp)) -> GroupPartitionRow {
+    let (part, log) = (seat.part, seat.log);
     let bounds = log.and_then(|l| l.bounds);
     let age = log.and_then(|log| part.age(log, now));
     let still = part.moved.map(|at| now.1.since(at).max(0) as f64 / 1000.0);
     let lost = part.committed.zip(bounds).map_or(0, |(committed, b)| (b.start - committed).max(0));
     GroupPartitionRow {
-        topic: Name::clone(&shard.topic),
-        partition: shard.partition,
+        topic: Name::clone(seat.topic),
+        partition: seat.partition,
         committed: part.committed,
         start_offset: bounds.map(|b| b.start),
         end_offset: bounds.map(|b| b.end),
@@ -524,17 +556,17 @@ mod tests {
         (Duration::from_secs(seconds), Timestamp(1_000_000 + seconds as i64 * 1000))
     }
 
-    /// A partition as it was after looks at its end, `(second, end)`.
-    fn log(looks: &[(u64, i64)]) -> Log {
+    /// Two partitions as they were after looks at their ends, `(second, end)`.
+    fn log(looks: &[(u64, i64)]) -> BTreeMap<i32, Log> {
         let mut log = Log::default();
         for (second, end) in looks {
             let bounds = Bounds { start: 0, end: *end, last_stable: *end };
             log.see(Ok(bounds), when(*second).0, when(*second).1);
         }
-        log
+        (0..2).map(|p| (p, log.clone())).collect()
     }
 
-    fn commit(group: &mut Group, log: &Log, offsets: &[(i32, i64)], second: u64) {
+    fn commit(group: &mut Group, log: &BTreeMap<i32, Log>, offsets: &[(i32, i64)], second: u64) {
         let committed = offsets.iter().map(|(p, o)| (Shard::new("orders", *p), *o)).collect();
         group.commit(Ok(committed), &|_| Some(log), &BTreeSet::new(), when(second));
     }
@@ -572,7 +604,7 @@ mod tests {
         let logs: Logs<'_> = &|_| Some(&log);
         assert_eq!(group.wishes(logs), [(None, Shard::new("orders", 0), 50, 66)]);
         let first = trace(50, Some(when(0).1.as_millis() - 30_000));
-        group.take_next(&Shard::new("orders", 0), 50, Some(first), 51, &log, when(12).0);
+        group.take_next(&Shard::new("orders", 0), 50, Some(first), 51, &log[&0], when(12).0);
         let row = group.row(&|_| Some(&log), when(12), None);
         assert_eq!((row.lag_seconds, row.detail[0].lag_seconds_basis), (Some(42.0), Some("create_time")));
         assert_eq!(group.wishes(logs), []);
@@ -588,7 +620,7 @@ mod tests {
         let logs: Logs<'_> = &|_| Some(&log);
         assert_eq!(group.row(logs, when(12), None).status, Status::Stall);
         assert_eq!(group.wishes(logs).len(), 1);
-        group.take_next(&Shard::new("orders", 0), 99, None, 100, &log, when(12).0);
+        group.take_next(&Shard::new("orders", 0), 99, None, 100, &log[&0], when(12).0);
         commit(&mut group, &log, &[(0, 99)], 13);
         let row = group.row(logs, when(13), None);
         assert_eq!((row.lag, row.lag_seconds, row.status), (Some(1), Some(0.0), Status::Ok));
@@ -599,7 +631,7 @@ mod tests {
         let mut log = log(&[(0, 100)]);
         let event = when(3).1.as_millis() - 1500;
         for (offset, time) in [(40, Some(event)), (45, Some(event)), (46, None), (60, Some(event))] {
-            log.remember(trace(offset, time));
+            log.get_mut(&0).unwrap().remember(trace(offset, time));
         }
         let mut group = group(&[]);
         commit(&mut group, &log, &[(0, 42)], 1);
@@ -659,9 +691,9 @@ mod tests {
 
     #[test]
     fn records_that_retention_took_before_they_were_consumed_are_counted() {
-        let mut log = Log::default();
+        let mut log = log(&[]);
         let bounds = Bounds { start: 70, end: 100, last_stable: 90 };
-        log.see(Ok(bounds), when(0).0, when(0).1);
+        log.get_mut(&0).unwrap().see(Ok(bounds), when(0).0, when(0).1);
         let mut group = group(&[]);
         commit(&mut group, &log, &[(0, 40)], 0);
         let row = group.row(&|_| Some(&log), when(0), None);

@@ -101,9 +101,7 @@ impl Memory {
             let named = interest.topics.iter().filter_map(|t| self.topics.get(t));
             shards.extend(named.flat_map(|t| t.info.shards()));
             let groups = interest.groups.iter().filter_map(|g| self.groups.get(g));
-            shards.extend(
-                groups.flat_map(|g| g.shards().cloned()).filter(|s| log_of(&self.topics, s).is_some()),
-            );
+            shards.extend(groups.flat_map(Group::shards).filter(|s| log_of(&self.topics, s).is_some()));
         }
         Known { shards: shards.into_iter().collect(), cluster, members: true }
     }
@@ -175,12 +173,17 @@ impl Memory {
             }
         }
         let mut seen: BTreeSet<Name> = BTreeSet::new();
-        for (shard, bounds) in look.bounds {
-            let Some(topic) = self.topics.get_mut(&shard.topic) else { continue };
-            seen.insert(Name::clone(&shard.topic));
-            if topic.logs.entry(shard.partition).or_default().see(bounds, at.0, at.1) {
-                restarted.insert(shard);
+        // Mostly they come by topic, and it is looked up once.
+        for of_topic in look.bounds.chunk_by(|(a, _), (b, _)| a.topic == b.topic) {
+            let Some((Shard { topic: name, .. }, _)) = of_topic.first() else { continue };
+            let Some(topic) = self.topics.get_mut(name) else { continue };
+            for (shard, bounds) in of_topic {
+                let log = topic.logs.entry(shard.partition).or_default();
+                if log.see(bounds.clone(), at.0, at.1) {
+                    restarted.insert(shard.clone());
+                }
             }
+            seen.insert(Name::clone(name));
         }
         for name in seen {
             if let Some(topic) = self.topics.get_mut(&name) {
@@ -217,7 +220,7 @@ impl Memory {
         at: (Duration, Timestamp),
     ) {
         let topics = &self.topics;
-        let logs = |shard: &Shard| log_of(topics, shard);
+        let logs = |topic: &Name| topics.get(topic).map(|t| &t.logs);
         for (name, answer) in described {
             if let Some(group) = self.groups.get_mut(&name) {
                 group.clear_error();
@@ -242,7 +245,7 @@ impl Memory {
         let mut taken: HashSet<Shard> = HashSet::new();
         {
             let topics = &self.topics;
-            let logs = |shard: &Shard| log_of(topics, shard);
+            let logs = |topic: &Name| topics.get(topic).map(|t| &t.logs);
             let mut next: Vec<(Option<Duration>, Shard, i64, i64)> = Vec::new();
             for group in self.groups.values() {
                 next.extend(group.wishes(&logs));
@@ -300,9 +303,9 @@ impl Memory {
             }
         }
         let topics = &self.topics;
-        let logs = |shard: &Shard| log_of(topics, shard);
+        let logs = |topic: &Name| topics.get(topic).map(|t| &t.logs);
         for sip in sips.iter().filter(|s| s.wish.why == Why::Next) {
-            let Some(log) = logs(&sip.wish.shard) else { continue };
+            let Some(log) = log_of(topics, &sip.wish.shard) else { continue };
             let first = sip.traces.first().copied();
             // A read that was cut short tells nothing of what it did not come to.
             if first.is_none() && sip.position < sip.wish.until {
@@ -320,7 +323,7 @@ impl Memory {
     /// The picture of now.
     pub fn picture(&mut self, freshness: Freshness, applications: Option<Arc<Applications>>) -> Snapshot {
         let topics = &self.topics;
-        let logs = |shard: &Shard| log_of(topics, shard);
+        let logs = |topic: &Name| topics.get(topic).map(|t| &t.logs);
         let interval = self.looks.0.zip(self.looks.1).map(|(b, a)| b.saturating_sub(a).as_secs_f64());
         let (topics_before, groups_before) = std::mem::take(&mut self.shown);
         let row = |group: &Group| {
@@ -428,7 +431,7 @@ impl Memory {
         let sources = || self.topics.values().filter(|t| self.role(t, &found) == Role::Source);
         let bytes = |t: &Topic| Some(t.rate()? * t.mean_size()?);
         let topics = &self.topics;
-        let logs = |shard: &Shard| log_of(topics, shard);
+        let logs = |topic: &Name| topics.get(topic).map(|t| &t.logs);
         let errors = self.groups.values().filter_map(|g| g.errors.counts());
         let errors = errors.reduce(|(letters, of), (l, o)| (letters + l, of + o));
         // A topic that cannot be read has its reason in its row, and takes no part in the sums.
