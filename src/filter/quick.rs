@@ -1,6 +1,7 @@
 //! Conditions that are answered by a look into the bytes: no document is built.
 //!
-//! What is understood: paths into `.value`, one header, `.key`, the position; comparisons of these with a literal;
+//! What is understood: paths into `.value`, one header, `.key`, the position; comparisons of these with a literal, and of
+//! numbers that are worked out from them;
 //! `test`, `contains`, `startswith`, `endswith` with plain text; truth; `and`, `or`, `not`, a `select` around all of
 //! it. The answer is jq's answer or none: where an expression, or a record, holds anything else (an error in the
 //! interpreter above all), nothing is said and the interpreter is asked. A part that is not understood spoils nothing
@@ -11,7 +12,7 @@ use std::cmp::Ordering;
 
 use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Term};
-use jaq_core::ops::Cmp;
+use jaq_core::ops::{Cmp, Math};
 use jaq_core::path::{self, Part};
 use jaq_json::Num;
 use memchr::memmem::Finder;
@@ -38,6 +39,8 @@ enum Test {
     /// Neither null nor false.
     Truth(Source),
     Compare(Source, Cmp, Literal),
+    /// Numbers that are worked out; anything else there is left to the interpreter.
+    Numbers(Amount, Cmp, Amount),
     Search(Source, Search),
 }
 
@@ -51,6 +54,15 @@ enum Source {
     Topic,
     Partition,
     Offset,
+}
+
+/// A number that is worked out.
+#[derive(Debug)]
+enum Amount {
+    Of(Source),
+    Int(isize),
+    Float(f64),
+    Math(Box<[Amount; 2]>, Math),
 }
 
 #[derive(Debug)]
@@ -117,13 +129,17 @@ impl Maker {
             Term::BinOp(left, BinaryOp::Or, right) => {
                 Some(Test::Or(Box::new([self.test(left, at), self.test(right, at)])))
             }
-            Term::BinOp(left, BinaryOp::Cmp(op), right) => match (literal(left), literal(right)) {
-                (None, Some(literal)) => Some(Test::Compare(self.source(resolve(left, at)?)?, *op, literal)),
-                (Some(literal), None) => {
-                    Some(Test::Compare(self.source(resolve(right, at)?)?, flipped(*op), literal))
-                }
-                _ => None,
-            },
+            Term::BinOp(left, BinaryOp::Cmp(op), right) => {
+                let one = match (literal(left), literal(right)) {
+                    (None, Some(literal)) => resolve(left, at).map(|place| (place, *op, literal)),
+                    (Some(literal), None) => resolve(right, at).map(|place| (place, flipped(*op), literal)),
+                    _ => None,
+                };
+                Some(match one {
+                    Some((place, op, literal)) => Test::Compare(self.source(place)?, op, literal),
+                    None => Test::Numbers(self.amount(left, at)?, *op, self.amount(right, at)?),
+                })
+            }
             Term::BinOp(left, BinaryOp::Pipe(None), right) => match &**right {
                 Term::Call("not", arguments) if arguments.is_empty() => {
                     Some(Test::Not(Box::new(self.test(left, at))))
@@ -145,6 +161,18 @@ impl Maker {
             Term::Id | Term::Path(..) => Some(Test::Truth(self.source(resolve(term, at)?)?)),
             _ => None,
         }
+    }
+
+    fn amount(&mut self, term: &Term<&str>, at: &Place) -> Option<Amount> {
+        Some(match (term, literal(term)) {
+            (_, Some(Literal::Int(number))) => Amount::Int(number),
+            (_, Some(Literal::Float(number))) => Amount::Float(number),
+            (_, Some(_)) => return None,
+            (Term::BinOp(left, BinaryOp::Math(op), right), None) => {
+                Amount::Math(Box::new([self.amount(left, at)?, self.amount(right, at)?]), *op)
+            }
+            (term, None) => Amount::Of(self.source(resolve(term, at)?)?),
+        })
     }
 
     fn source(&mut self, place: Place) -> Option<Source> {
@@ -261,6 +289,7 @@ impl<'r, R: RecordBytes + ?Sized> Look<'_, 'r, R> {
                 Operand::Found(_) | Operand::Int(_) => Some(true),
             },
             Test::Compare(source, op, literal) => compare(&self.found(source)?, *op, literal),
+            Test::Numbers(left, op, right) => Some(compared(&self.amount(left)?, *op, &self.amount(right)?)),
             Test::Search(source, search) => {
                 let Operand::Found(Found::Text(text, escapes)) = self.found(source)? else { return None };
                 // Regular expressions are about characters.
@@ -271,6 +300,28 @@ impl<'r, R: RecordBytes + ?Sized> Look<'_, 'r, R> {
                 }
             }
         }
+    }
+
+    /// A number, worked out as the interpreter does; nothing is said of what is none, of a division by zero, and of
+    /// numbers that no machine word holds.
+    fn amount(&self, amount: &Amount) -> Option<Num> {
+        let number = match amount {
+            Amount::Of(source) => number(&self.found(source)?)?,
+            Amount::Int(number) => Num::Int(*number),
+            Amount::Float(number) => Num::Float(*number),
+            Amount::Math(both, op) => {
+                let (left, right) = (self.amount(&both[0])?, self.amount(&both[1])?);
+                match op {
+                    Math::Add => left + right,
+                    Math::Sub => left - right,
+                    Math::Mul => left * right,
+                    Math::Div | Math::Rem if right == Num::Int(0) => return None,
+                    Math::Div => left / right,
+                    Math::Rem => left % right,
+                }
+            }
+        };
+        (!matches!(number, Num::BigInt(_))).then_some(number)
     }
 
     fn found(&self, source: &Source) -> Option<Operand<'r>> {
@@ -355,21 +406,28 @@ fn compare(found: &Operand<'_>, op: Cmp, literal: &Literal) -> Option<bool> {
                 Literal::Int(number) => Num::Int(*number),
                 _ => return None,
             };
-            let found = match found {
-                Operand::Int(number) => Num::Int(*number),
-                Operand::Found(Found::Number(text)) => jaq_json::read::parse_single_num(text)?,
-                Operand::Found(_) => return None,
-            };
-            return Some(match op {
-                // Equality has a rule of its own: a number that only rounds to infinity is equal to nothing.
-                Cmp::Eq => found == literal,
-                Cmp::Ne => found != literal,
-                op => holds(op, found.cmp(&literal)),
-            });
+            return Some(compared(&number(found)?, op, &literal));
         }
         _ => Ordering::Equal,
     };
     Some(holds(op, order))
+}
+
+fn number(found: &Operand<'_>) -> Option<Num> {
+    match found {
+        Operand::Int(number) => Some(Num::Int(*number)),
+        Operand::Found(Found::Number(text)) => jaq_json::read::parse_single_num(text),
+        Operand::Found(_) => None,
+    }
+}
+
+fn compared(left: &Num, op: Cmp, right: &Num) -> bool {
+    match op {
+        // Equality has a rule of its own: a number that only rounds to infinity is equal to nothing.
+        Cmp::Eq => left == right,
+        Cmp::Ne => left != right,
+        op => holds(op, left.cmp(right)),
+    }
 }
 
 fn holds(op: Cmp, order: Ordering) -> bool {
@@ -436,6 +494,9 @@ mod tests {
             (r#".partition == 3 and .offset >= 12 and .topic == "x""#, true),
             (r#".key == "other" and .event.id == "e""#, false),
             (".value.a.b < 5", false),
+            (".value.a.n % 5 == 2", true),
+            ("3 * (.value.a.n - 2) / 4 > .offset - 5", true),
+            (".value.a.n == .offset", true),
         ] {
             let program = Program::condition(code, "--where").unwrap();
             let record = record(Some("k"), Some(value));
@@ -452,6 +513,8 @@ mod tests {
             (".value.a.b == 1", r#"{"a":[]}"#),
             (".value.a == 1", "plain text"),
             (r#".value.a | test("x")"#, r#"{"a":5}"#),
+            (".value.a % 0 == 1", r#"{"a":5}"#),
+            (".value.a - 1 == 1", r#"{"a":"5"}"#),
             (".value.a == 1", r#"{"a":1"#),
             (".value.a == 1", r#"{"a":1} x"#),
         ] {
@@ -509,7 +572,14 @@ mod tests {
                 "contains(\"\")",
             ][..],
         );
+        let amount = prop_oneof![
+            3 => place.clone(),
+            2 => literal.clone().prop_map(str::to_owned),
+        ];
+        let sum = (amount.clone(), proptest::sample::select(&["+", "-", "*", "/", "%"][..]), amount.clone());
+        let sum = sum.prop_map(|(l, op, r)| format!("({l} {op} {r})"));
         let leaf = prop_oneof![
+            2 => (sum, op.clone(), amount).prop_map(|(sum, op, a)| format!("({sum} {op} {a})")),
             5 => (place.clone(), op.clone(), literal.clone()).prop_map(|(p, op, l)| format!("({p} {op} {l})")),
             1 => (place.clone(), op, literal).prop_map(|(p, op, l)| format!("({l} {op} {p})")),
             2 => (place.clone(), search).prop_map(|(p, s)| format!("({p} | {s})")),
