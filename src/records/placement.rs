@@ -4,8 +4,7 @@
 //! Partitions that were added later leave old records elsewhere, where the oldest tell it; a compacted topic keeps old
 //! records among new ones, and a sample of its ends would miss them, so there only the whole log tells.
 
-use std::collections::HashMap;
-
+use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use super::range::{Piece, plan};
@@ -16,6 +15,8 @@ use crate::text::Fault;
 
 /// Records of the sample at each of the three places in each partition.
 const EACH: i64 = 16;
+/// Offsets of a partition that are read at once for them, at first.
+const REACH: i64 = 64;
 /// So many records are read for a sample at most.
 const MOST_READ: usize = 200_000;
 /// Partitions beyond which no sample is taken: it would cost more than is known to be saved.
@@ -30,6 +31,31 @@ pub(super) enum Placement {
     One(i32, Partitioner),
     /// Perhaps anywhere, and why.
     Anywhere(&'static str),
+}
+
+/// Records that are wanted from one place of a partition.
+struct Place<'a> {
+    shard: &'a Shard,
+    from: i64,
+    /// Where the partition ends.
+    end: i64,
+    /// How many more.
+    wanted: i64,
+}
+
+impl Place<'_> {
+    fn is_wanted(&self) -> bool {
+        self.wanted > 0 && self.from < self.end
+    }
+
+    /// Where a read ends that goes so far at most.
+    fn to(&self, reach: i64) -> i64 {
+        self.from.saturating_add(reach).min(self.end)
+    }
+
+    fn piece(&self, reach: i64) -> Piece {
+        Piece { shard: self.shard.clone(), from: self.from, to: Some(self.to(reach)) }
+    }
 }
 
 /// Where the records of `topic` with `key` are.
@@ -64,49 +90,21 @@ pub(super) async fn of(
     let newest = known
         .iter()
         .map(|(shard, b)| (shard, b.last_stable.saturating_sub(EACH).max(b.start), b.last_stable));
-    let mut fitting: Vec<(Partitioner, usize)> = Partitioner::ALL.map(|partitioner| (partitioner, 0)).into();
-    for places in [oldest.collect::<Vec<_>>(), middle.collect(), newest.collect()] {
-        // For each partition: records that are still wanted, and where it ends.
-        let mut wanted: HashMap<i32, (i64, i64)> = HashMap::new();
-        let pieces: Vec<Piece> = places
-            .into_iter()
-            .filter(|(_, from, to)| from < to)
-            .map(|(shard, from, to)| {
-                wanted.insert(shard.partition, (EACH, to));
-                Piece { shard: shard.clone(), from, to: Some(to) }
-            })
-            .collect();
-        let mut left = MOST_READ;
-        let plan = plan(pieces.iter(), isolation);
-        let mut batches = cx.broker.reader().open(plan, cancel.clone()).await?;
-        while wanted.values().any(|(records, _)| *records > 0)
-            && let Some(batch) = batches.next().await?
-        {
-            for (shard, next) in &batch.positions {
-                wanted.retain(|partition, (_, end)| *partition != shard.partition || next < end);
-            }
-            left = left.saturating_sub(batch.records.len());
-            if left == 0 {
-                return Ok(Placement::Anywhere(
-                    "its oldest records are not near the beginning of each partition",
-                ));
-            }
-            for record in &batch.records {
-                if let Some((records, _)) = wanted.get_mut(&record.at.partition) {
-                    *records -= 1;
-                }
-                let Some(seen) = record.key.as_ref() else { continue };
-                fitting.retain_mut(|(partitioner, explained)| match partitioner.partition(seen, count) {
-                    Some(partition) if partition == record.at.partition => {
-                        *explained += 1;
-                        true
-                    }
-                    Some(_) => false,
-                    None => true,
-                });
-            }
-        }
-    }
+    let samples = tokio::try_join!(
+        sample(cx, oldest.collect(), isolation, cancel),
+        sample(cx, middle.collect(), isolation, cancel),
+        sample(cx, newest.collect(), isolation, cancel),
+    )?;
+    let (Some(oldest), Some(middle), Some(newest)) = samples else {
+        return Ok(Placement::Anywhere("its records lie too far apart for a sample"));
+    };
+    let keys = [oldest, middle, newest].concat();
+    let explains = |partitioner: &Partitioner| {
+        let placed = keys.iter().filter_map(|(at, key)| Some((*at, partitioner.partition(key, count)?)));
+        placed.clone().all(|(at, place)| at == place).then(|| placed.count())
+    };
+    let fitting: Vec<(Partitioner, usize)> =
+        Partitioner::ALL.into_iter().filter_map(|p| Some((p, explains(&p)?))).collect();
     Ok(match fitting.iter().find(|(_, explained)| *explained >= ENOUGH) {
         Some((partitioner, _)) => match partitioner.partition(key, count) {
             Some(partition) => Placement::One(partition, *partitioner),
@@ -117,6 +115,47 @@ pub(super) async fn of(
         }
         None => Placement::Anywhere("there are too few keys to tell how they are placed"),
     })
+}
+
+/// Keys of records at these places of partitions (from there to the end), with their partitions; `None` where too much
+/// would have to be read for them.
+async fn sample(
+    cx: &Cx,
+    places: Vec<(&Shard, i64, i64)>,
+    isolation: Isolation,
+    cancel: &CancellationToken,
+) -> Result<Option<Vec<(i32, Bytes)>>, Fault> {
+    let mut places: Vec<Place<'_>> = places
+        .into_iter()
+        .map(|(shard, from, end)| Place { shard, from, end, wanted: EACH })
+        .filter(Place::is_wanted)
+        .collect();
+    let (mut keys, mut left) = (Vec::new(), MOST_READ);
+    // Mostly the records lie together, and a partition that is read far gives more than all others: a little of each,
+    // then more of those that have gaps there.
+    let mut reach = REACH;
+    while !places.is_empty() {
+        let pieces: Vec<Piece> = places.iter().map(|place| place.piece(reach)).collect();
+        let mut batches = cx.broker.reader().open(plan(pieces.iter(), isolation), cancel.clone()).await?;
+        while let Some(batch) = batches.next().await? {
+            if batch.records.len() > left {
+                return Ok(None);
+            }
+            left -= batch.records.len();
+            for record in batch.records {
+                if let Some(place) = places.iter_mut().find(|p| p.shard.partition == record.at.partition) {
+                    place.wanted -= 1;
+                }
+                keys.extend(record.key.map(|key| (record.at.partition, key)));
+            }
+        }
+        for place in &mut places {
+            place.from = place.to(reach);
+        }
+        places.retain(Place::is_wanted);
+        reach = reach.saturating_mul(16);
+    }
+    Ok(Some(keys))
 }
 
 /// Whether old records may lie among new ones. A configuration that cannot be read counts as no: then the log is as
