@@ -352,7 +352,7 @@ impl Fold {
         let at = reading.latest();
         let shape = reading.stack_trace.as_deref().and_then(|trace| {
             let classes = [reading.error_class.as_deref(), reading.cause_class.as_deref()];
-            self.shape_of(classes, at.group.as_deref(), at.topic.as_deref(), trace)
+            shape_of(&self.hasher, classes, at.group.as_deref(), at.topic.as_deref(), trace)
         });
         if let Some(index) = shape.and_then(|shape| self.by_shape.get(&shape)).copied() {
             if self.compares(index)
@@ -372,23 +372,19 @@ impl Fold {
         index
     }
 
-    /// A hash of all that decides of a letter with a stack trace; `None` where the trace has no shape.
-    fn shape_of(
-        &self,
-        classes: [Option<&str>; 2],
-        group: Option<&str>,
-        topic: Option<&str>,
-        trace: &str,
-    ) -> Option<u64> {
-        let mut hasher = self.hasher.build_hasher();
-        (classes, group, topic).hash(&mut hasher);
-        shape(trace, &mut hasher).then(|| hasher.finish())
+    /// With what it hashes.
+    pub(super) fn hasher(&self) -> RandomState {
+        self.hasher.clone()
     }
 
-    /// The failure of a letter whose like was seen; `None` where it must be read.
-    pub(super) fn like(&self, seen: &Seen<'_>) -> Option<u32> {
+    /// What a letter has in common with its like.
+    pub(super) fn shape(hasher: &RandomState, seen: &Seen<'_>) -> Option<u64> {
         let classes = [seen.error_class, seen.cause_class];
-        let shape = self.shape_of(classes, seen.group, Some(&seen.topic), seen.stack_trace)?;
+        shape_of(hasher, classes, seen.group, Some(&seen.topic), seen.stack_trace)
+    }
+
+    /// The failure of letters of this shape, where such were seen; `None` where the letter must be read.
+    pub(super) fn like(&self, shape: u64) -> Option<u32> {
         self.by_shape.get(&shape).copied().filter(|index| !self.compares(*index))
     }
 
@@ -530,6 +526,19 @@ impl Fold {
     pub fn failure_by_id(&self, id: &str) -> Option<u32> {
         self.failures.iter().position(|k| *k.failure.id == *id).map(|i| i as u32)
     }
+}
+
+/// A hash of all that decides of a letter with a stack trace; `None` where the trace has no shape.
+fn shape_of(
+    hasher: &RandomState,
+    classes: [Option<&str>; 2],
+    group: Option<&str>,
+    topic: Option<&str>,
+    trace: &str,
+) -> Option<u64> {
+    let mut hasher = hasher.build_hasher();
+    (classes, group, topic).hash(&mut hasher);
+    shape(trace, &mut hasher).then(|| hasher.finish())
 }
 
 #[cfg(test)]

@@ -17,43 +17,64 @@ use crate::event::{Record, RecordBytes};
 /// Sets of headers whose meaning is remembered for a topic.
 const MOST_GLANCES: usize = 8;
 
-impl Fold {
-    /// Adds the next letter of a partition, as [`Fold::add`] does; gives its size in bytes.
-    pub(super) fn take(&mut self, record: &dyn RecordBytes, topic: &Name, config: &DeadLetters) -> u64 {
-        let (lies_in, partition, offset) = record.place();
-        let mut headers: Vec<Lying<'_>> = Vec::with_capacity(16);
-        record.each_header(&mut |name, value| headers.push((name, value)));
-        let of_headers: usize =
-            headers.iter().map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len)).sum();
-        let of_rest = record.key().map_or(0, <[u8]>::len) + record.value().map_or(0, <[u8]>::len);
-        let size = (of_headers + of_rest) as u64;
-        let at = (partition, offset);
-        let Room::Free { watched } = self.room(at) else { return size };
-        let glance = self.glance(&headers);
-        if let Some(glance) = &glance
-            && let Some(seen) = glance.look(lies_in, record.key(), &headers)
-            && let Some(failure) = self.like(&seen)
-        {
+/// Who has a fold, and lends it.
+trait Holder {
+    fn with<T>(&self, work: impl FnOnce(&mut Fold) -> T) -> T;
+}
+
+impl Holder for Topic {
+    fn with<T>(&self, work: impl FnOnce(&mut Fold) -> T) -> T {
+        work(&mut self.lock().fold)
+    }
+}
+
+/// Adds the next letter of a partition, as [`Fold::add`] does; gives its size in bytes. The fold is held for moments: the
+/// partitions of a topic are read by several threads.
+fn take(holder: &impl Holder, record: &dyn RecordBytes, topic: &Name, config: &DeadLetters) -> u64 {
+    let (lies_in, partition, offset) = record.place();
+    let mut headers: Vec<Lying<'_>> = Vec::with_capacity(16);
+    record.each_header(&mut |name, value| headers.push((name, value)));
+    let of_headers: usize =
+        headers.iter().map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len)).sum();
+    let of_rest = record.key().map_or(0, <[u8]>::len) + record.value().map_or(0, <[u8]>::len);
+    let size = (of_headers + of_rest) as u64;
+    let at = (partition, offset);
+    let (room, glance, hasher) = holder.with(|fold| (fold.room(at), fold.glance(&headers), fold.hasher()));
+    let Room::Free { watched } = room else { return size };
+    if let Some(glance) = &glance
+        && let Some(seen) = glance.look(lies_in, record.key(), &headers)
+        && let Some(shape) = Fold::shape(&hasher, &seen)
+    {
+        let time = record.time().map(|time| time.at);
+        let entered = holder.with(|fold| {
+            let failure = fold.like(shape)?;
             let root = match (seen.partition, seen.offset) {
-                (Some(partition), Some(offset)) => self.place_hash(&seen.topic, partition, offset),
+                (Some(partition), Some(offset)) => fold.place_hash(&seen.topic, partition, offset),
                 _ => 0,
             };
             if let Some(format) = glance.format() {
-                self.wrote(format);
+                fold.wrote(format);
             }
-            let time = record.time().map(|time| time.at);
-            self.enter(&New { at, time, key: record.key(), size, failure, root, latest: root }, watched);
+            fold.enter(&New { at, time, key: record.key(), size, failure, root, latest: root }, watched);
+            Some(())
+        });
+        if entered.is_some() {
             return size;
         }
-        let record = Record::copy_of(record, Arc::clone(topic));
-        if glance.is_none() {
-            self.glances.truncate(MOST_GLANCES - 1);
-            self.glances.insert(0, Arc::new(Glance::of(&record.headers, config)));
-        }
-        self.add(&record, config);
-        size
     }
+    let record = Record::copy_of(record, Arc::clone(topic));
+    let glance = glance.is_none().then(|| Arc::new(Glance::of(&record.headers, config)));
+    holder.with(|fold| {
+        if let Some(glance) = glance {
+            fold.glances.truncate(MOST_GLANCES - 1);
+            fold.glances.insert(0, glance);
+        }
+        fold.add(&record, config);
+    });
+    size
+}
 
+impl Fold {
     /// What these headers mean, where that is remembered.
     fn glance(&self, headers: &[Lying<'_>]) -> Option<Arc<Glance>> {
         self.glances.iter().find(|glance| glance.fits(headers)).cloned()
@@ -81,7 +102,7 @@ impl Taking {
 impl Sieve for Taking {
     fn sift(&self, record: &dyn RecordBytes) -> Sifted {
         let Some(topic) = self.topics.get(record.place().0) else { return Sifted::Leave };
-        let size = topic.lock().fold.take(record, &topic.name, &self.profile.dead_letters);
+        let size = take(&**topic, record, &topic.name, &self.profile.dead_letters);
         self.bytes.fetch_add(size, Ordering::Relaxed);
         Sifted::Count
     }
@@ -89,7 +110,7 @@ impl Sieve for Taking {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
+    use std::cell::{Cell, RefCell};
 
     use foldhash::quality::RandomState;
     use proptest::prelude::*;
@@ -125,14 +146,20 @@ mod tests {
         }
     }
 
+    impl Holder for RefCell<Fold> {
+        fn with<T>(&self, work: impl FnOnce(&mut Fold) -> T) -> T {
+            work(&mut self.borrow_mut())
+        }
+    }
+
     /// Takes the records into one fold and adds them to another; gives what both say, and how many were copied.
     fn both(records: &[Record], config: &DeadLetters) -> ([String; 2], usize) {
         let hasher = RandomState::default();
-        let (mut taken, mut added) = (Fold::new(hasher.clone()), Fold::new(hasher));
+        let (taken, mut added) = (RefCell::new(Fold::new(hasher.clone())), Fold::new(hasher));
         let mut copied = 0;
         for record in records {
             let counting = Counting(record, Cell::new(0));
-            assert_eq!(taken.take(&counting, &record.at.topic, config), record.size() as u64);
+            assert_eq!(take(&taken, &counting, &record.at.topic, config), record.size() as u64);
             copied += usize::from(counting.1.get() > 1);
             assert!(added.add(record, config));
         }
@@ -142,7 +169,7 @@ mod tests {
             let summary = fold.summary(Timestamp(0));
             format!("{failures}\n{entries:?}\n{:?} {:?} {}", summary.formats, summary.sources, fold.bytes(0))
         };
-        ([said(&taken), said(&added)], copied)
+        ([said(&taken.borrow()), said(&added)], copied)
     }
 
     fn in_order(mut records: Vec<Record>) -> Vec<Record> {

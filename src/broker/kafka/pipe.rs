@@ -17,7 +17,8 @@ struct State {
     bytes: usize,
     /// A failure that does not end the read; told once.
     trouble: Option<BrokerError>,
-    ended: bool,
+    /// Writers that have not ended.
+    writers: usize,
     abandoned: bool,
 }
 
@@ -30,8 +31,10 @@ pub(super) struct Pipe {
 }
 
 impl Pipe {
-    pub(super) fn new(budget: usize) -> Self {
-        Self { budget, state: Mutex::default(), room: Condvar::new(), filled: Notify::new() }
+    /// A queue that so many threads write to.
+    pub(super) fn new(budget: usize, writers: usize) -> Self {
+        let state = State { writers, ..State::default() };
+        Self { budget, state: Mutex::new(state), room: Condvar::new(), filled: Notify::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -64,9 +67,11 @@ impl Pipe {
         self.filled.notify_one();
     }
 
-    /// Nothing more comes.
+    /// Nothing more comes from one of its writers.
     pub(super) fn end(&self) {
-        self.lock().ended = true;
+        let mut state = self.lock();
+        state.writers = state.writers.saturating_sub(1);
+        drop(state);
         self.filled.notify_one();
     }
 
@@ -97,7 +102,7 @@ impl Pipe {
                 if let Some(error) = state.trouble.take() {
                     return Err(error);
                 }
-                if state.ended {
+                if state.writers == 0 {
                     return Ok(None);
                 }
             }
@@ -120,7 +125,7 @@ mod tests {
 
     #[tokio::test]
     async fn batches_come_in_order_then_the_failure_then_the_end() {
-        let pipe = Pipe::new(10);
+        let pipe = Pipe::new(10, 1);
         assert!(pipe.push(batch(1), 100, || true), "one batch alone always has room");
         assert!(!pipe.push(batch(2), 1, || true));
         pipe.trouble(BrokerError::new(ErrorKind::Unreachable, "read", "gone"));
@@ -133,7 +138,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_pipe_stops_the_reading_until_there_is_room() {
-        let pipe = Arc::new(Pipe::new(10));
+        let pipe = Arc::new(Pipe::new(10, 1));
         let writer = Arc::clone(&pipe);
         let thread = std::thread::spawn(move || {
             for at in 0..100 {
@@ -152,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_reader_that_went_away_ends_the_writing() {
-        let pipe = Pipe::new(1);
+        let pipe = Pipe::new(1, 1);
         assert!(pipe.push(batch(1), 5, || false));
         pipe.abandon();
         assert!(!pipe.push(batch(2), 5, || false));

@@ -23,6 +23,9 @@ use crate::broker::{
     Span, Until,
 };
 
+/// Threads of one read at most.
+const MOST_THREADS: usize = 2;
+
 /// One partition of a read.
 pub(super) struct Reading {
     pub(super) shard: Shard,
@@ -144,7 +147,16 @@ fn begin(
 
 fn properties(mut config: ClientConfig, plan: &ReadPlan) -> ClientConfig {
     let follows = plan.spans.iter().any(|span| span.until == Until::Follow);
-    let tuning = if follows {
+    let tuning = if looks_into_headers(plan) && !follows {
+        // The client counts no headers in its own limits, and keeps each record twice while they are looked into: with
+        // stack traces in them larger answers would fill the memory, and are read no faster.
+        [
+            ("queued.max.messages.kbytes", "16384"),
+            ("max.partition.fetch.bytes", "262144"),
+            ("fetch.max.bytes", "4194304"),
+            ("fetch.wait.max.ms", "50"),
+        ]
+    } else if follows {
         [
             ("queued.max.messages.kbytes", "16384"),
             ("max.partition.fetch.bytes", "1048576"),
@@ -162,7 +174,8 @@ fn properties(mut config: ClientConfig, plan: &ReadPlan) -> ClientConfig {
         ]
     };
     // The client's limit in bytes does not count headers: stack traces would fill the memory.
-    let waiting = plan.headers.then_some(("queued.min.messages", "10000"));
+    let few = if looks_into_headers(plan) { "2000" } else { "10000" };
+    let waiting = plan.headers.then_some(("queued.min.messages", few));
     let pauses = [
         ("fetch.queue.backoff.ms", "5"),
         ("fetch.error.backoff.ms", "200"),
@@ -197,6 +210,26 @@ pub(super) fn assign(consumer: &BaseConsumer<Context>, readings: &[Reading]) -> 
     consumer.assign(&list).map_err(|error| errors::kafka("read", &error))
 }
 
+/// Whether each record's headers are taken apart where it is read.
+fn looks_into_headers(plan: &ReadPlan) -> bool {
+    plan.headers && plan.sieve.is_some()
+}
+
+/// The partitions of each of the threads that read. Where a sieve looks into the headers of all records one thread is
+/// busy with that alone, and the client's own threads are not.
+fn divided(readings: impl Iterator<Item = Reading>, plan: &ReadPlan) -> Vec<Vec<Reading>> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = if looks_into_headers(plan) { cores.min(MOST_THREADS) } else { 1 };
+    let mut divided: Vec<Vec<Reading>> = Vec::new();
+    for (number, reading) in readings.enumerate() {
+        match divided.get_mut(number % threads) {
+            Some(some) => some.push(reading),
+            None => divided.push(vec![reading]),
+        }
+    }
+    divided
+}
+
 impl Ports {
     async fn start(&self, plan: ReadPlan, cancel: CancellationToken) -> Result<KafkaBatches, BrokerError> {
         let mut seen = HashSet::new();
@@ -207,13 +240,14 @@ impl Ports {
         let shards: Vec<Shard> = plan.spans.iter().map(|span| span.shard.clone()).collect();
         let (bounds, sheets) = self.survey(&shards).await?;
         let (readings, first) = begin(&plan, bounds, &sheets);
-        let pipe = Arc::new(Pipe::new(plan.budget));
+        let readings = divided(readings.into_iter().filter(|reading| !reading.done), &plan);
+        let pipe = Arc::new(Pipe::new(plan.budget, readings.len()));
         if !(first.notices.is_empty() && first.positions.is_empty()) {
             pipe.push(first, 0, || false);
         }
-        if readings.iter().all(|reading| reading.done) {
-            pipe.end();
-        } else {
+        // Dropped where one of them cannot begin, it tells the others to end.
+        let batches = KafkaBatches { pipe: Arc::clone(&pipe), cancel: cancel.clone() };
+        for readings in readings {
             let config = properties(self.link.properties(), &plan);
             let consumer = self.link.consumer(&config)?;
             assign(&consumer, &readings)?;
@@ -221,7 +255,7 @@ impl Ports {
                 ReadLoop::new(Arc::clone(&self.link), Arc::clone(&pipe), cancel.clone(), readings, &plan);
             spawn(read, consumer, config)?;
         }
-        Ok(KafkaBatches { pipe, cancel })
+        Ok(batches)
     }
 }
 
