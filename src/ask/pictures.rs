@@ -143,6 +143,9 @@ pub(super) async fn take(
             looking.await?;
             return reading().await;
         }
+        if exposure.interest.groups_alone {
+            return looking.await;
+        }
         // In the pause between two looks: what was asked for comes first.
         let in_the_pause = async {
             looked.notified().await;

@@ -411,6 +411,9 @@ pub trait Groups: Send + Sync {
     fn describe<'a>(&'a self, groups: &'a [Name]) -> Fut<'a, Each<Group>>;
     /// Committed offsets, all in flight together; partitions without a commit are left out.
     fn committed<'a>(&'a self, groups: &'a [Name]) -> Fut<'a, Each<Committed>>;
+    /// The same for some partitions of groups, which can cost much less than all of them; what is not there or may not be
+    /// read is left out, too.
+    fn committed_on<'a>(&'a self, parts: &'a [(Name, Vec<Shard>)]) -> Fut<'a, Each<Committed>>;
 }
 
 /// A topic to be made.

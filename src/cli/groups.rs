@@ -134,8 +134,11 @@ pub(super) async fn run(session: &Session<'_>, command: Command) -> Ended {
         Some(Condition::Status(_)) => (Duration::from_secs(20), WINDOW),
         _ => (RATES, 2),
     };
-    let interest =
-        Interest { groups: group.iter().map(|g| g.as_str().into()).collect(), ..Interest::default() };
+    let interest = Interest {
+        groups: group.iter().map(|g| g.as_str().into()).collect(),
+        groups_alone: !sampling.watch,
+        ..Interest::default()
+    };
     let wanted = Wanted { window, looks, interest, count_letters: false };
     session
         .pictures(&sampling, wanted, |picture, turn| {

@@ -17,7 +17,7 @@ pub(super) struct Sampling {
     pub(super) window: Option<Duration>,
     /// Print it again and again, once each window; jsonl has one document a line
     #[arg(long)]
-    watch: bool,
+    pub(super) watch: bool,
 }
 
 /// Reads a duration of 100 ms to a day.

@@ -279,12 +279,18 @@ impl Group {
         self.error = None;
     }
 
-    /// Partitions with commits or assignments.
-    pub fn shards(&self) -> impl Iterator<Item = Shard> {
+    /// Partitions with commits.
+    pub fn committed(&self) -> impl Iterator<Item = Shard> {
         let of_topic = |(topic, parts): (_, &BTreeMap<i32, Part>)| {
-            parts.keys().map(|p| Shard::new(Name::clone(topic), *p)).collect::<Vec<_>>()
+            let committed = parts.iter().filter(|(_, part)| part.committed.is_some());
+            committed.map(|(p, _)| Shard::new(Name::clone(topic), *p)).collect::<Vec<_>>()
         };
         self.parts.iter().flat_map(of_topic)
+    }
+
+    /// Partitions with commits or assignments, by topic.
+    pub fn partitions(&self) -> impl Iterator<Item = (&Name, impl Iterator<Item = i32>)> {
+        self.parts.iter().map(|(topic, parts)| (topic, parts.keys().copied()))
     }
 
     /// Counts its errors: `arrived` letters since the program looks on.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::Interest;
 use crate::broker::{
-    Bounds, BrokerError, Catalog, Cluster, Committed, Each, ErrorKind, Group, GroupSummary, Name, Shard,
-    TopicConfig, TopicId, TopicInfo,
+    Bounds, BrokerError, Catalog, Cluster, Committed, Each, ErrorKind, Group, GroupSummary, Groups, Name,
+    Shard, TopicConfig, TopicId, TopicInfo,
 };
 use crate::context::Cx;
 use crate::text::Timestamp;
@@ -58,7 +58,16 @@ pub(super) struct Look {
     pub configs: Answers<Name, TopicConfig>,
 }
 
-/// Which topics are due for a question that is asked now and then.
+/// What is known from earlier looks, and decides what this one asks.
+pub(super) struct Before<'a> {
+    /// The topics on the screen.
+    pub shown: &'a [Name],
+    pub due: Due<'a>,
+    pub recent: Recent<'a>,
+    pub commits: Commits<'a>,
+}
+
+/// Which topics are due for a question that is asked now and then: for their ids, and for their configurations.
 pub(super) type Due<'a> = &'a (dyn Fn(&[Name]) -> (Vec<Name>, Vec<Name>) + Send + Sync);
 
 /// Whether an error of a whole call means that the broker is away, and not that this one thing cannot be had.
@@ -90,6 +99,29 @@ async fn unlisted(
 /// The offsets of a partition as they are known, where its first one need not be asked for again.
 pub(super) type Recent<'a> = &'a (dyn Fn(&Shard) -> Option<Bounds> + Send + Sync);
 
+/// The partitions of a group that had commits, where not all of them need be asked for again.
+pub(super) type Commits<'a> = &'a (dyn Fn(&Name) -> Option<Vec<Shard>> + Send + Sync);
+
+/// The committed offsets of groups, in any order.
+async fn committed_of(
+    port: &dyn Groups,
+    groups: &[Name],
+    commits: Commits<'_>,
+) -> Result<Answers<Name, Committed>, BrokerError> {
+    let (mut known, mut unknown) = (Vec::new(), Vec::new());
+    for group in groups {
+        match commits(group) {
+            Some(shards) => known.push((Name::clone(group), shards)),
+            None => unknown.push(Name::clone(group)),
+        }
+    }
+    let some = async { if known.is_empty() { Ok(Vec::new()) } else { port.committed_on(&known).await } };
+    let all = async { if unknown.is_empty() { Ok(Vec::new()) } else { port.committed(&unknown).await } };
+    let (some, all) = tokio::join!(some, all);
+    let known: Vec<Name> = known.iter().map(|(group, _)| Name::clone(group)).collect();
+    Ok(side(&known, some)?.into_iter().chain(side(&unknown, all)?).collect())
+}
+
 /// The bounds of partitions, in any order.
 async fn bounds_of(
     catalog: &dyn Catalog,
@@ -109,15 +141,12 @@ async fn bounds_of(
     Ok(known.zip(renewed).chain(unknown.into_iter().zip(asked)).collect())
 }
 
-/// Looks. `due` says for which of the topics the id and the configuration are to be asked, `recent` for which
-/// partitions the first offset need not be; `shown` are the topics on the screen.
+/// Looks.
 pub(super) async fn look(
     cx: &Cx,
     scope: &Scope,
     known: &Known,
-    shown: &[Name],
-    due: Due<'_>,
-    recent: Recent<'_>,
+    before: Before<'_>,
 ) -> Result<Look, BrokerError> {
     let catalog = cx.broker.catalog();
     let mut look = Look::default();
@@ -138,7 +167,7 @@ pub(super) async fn look(
                 Err(e) if is_away(&e) => return Err(e),
                 Err(e) => look.groups_error = Some(e.to_string()),
             }
-            topics.extend(unlisted(catalog, &topics, shown).await?);
+            topics.extend(unlisted(catalog, &topics, before.shown).await?);
             let shards = topics.iter().flat_map(TopicInfo::shards).collect();
             let names: Vec<Name> = topics.iter().map(|t| Name::clone(&t.name)).collect();
             let ids = look.groups.iter().flatten().map(|g| Name::clone(&g.group)).collect();
@@ -147,14 +176,14 @@ pub(super) async fn look(
         }
         Scope::Only(interest) => (known.shards.clone(), interest.topics.clone(), interest.groups.clone()),
     };
-    let (ids, configs) = due(&topics);
+    let (ids, configs) = (before.due)(&topics);
     let bounds = async {
-        let answer = bounds_of(catalog, shards, recent).await;
+        let answer = bounds_of(catalog, shards, before.recent).await;
         (answer, now(cx))
     };
     let committed = async {
         let answer = match cx.broker.groups() {
-            Some(port) if !groups.is_empty() => port.committed(&groups).await,
+            Some(port) if !groups.is_empty() => committed_of(port, &groups, before.commits).await,
             _ => Ok(Vec::new()),
         };
         (answer, now(cx))
@@ -173,7 +202,7 @@ pub(super) async fn look(
     look.bounds_at = bounds.1;
     look.bounds = bounds.0?;
     look.committed_at = committed.1;
-    look.committed = side(&groups, committed.0)?;
+    look.committed = committed.0?;
     look.described = side(&groups, described)?;
     look.ids = side(&ids, topic_ids)?;
     look.configs = side(&configs, topic_configs)?;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Interest;
 use super::applications::Applications;
 use super::attention::{Facts, Since};
 use super::errors;
@@ -93,22 +94,41 @@ impl Memory {
         }
     }
 
+    /// All groups that are known.
+    pub fn all_groups(&self) -> Interest {
+        Interest { groups: self.groups.keys().map(Name::clone).collect(), ..Interest::default() }
+    }
+
     /// What is known of a scope, for the next look at it.
     pub fn known(&self, scope: &Scope, at: Duration) -> Known {
         let cluster = self.cluster_at.is_none_or(|then| at.saturating_sub(then) >= CLUSTER_EVERY);
-        let mut shards: BTreeSet<Shard> = BTreeSet::new();
+        let mut wanted: BTreeMap<&Name, BTreeSet<i32>> = BTreeMap::new();
         if let Scope::Only(interest) = scope {
-            let named = interest.topics.iter().filter_map(|t| self.topics.get(t));
-            shards.extend(named.flat_map(|t| t.info.shards()));
+            for topic in interest.topics.iter().filter_map(|t| self.topics.get(t)) {
+                let partitions = topic.info.partitions.iter().map(|p| p.partition);
+                wanted.entry(&topic.info.name).or_default().extend(partitions);
+            }
             let groups = interest.groups.iter().filter_map(|g| self.groups.get(g));
-            shards.extend(groups.flat_map(Group::shards).filter(|s| log_of(&self.topics, s).is_some()));
+            for (topic, partitions) in groups.flat_map(Group::partitions) {
+                let Some(Topic { logs, .. }) = self.topics.get(topic) else { continue };
+                wanted.entry(topic).or_default().extend(partitions.filter(|p| logs.contains_key(p)));
+            }
         }
-        Known { shards: shards.into_iter().collect(), cluster, members: true }
+        let shards = wanted.into_iter().flat_map(|(topic, partitions)| {
+            partitions.into_iter().map(|p| Shard::new(Name::clone(topic), p))
+        });
+        Known { shards: shards.collect(), cluster, members: true }
     }
 
     /// The offsets of a partition at the last look.
     pub fn bounds(&self, shard: &Shard) -> Option<Bounds> {
         log_of(&self.topics, shard)?.bounds
+    }
+
+    /// The partitions on which a group had commits at the last look; `None` where it had none.
+    pub fn committed(&self, group: &Name) -> Option<Vec<Shard>> {
+        let shards: Vec<Shard> = self.groups.get(group)?.committed().collect();
+        (!shards.is_empty()).then_some(shards)
     }
 
     /// Of these topics, those whose id, and those whose configuration is due: those shown first, then the oldest.
@@ -315,8 +335,9 @@ impl Memory {
                 group.take_next(&sip.wish.shard, sip.wish.from, first, sip.position, log, at);
             }
         }
+        let read: HashSet<&Name> = sips.iter().map(|sip| &sip.wish.shard.topic).collect();
         for group in self.groups.values_mut() {
-            group.judge(&logs);
+            group.judge(&|topic: &Name| read.contains(topic).then(|| logs(topic)).flatten());
         }
     }
 

@@ -34,6 +34,9 @@ pub struct Interest {
     pub topics: Vec<Name>,
     /// Groups whose members are shown.
     pub groups: Vec<Name>,
+    /// Only groups are shown, and for a moment: settings and ids of topics are not asked for and dead letters not read,
+    /// and after the first look nothing is looked at but the groups that it found and their partitions.
+    pub groups_alone: bool,
     /// Nobody looks (the terminal lost the focus): sample at the background interval.
     pub away: bool,
 }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Interest;
 use super::applications::Applications;
-use super::look::{self, Known, Scope};
+use super::look::{self, Before, Known, Scope};
 use super::memory::Memory;
 use super::sips::{self, Sip};
 use super::snapshot::{Freshness, Snapshot};
@@ -75,15 +75,26 @@ impl Sampler {
         let refresh = self.cx.profile.refresh;
         let due = self.whole.is_none_or(|at| began.saturating_sub(at) >= refresh.background);
         let whole = due || interest.away || interest.is_everything();
-        let scope = if whole { Scope::All } else { Scope::Only(interest.clone()) };
+        let scope = match whole {
+            true if interest.groups_alone && self.whole.is_some() => Scope::Only(self.memory.all_groups()),
+            true => Scope::All,
+            false => Scope::Only(interest.clone()),
+        };
         // They cost a call a group, and change seldom: two looks close together ask once.
         let members = self.described.is_none_or(|at| began.saturating_sub(at) >= refresh.visible);
         let known = Known { members, ..self.memory.known(&scope, began) };
         let memory = &self.memory;
-        let ask = |names: &[Name]| memory.due(names, &interest.topics, began);
+        let ask = |names: &[Name]| match interest.groups_alone {
+            true => (Vec::new(), Vec::new()),
+            false => memory.due(names, &interest.topics, began),
+        };
         let recent =
             |shard: &Shard| memory.bounds(shard).filter(|_| !due && !interest.topics.contains(&shard.topic));
-        let looking = look::look(&self.cx, &scope, &known, &interest.topics, &ask, &recent);
+        let commits = |group: &Name| {
+            if due || interest.groups.contains(group) { None } else { memory.committed(group) }
+        };
+        let before = Before { shown: &interest.topics, due: &ask, recent: &recent, commits: &commits };
+        let looking = look::look(&self.cx, &scope, &known, before);
         let look = tokio::time::timeout(LONGEST, looking).await.unwrap_or_else(|_| {
             let why = format!("no answer within {} s", LONGEST.as_secs());
             Err(BrokerError::new(ErrorKind::TimedOut, "look at the cluster", why).retryable())

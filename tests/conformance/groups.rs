@@ -15,9 +15,15 @@ async fn listed(bench: &Bench, group: &Name) -> Option<Option<String>> {
 }
 
 async fn committed(bench: &Bench, group: &Name) -> Vec<(Shard, i64)> {
-    let mut all =
-        only(bench.broker.groups().unwrap().committed(std::slice::from_ref(group)).await.unwrap()).unwrap();
+    let port = bench.broker.groups().unwrap();
+    let mut all = only(port.committed(std::slice::from_ref(group)).await.unwrap()).unwrap();
     all.sort();
+    // The same is told of its partitions alone, and of those that are not there nothing.
+    let shards: Vec<Shard> = all.iter().map(|(shard, _)| shard.clone()).collect();
+    let with_none = [&shards[..], &[Shard::new("there-is-no-such-topic", 7)]].concat();
+    let parts = [(Name::clone(group), with_none), (unique("no-group"), shards)];
+    let answers: Vec<_> = port.committed_on(&parts).await.unwrap().into_iter().map(Result::unwrap).collect();
+    assert_eq!(answers, [all.clone(), Vec::new()]);
     all
 }
 

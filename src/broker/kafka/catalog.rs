@@ -24,7 +24,7 @@ const END: i64 = -1;
 const BEGINNING: i64 = -2;
 
 /// Partitions in one list: librdkafka searches a list from its beginning for each of its partitions.
-const A_LIST: usize = 250;
+pub(super) const A_LIST: usize = 250;
 
 /// The topics that the broker itself calls internal; librdkafka's list of all topics does not say it
 /// (`org.apache.kafka.common.internals.Topic.INTERNAL_TOPICS`).
@@ -146,7 +146,7 @@ impl Ports {
                 Err(refusal) => return Err(errors::refused(what, refusal)),
             };
             if let Some(found) = found.get_mut(question) {
-                found.extend(parts.into_iter().map(|part| ((part.topic.clone(), part.partition), part)));
+                found.extend(parts.into_iter().map(|part| (part.shard.clone(), part)));
             }
         }
         Ok(Offsets { seen, found })
@@ -227,14 +227,13 @@ impl Ports {
 /// Answers to several questions about offsets.
 struct Offsets<'s> {
     seen: &'s Seen,
-    found: Vec<HashMap<(String, i32), Part>>,
+    found: Vec<HashMap<Shard, Part>>,
 }
 
 impl Offsets<'_> {
     fn get(&self, question: usize, shard: &Shard, what: &str) -> Result<i64, BrokerError> {
         self.seen.exists(shard).map_err(|error| super::client::named(what, error))?;
-        let key = (shard.topic.to_string(), shard.partition);
-        let part = self.found.get(question).and_then(|parts| parts.get(&key));
+        let part = self.found.get(question).and_then(|parts| parts.get(shard));
         match part.map(|part| (part.offset, part.refusal.clone())) {
             Some((_, Some(refusal))) => Err(errors::refused(what, refusal)),
             Some((offset, None)) => Ok(offset),

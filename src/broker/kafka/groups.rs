@@ -7,11 +7,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use rdkafka::TopicPartitionList;
 use rdkafka::bindings::{rd_kafka_consumer_group_state_t as State, rd_kafka_consumer_group_type_t as Type};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::RDKafkaErrorCode as Code;
 
-use super::catalog::{c_name, c_names, odd};
+use super::catalog::{A_LIST, c_name, c_names, odd};
 use super::client::{COORDINATOR_TRIES, COORDINATOR_WAIT, Context, DEADLINE};
 use super::request::{Ask, GroupLine, GroupSheet, Part, Refusal, Told};
 use super::{Ports, errors};
@@ -78,7 +79,7 @@ fn unknown(group: &Name) -> BrokerError {
 }
 
 fn member(of: super::request::MemberSheet) -> Member {
-    let mut assigned: Vec<_> = of.assigned.into_iter().map(|p| Shard::new(p.topic, p.partition)).collect();
+    let mut assigned: Vec<_> = of.assigned.into_iter().map(|part| part.shard).collect();
     assigned.sort_unstable();
     Member { id: of.id.into(), client_id: of.client_id, host: of.host, assigned }
 }
@@ -239,6 +240,58 @@ impl Groups for Ports {
             Ok(groups.iter().map(&mut committed).collect())
         })
     }
+
+    fn committed_on<'a>(&'a self, parts: &'a [(Name, Vec<Shard>)]) -> Fut<'a, Each<Committed>> {
+        Box::pin(async move {
+            let what = "read committed offsets";
+            let (mut asks, mut of_group) = (Vec::new(), Vec::new());
+            for (number, (name, shards)) in parts.iter().enumerate() {
+                let name = c_name(name, what)?;
+                // librdkafka looks through the list for each partition of an answer; all partitions of a group are one
+                // list.
+                for some in shards.chunks(A_LIST) {
+                    let mut list = TopicPartitionList::with_capacity(some.len());
+                    for shard in some {
+                        list.add_partition(&shard.topic, shard.partition);
+                    }
+                    asks.push(Ask::CommittedOn(name.clone(), list));
+                    of_group.push(number);
+                }
+            }
+            let answers =
+                if asks.is_empty() { Vec::new() } else { self.link.ask(what, asks, DEADLINE).await? };
+            let mut found: Each<Committed> = parts.iter().map(|_| Ok(Vec::new())).collect();
+            for (answer, number) in answers.into_iter().zip(of_group) {
+                let (Some(all), Some((name, _))) = (found.get_mut(number), parts.get(number)) else {
+                    continue;
+                };
+                let what = format!("committed offsets of group {name}");
+                let some = match answer {
+                    Ok(Told::Parts(mut parts)) => {
+                        parts.retain(|part| !part.refusal.as_ref().is_some_and(is_left_out));
+                        commits(&what, parts)
+                    }
+                    Err(refusal) if refusal.code == Code::GroupIdNotFound => Ok(Vec::new()),
+                    Err(refusal) => Err(errors::refused(what, refusal)),
+                    Ok(_) => Err(odd(&what)),
+                };
+                match (all, some) {
+                    (Ok(all), Ok(some)) => all.extend(some),
+                    (all @ Ok(_), Err(error)) => *all = Err(error),
+                    (Err(_), _) => {}
+                }
+            }
+            for all in found.iter_mut().flatten() {
+                all.sort_unstable();
+            }
+            Ok(found)
+        })
+    }
+}
+
+/// Whether a partition with this refusal is not in the list of all partitions of a group.
+fn is_left_out(refusal: &Refusal) -> bool {
+    matches!(refusal.code, Code::UnknownTopicOrPartition | Code::TopicAuthorizationFailed)
 }
 
 fn commits(what: &str, parts: Vec<Part>) -> Result<Committed, BrokerError> {
@@ -248,7 +301,7 @@ fn commits(what: &str, parts: Vec<Part>) -> Result<Committed, BrokerError> {
             return Err(errors::refused(what, refusal));
         }
         if part.offset >= 0 {
-            all.push((Shard::new(part.topic, part.partition), part.offset));
+            all.push((part.shard, part.offset));
         }
     }
     all.sort_unstable();

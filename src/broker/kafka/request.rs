@@ -8,6 +8,8 @@ use rdkafka::bindings::{
 };
 use rdkafka::error::RDKafkaErrorCode;
 
+use crate::broker::Shard;
+
 /// A refusal in the words of librdkafka or the broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
@@ -67,6 +69,8 @@ pub(super) enum Ask {
     Groups,
     GroupSheets(Vec<CString>),
     Committed(CString),
+    /// Committed offsets of some partitions of a group.
+    CommittedOn(CString, TopicPartitionList),
     SetCommitted(CString, TopicPartitionList),
     DeleteCommitted(CString, TopicPartitionList),
     CreateTopic {
@@ -141,8 +145,7 @@ pub(super) struct Setting {
 /// A partition with an offset, or why there is none.
 #[derive(Debug)]
 pub(super) struct Part {
-    pub(super) topic: String,
-    pub(super) partition: i32,
+    pub(super) shard: Shard,
     pub(super) offset: i64,
     pub(super) refusal: Option<Refusal>,
 }

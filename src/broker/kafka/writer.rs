@@ -47,19 +47,19 @@ fn partition_list(offsets: &HashMap<&Shard, i64>, what: &str) -> Result<TopicPar
 }
 
 /// The answers for the partitions that were asked for; a refusal of the whole call is one of each.
-fn by_shard(answer: Option<Result<Told, Refusal>>) -> Result<HashMap<(String, i32), Part>, Refusal> {
+fn by_shard(answer: Option<Result<Told, Refusal>>) -> Result<HashMap<Shard, Part>, Refusal> {
     match answer {
         Some(Ok(Told::Parts(parts))) => {
-            Ok(parts.into_iter().map(|part| ((part.topic.clone(), part.partition), part)).collect())
+            Ok(parts.into_iter().map(|part| (part.shard.clone(), part)).collect())
         }
         Some(Err(refusal)) => Err(refusal),
         _ => Err(Refusal::no_answer()),
     }
 }
 
-fn outcome(parts: &Result<HashMap<(String, i32), Part>, Refusal>, shard: &Shard) -> Result<(), Refusal> {
+fn outcome(parts: &Result<HashMap<Shard, Part>, Refusal>, shard: &Shard) -> Result<(), Refusal> {
     let parts = parts.as_ref().map_err(Clone::clone)?;
-    let part = parts.get(&(shard.topic.to_string(), shard.partition)).ok_or_else(Refusal::no_answer)?;
+    let part = parts.get(shard).ok_or_else(Refusal::no_answer)?;
     part.refusal.clone().map_or(Ok(()), Err)
 }
 

@@ -117,4 +117,17 @@ impl Groups for Link {
                 .collect()
         })
     }
+
+    fn committed_on<'a>(&'a self, parts: &'a [(Name, Vec<Shard>)]) -> Fut<'a, Each<Committed>> {
+        self.ask(Op::Committed, move |state| {
+            let of = |(name, shards): &(Name, Vec<Shard>)| {
+                let Some(group) = state.groups.get(name) else { return Ok(Vec::new()) };
+                let committed = |shard: &Shard| Some((shard.clone(), group.committed_at(shard)?));
+                let mut all: Committed = shards.iter().filter_map(committed).collect();
+                all.sort_unstable();
+                Ok(all)
+            };
+            parts.iter().map(of).collect()
+        })
+    }
 }

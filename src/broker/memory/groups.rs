@@ -56,6 +56,10 @@ impl GroupState {
         self.committed.iter().map(|(shard, offset)| (shard.clone(), *offset)).collect()
     }
 
+    pub fn committed_at(&self, shard: &Shard) -> Option<i64> {
+        self.committed.get(shard).copied()
+    }
+
     pub fn commit(&mut self, shard: Shard, offset: i64) {
         self.committed.insert(shard, offset);
     }

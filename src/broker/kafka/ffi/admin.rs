@@ -3,7 +3,7 @@
 //! The pointers of an answer live as long as its event (`rdkafka.h`, "Admin API"), so that all is copied into
 //! owned values before the event is destroyed.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::os::raw::{c_int, c_void};
 use std::ptr::null;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,6 +15,7 @@ use super::super::request::{
     Ask, GroupLine, GroupSheet, MemberSheet, Node, Part, PartitionSheet, Refusal, Setting, Told, TopicSheet,
 };
 use super::{Native, Owned, refusal, take_refusal, text};
+use crate::broker::{Name, Shard};
 
 /// How long one look into a queue waits; a cancelled call ends after it.
 const STEP: Duration = Duration::from_millis(50);
@@ -51,19 +52,30 @@ unsafe fn parts(list: *const rd::rd_kafka_topic_partition_list_t) -> Vec<Part> {
     // SAFETY: the list has `cnt` elements at `elems`.
     let elements = unsafe { std::slice::from_raw_parts(list.elems, count) };
     // SAFETY: the elements live as long as the list.
-    elements.iter().map(|element| unsafe { part(element) }).collect()
+    unsafe { each_part(elements) }
 }
 
+/// Copies partitions; those of one topic that follow each other share its name.
+///
 /// # Safety
-/// The element's topic is null or a string that lives until this returns.
-unsafe fn part(element: &rd::rd_kafka_topic_partition_t) -> Part {
-    Part {
+/// Each element's topic is null or a string that lives until this returns.
+unsafe fn each_part<'e>(elements: impl IntoIterator<Item = &'e rd::rd_kafka_topic_partition_t>) -> Vec<Part> {
+    let mut last: Name = "".into();
+    let part = |element: &rd::rd_kafka_topic_partition_t| {
         // SAFETY: by the caller's word.
-        topic: unsafe { text(element.topic) },
-        partition: element.partition,
-        offset: element.offset,
-        refusal: Refusal::from_code(element.err.into(), String::new()),
-    }
+        let same = !element.topic.is_null()
+            && *unsafe { CStr::from_ptr(element.topic) }.to_bytes() == *last.as_bytes();
+        if !same {
+            // SAFETY: by the caller's word.
+            last = unsafe { text(element.topic) }.into();
+        }
+        Part {
+            shard: Shard::new(Name::clone(&last), element.partition),
+            offset: element.offset,
+            refusal: Refusal::from_code(element.err.into(), String::new()),
+        }
+    };
+    elements.into_iter().map(part).collect()
 }
 
 /// # Safety
@@ -165,7 +177,7 @@ fn operation(ask: &Ask) -> rd::rd_kafka_admin_op_t {
         Ask::Offsets(..) => op::RD_KAFKA_ADMIN_OP_LISTOFFSETS,
         Ask::Groups => op::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPS,
         Ask::GroupSheets(_) => op::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS,
-        Ask::Committed(_) => op::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS,
+        Ask::Committed(_) | Ask::CommittedOn(..) => op::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS,
         Ask::SetCommitted(..) => op::RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS,
         Ask::DeleteCommitted(..) => op::RD_KAFKA_ADMIN_OP_DELETECONSUMERGROUPOFFSETS,
         Ask::CreateTopic { .. } => op::RD_KAFKA_ADMIN_OP_CREATETOPICS,
@@ -247,6 +259,11 @@ unsafe fn submit(
             }
             Ask::Committed(group) => {
                 let new = rd::rd_kafka_ListConsumerGroupOffsets_new(group.as_ptr(), null());
+                let new = Owned::new(new, rd::rd_kafka_ListConsumerGroupOffsets_destroy).ok_or_else(none)?;
+                rd::rd_kafka_ListConsumerGroupOffsets(rk, &mut new.raw(), 1, o, queue);
+            }
+            Ask::CommittedOn(group, list) => {
+                let new = rd::rd_kafka_ListConsumerGroupOffsets_new(group.as_ptr(), list.ptr());
                 let new = Owned::new(new, rd::rd_kafka_ListConsumerGroupOffsets_destroy).ok_or_else(none)?;
                 rd::rd_kafka_ListConsumerGroupOffsets(rk, &mut new.raw(), 1, o, queue);
             }
@@ -345,9 +362,9 @@ unsafe fn read(event: *mut rd::rd_kafka_event_t) -> Result<Told, Refusal> {
                 let result = rd::rd_kafka_event_ListOffsets_result(event);
                 let infos = rows(result, rd::rd_kafka_ListOffsets_result_infos);
                 let at = |info: &*const rd::rd_kafka_ListOffsetsResultInfo_t| {
-                    Some(part(rd::rd_kafka_ListOffsetsResultInfo_topic_partition(*info).as_ref()?))
+                    rd::rd_kafka_ListOffsetsResultInfo_topic_partition(*info).as_ref()
                 };
-                Told::Parts(infos.iter().filter_map(at).collect())
+                Told::Parts(each_part(infos.iter().filter_map(at)))
             }
             rd::RD_KAFKA_EVENT_LISTCONSUMERGROUPS_RESULT => {
                 let result = rd::rd_kafka_event_ListConsumerGroups_result(event);
