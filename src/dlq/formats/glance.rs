@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::headers::{Layout, group_in_name};
+use super::headers::{Layout, group_in_name, is_binary, is_in_text};
 use super::protobuf::Metadata;
 use super::table::{Codec, Field, Payload, Wrapping};
 use super::{VALUE_LIMIT, codec};
@@ -122,6 +122,9 @@ impl Glance {
             way.fields.iter().zip(headers).filter_map(|(field, (_, value))| Some(((*field)?, *value)));
         for ((field, codec), value) in wanted {
             let value = value.filter(|value| !value.is_empty() && value.len() <= VALUE_LIMIT)?;
+            if is_binary(codec) && is_in_text(value) {
+                return None;
+            }
             match field {
                 Field::OriginTopic => {
                     seen.topic = codec::text(codec, value).ok().filter(|t| !t.is_empty())?;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::origin::{Hop, Hops};
 use super::table::home::{self, HOME_GROWN};
-use super::table::{Blocks, Field, Format, Latest, Payload, Repeats, Rule, TABLE, Wrapping};
+use super::table::{Blocks, Codec, Field, Format, Latest, Payload, Repeats, Rule, TABLE, Wrapping};
 use super::{Depth, Note, Reading, Source, codec, cut, mixed, payload, wrapped};
 use crate::config::profile::DeadLetters;
 use crate::event::{Headers, Record};
@@ -186,13 +186,25 @@ fn by_table<'r>(record: &'r Record, known: &Known, config: &DeadLetters, depth: 
         .collect();
     let chosen = choose(&hits, format.rules);
     let newest = newest_block(&hits, format);
+    let in_text = numbers_in_text(&hits, format.rules);
+    if in_text {
+        reading.fact(format!(
+            "the numbers are in text, and {} writes them in bytes: other code has these headers too",
+            format.written_by
+        ));
+    }
+    let rule_at = |at: usize| {
+        let mut rule = *format.rules.get(at)?;
+        if in_text && is_binary(rule.codec) {
+            rule.codec = Codec::Dec;
+        }
+        Some(rule)
+    };
     let mut hops = Hops::default();
     let mut single: [Option<(usize, Option<&Bytes>)>; MOST_RULES] = [None; MOST_RULES];
     let (mut first, mut last) = (usize::MAX, 0);
     for (nth, hit) in hits.iter().enumerate() {
-        let Some(rule) = format.rules.get(hit.rule).filter(|_| chosen & (1 << hit.rule) != 0) else {
-            continue;
-        };
+        let Some(rule) = rule_at(hit.rule).filter(|_| chosen & (1 << hit.rule) != 0) else { continue };
         let is_origin = Hops::takes(rule.field);
         if is_origin {
             (first, last) = (first.min(hit.at), last.max(hit.at));
@@ -203,21 +215,21 @@ fn by_table<'r>(record: &'r Record, known: &Known, config: &DeadLetters, depth: 
                 hops.miss(rule.field);
             } else if newest.contains(nth, rule.field)
                 && let Some(kept) = single.get_mut(hit.rule)
-                && (kept.is_none() || format.latest == Latest::Last)
+                && (kept.is_none() || format.latest == Latest::Last || rule.field == Field::Attempts)
             {
                 *kept = Some((hit.rule, hit.value));
             }
             continue;
         };
-        if let Err(why) = hops.take(rule, cut(value)) {
+        if let Err(why) = hops.take(&rule, cut(value)) {
             reading.note(Note::Header(rule.header, why));
         }
     }
     for (rule, value) in single.into_iter().flatten() {
-        let Some(rule) = format.rules.get(rule) else { continue };
+        let Some(rule) = rule_at(rule) else { continue };
         match value {
             None => reading.note(Note::Header(rule.header, "is null")),
-            Some(value) => match take(&mut reading, rule, value) {
+            Some(value) => match take(&mut reading, &rule, value) {
                 Ok(()) => {
                     if let Some(name) = name_of(rule.field) {
                         reading.given(name, Source::Header(rule.header));
@@ -239,6 +251,27 @@ fn by_table<'r>(record: &'r Record, known: &Known, config: &DeadLetters, depth: 
     }
     carried(&mut reading, record, format, config);
     Part { reading, first, last, latest: format.latest }
+}
+
+/// Whether the codec is one of integers in a fixed number of bytes.
+pub(super) fn is_binary(codec: Codec) -> bool {
+    matches!(codec, Codec::I32be | Codec::I64be)
+}
+
+/// Whether all numbers that a format writes in bytes are digits: names of Spring's are liked by code that writes text. In
+/// bytes these would be numbers that no partition, offset or time has.
+fn numbers_in_text(hits: &[Hit<'_>], rules: &[Rule]) -> bool {
+    let mut numbers = hits
+        .iter()
+        .filter(|hit| rules.get(hit.rule).is_some_and(|rule| is_binary(rule.codec)))
+        .filter_map(|hit| hit.value)
+        .peekable();
+    numbers.peek().is_some() && numbers.all(|value| is_in_text(value))
+}
+
+/// Whether a number that should be in bytes is in digits.
+pub(super) fn is_in_text(value: &[u8]) -> bool {
+    !value.is_empty() && value.iter().all(u8::is_ascii_digit)
 }
 
 /// Rules that a format can have.
@@ -271,8 +304,9 @@ struct Newest {
 
 impl Newest {
     fn contains(&self, nth: usize, field: Field) -> bool {
-        // What counts over all failures stands beside the oldest of them.
-        matches!(field, Field::Attempts | Field::OriginalKey) || (self.from..self.to).contains(&nth)
+        // What counts over all failures stands beside the oldest of them, each new count behind the one before.
+        matches!(field, Field::Attempts | Field::OriginalKey | Field::Also("first_processed_ms"))
+            || (self.from..self.to).contains(&nth)
     }
 }
 
@@ -297,7 +331,7 @@ fn newest_block(hits: &[Hit<'_>], format: &Format) -> Newest {
     Newest { from, ..all }
 }
 
-fn take<'r>(reading: &mut Reading<'r>, rule: &'static Rule, value: &'r Bytes) -> Result<(), &'static str> {
+fn take<'r>(reading: &mut Reading<'r>, rule: &Rule, value: &'r Bytes) -> Result<(), &'static str> {
     let bytes = cut(value);
     if bytes.len() < value.len() {
         reading.note(Note::Header(rule.header, "is longer than is looked at"));
@@ -316,7 +350,7 @@ fn take<'r>(reading: &mut Reading<'r>, rule: &'static Rule, value: &'r Bytes) ->
         }
         field => {
             let text = codec::text(rule.codec, bytes)?;
-            if matches!(field, Field::ErrorClass | Field::CauseClass) && text.is_empty() {
+            if matches!(field, Field::ErrorClass | Field::CauseClass | Field::StackTrace) && text.is_empty() {
                 return Err("is empty");
             }
             reading.set_text(field, text);

@@ -207,10 +207,11 @@ fn retryable_topics_count_the_attempt_that_would_be_next() {
             ("retry_topic-attempts", &[0, 0, 0, 2]),
             ("kafka_dlt-original-consumer-group", b"email"),
             ("retry_topic-attempts", &[0, 0, 0, 4]),
-            ("kafka_exception-fqcn", b"o.s.ListenerExecutionFailedException"),
+            ("kafka_exception-fqcn", b"org.springframework.kafka.listener.ListenerExecutionFailedException"),
             (
                 "kafka_exception-message",
-                b"Listener failed; nested exception is a.B: stamp; nested exception is c.D: no sku",
+                b"Listener failed; nested exception is org.springframework.kafka.listener.TimestampedException: stamp; nested \
+                  exception is c.D: no sku",
             ),
         ],
     );
