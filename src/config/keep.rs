@@ -118,7 +118,14 @@ fn edit(text: &str, profile: &str, topic: &str, decision: Decision) -> Result<Op
 fn remove(list: &mut Item, topic: &str) -> bool {
     let Some(list) = list.as_array_mut() else { return false };
     let before = list.len();
+    let was_first = list.get(0).and_then(Value::as_str) == Some(topic);
     list.retain(|entry| entry.as_str() != Some(topic));
+    // The space behind a comma that is gone.
+    if let Some(first) = list.get_mut(0).filter(|_| was_first)
+        && first.decor().prefix().and_then(|prefix| prefix.as_str()) == Some(" ")
+    {
+        first.decor_mut().set_prefix("");
+    }
     list.len() < before
 }
 
@@ -193,6 +200,9 @@ mod tests {
         assert!(text.ends_with(&TEXT[TEXT.find("# the other").unwrap()..]), "{text}");
         let (layer, names) = super::super::parse::parse(&text, Path::new("c")).unwrap();
         assert_eq!((layer.len(), names.len()), (5, 2));
+        let two = TEXT.replace("[\"z\"]", "[\"z\", \"y\"]");
+        let text = edit(&two, "b", "z", Decision::Adopted).unwrap().unwrap();
+        assert!(text.contains("ignore = [\"y\"]   # loud"), "{text}");
         let inline = "profiles.a = { brokers = [\"h:1\"] }\n";
         let text = edit(inline, "a", "t", Decision::Adopted).unwrap().unwrap();
         assert!(super::super::parse::parse(&text, Path::new("c")).is_ok(), "{text}");

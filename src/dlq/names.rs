@@ -39,6 +39,7 @@ pub const DEAD_LETTER_PATTERNS: &[&str] = &[
     "dlq_*",
     "dlq",
     "*ksql_processing_log",
+    "error_log",
 ];
 
 /// Names that retry topics have.
@@ -143,6 +144,7 @@ mod tests {
             "wolverine-dead-letter-queue",
             "dlq-lcc-a1b2c3",
             "orders_topic_poisoned",
+            "error_log",
         ] {
             assert!(is_dead_letter_name(name), "{name}");
             assert!(!is_retry_name(name), "{name}");

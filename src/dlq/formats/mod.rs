@@ -86,6 +86,8 @@ pub enum Source {
     Repeats,
     /// The end of the chain of causes in the stack trace.
     Trace,
+    /// The exception that was thrown, below those that stand around it in the stack trace.
+    Thrown,
     /// The class of the error, of which the format names the innermost.
     Innermost,
 }
@@ -105,6 +107,7 @@ impl fmt::Display for Source {
             Self::TopicName => f.write_str("the dead-letter topic's name"),
             Self::Repeats => f.write_str("how often origin headers are there"),
             Self::Trace => f.write_str("the end of the stack trace"),
+            Self::Thrown => f.write_str("the error that was thrown, in the stack trace"),
             Self::Innermost => f.write_str("the error's class: the format names the innermost one"),
         }
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use memchr::memmem;
 
-use super::{Reading, Source};
+use super::{Note, Reading, Source};
 
 /// What stands between the wrapper's message and the thrown one's.
 const JOINED: &str = "; ";
@@ -38,8 +38,8 @@ const LISTENER: [&str; 2] = ["' threw exception; ", "Listener failed; "];
 pub(super) fn spring(reading: &mut Reading<'_>) {
     let Some(message) = reading.message.take() else { return };
     if let Some((begin, end)) = nested(reading.error_class.as_deref(), &message) {
-        reading.message = Some(from(until(message, end), begin)).filter(|text| !text.is_empty());
-        return;
+        reading.message = Some(from(until(message, end), begin));
+        return has_message(reading);
     }
     let trace = reading.stack_trace.as_deref().unwrap_or_default();
     let inner = reading
@@ -57,11 +57,28 @@ pub(super) fn spring(reading: &mut Reading<'_>) {
         None => message,
     };
     // Below retries the header joins the messages of two wrappers: there the trace alone has the error's own.
-    reading.message = match thrown(trace) {
-        Some(own) if own.is_empty() || !by_header.starts_with(own) => Some(Cow::Owned(own.to_owned())),
-        _ => Some(by_header),
+    let own = thrown(trace).filter(|own| own.is_empty() || !by_header.starts_with(own)).map(str::to_owned);
+    let by_trace = own.as_deref().is_some_and(|own| !own.is_empty());
+    reading.message = Some(own.map_or(by_header, Cow::Owned));
+    if by_trace {
+        reading.given.retain(|(field, _)| *field != "message");
+        reading.given("message", Source::Thrown);
     }
-    .filter(|text| !text.is_empty());
+    has_message(reading);
+}
+
+/// An error without a message has none, whatever the header says of its wrappers.
+fn has_message(reading: &mut Reading<'_>) {
+    if reading.message.take_if(|text| text.is_empty()).is_none() {
+        return;
+    }
+    let at = reading.given.iter().position(|(field, _)| *field == "message");
+    if let Some((_, Source::Header(name) | Source::Embedded(name))) = at.map(|at| reading.given.remove(at)) {
+        reading.note(Note::Header(
+            name,
+            "has the messages of Spring's own exceptions alone: the error has none",
+        ));
+    }
 }
 
 /// Where the message of the error that was thrown begins and ends among those of its wrappers and causes, where each
@@ -103,7 +120,7 @@ fn thrown(trace: &str) -> Option<&str> {
             continue;
         }
         let said = error.get(class.len()..)?;
-        let ends = ["\n\tat ", "\n\t... ", "\n\tSuppressed: ", CAUSE];
+        let ends = ["\n\tat ", "\n\t... ", "\n\tSuppressed: ", CAUSE, FAILED];
         let end = ends.iter().filter_map(|end| memmem::find(said.as_bytes(), end.as_bytes())).min();
         let said = said.get(..end.unwrap_or(said.len()))?.trim_end_matches(['\r', '\n']);
         return (nth > 0).then(|| said.strip_prefix(": ").unwrap_or_default());

@@ -17,7 +17,7 @@ const INNER_ENDS: &str = "--- End of inner exception stack trace ---";
 pub(super) fn parse<'t>(text: &'t str, more: &[String]) -> Trace<'t> {
     let (class, message) = outermost(text);
     let (root_class, root_message) = root(text, (class, message));
-    let looked = head(text, LOOK);
+    let looked = head(behind_message(text), LOOK);
     let (frame, own) = match first_frame(frames(looked, Suppressed::Skipped), more) {
         (frame, true) => (frame, true),
         // Reactor keeps the application's own frames in a suppressed exception.
@@ -27,6 +27,14 @@ pub(super) fn parse<'t>(text: &'t str, more: &[String]) -> Trace<'t> {
         },
     };
     Trace { class, root_class, root_message, frame, own }
+}
+
+/// The text without a message at its beginning that is so long that frames could be out of sight: some messages hold the
+/// whole record that failed.
+pub(super) fn behind_message(text: &str) -> &str {
+    let frames = ["\n\tat ", "\n   at ", "\n    at "];
+    let first = frames.iter().filter_map(|mark| memmem::find(text.as_bytes(), mark.as_bytes())).min();
+    first.filter(|at| *at > LOOK / 2).map_or(text, |at| &text[at..])
 }
 
 type Headline<'t> = (Option<&'t str>, Option<&'t str>);

@@ -14,11 +14,13 @@ use std::borrow::Cow;
 use memchr::memmem;
 
 use frames::is_library;
-use java::without_module;
+use java::{behind_message, without_module};
 pub use shape::shape;
 
 /// Bytes in which frames are looked for.
 pub const LOOK: usize = 256 << 10;
+/// Bytes of a giant message that are shown.
+const HEADLINE: usize = 4 << 10;
 
 /// What a stack trace says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,11 +73,15 @@ pub enum LineKind {
     Library,
 }
 
-/// The lines of a trace with what they are, for the eye; at most [`LOOK`] bytes of it.
+/// The lines of a trace with what they are, for the eye; at most [`LOOK`] bytes of it, and of a message that is as long the
+/// beginning alone.
 pub fn lines<'t>(text: &'t str, libraries: &[String]) -> impl Iterator<Item = (LineKind, &'t str)> {
     let mut before = LineKind::Head;
-    let mut rest = head(text, LOOK).lines().peekable();
-    std::iter::from_fn(move || {
+    let frames = behind_message(text);
+    let cut = (frames.len() < text.len())
+        .then(|| (LineKind::Head, head(text, HEADLINE).lines().next().unwrap_or_default()));
+    let mut rest = head(frames.trim_start_matches('\n'), LOOK).lines().peekable();
+    cut.into_iter().chain(std::iter::from_fn(move || {
         let line = rest.next()?;
         let trimmed = line.trim_start();
         let kind_of = |name: &str, place: &str| {
@@ -98,7 +104,7 @@ pub fn lines<'t>(text: &'t str, libraries: &[String]) -> impl Iterator<Item = (L
         };
         before = kind;
         Some((kind, line))
-    })
+    }))
 }
 
 #[cfg(test)]
@@ -113,6 +119,13 @@ mod tests {
         };
         let many = "x.Y: z\n".to_owned() + &"\tat java.util.A.b(A.java:1)\n".repeat(40_000);
         assert_eq!(parse(&many).1.as_deref(), Some("java.util.A.b"));
+        let long =
+            format!("x.Y: {}\n\tat java.util.A.b(A.java:1)\n\tat acme.C.d(C.java:1)\n", "z".repeat(2 * LOOK));
+        assert_eq!(parse(&long).1.as_deref(), Some("acme.C.d"));
+        let shown: Vec<(LineKind, usize)> =
+            lines(&long, &[]).map(|(kind, line)| (kind, line.len())).collect();
+        assert_eq!(shown[0], (LineKind::Head, HEADLINE));
+        assert_eq!(shown[2].0, LineKind::Own);
         let causes = "\nCaused by: ".repeat(90_000);
         assert_eq!(parse(&causes).0, None);
         let circles = "a.B\n".to_owned() + &"Caused by: [CIRCULAR REFERENCE: a.B]\n".repeat(30_000);

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::look::{Look, field, place, position, short_class};
-use crate::dlq::trace::{self, LineKind};
+use crate::dlq::trace::{self, LineKind, Trace};
 use crate::dlq::{Letter, Origin};
 use crate::event::Record;
 use crate::letters::document::{LetterRow, Target};
@@ -49,14 +49,27 @@ pub fn failure(letter: &Letter, frames: Frames, libraries: &[String], cells: u16
     out
 }
 
+/// The end of the chain of causes with its own message, then what was thrown, and what stands around it.
 fn headline(letter: &Letter, cells: usize, out: &mut Vec<Line>) {
     let class = letter.root_cause_class.as_deref().or(letter.error_class.as_deref());
     let message = letter.message.as_deref().unwrap_or_default();
+    let trace = Trace::parse(letter.stack_trace.as_deref().unwrap_or_default(), &[]);
+    // The message is that of the error that was thrown: the end of its chain has one of its own.
+    let ends = trace.root_class.is_some() && trace.root_class == class && trace.class != trace.root_class;
+    let of_root = ends.then(|| trace.root_message.unwrap_or_default());
+    let of_root = of_root.filter(|own| message.lines().next().unwrap_or_default() != *own);
     let class = class.unwrap_or("the letter does not say which error it was");
-    let whole = if message.is_empty() { class.to_owned() } else { format!("{class}: {message}") };
-    let whole = Safe::new(&whole);
-    for (i, text) in wrap(whole.as_str(), cells, 4).into_iter().enumerate() {
+    let said = of_root.unwrap_or(message);
+    let whole = if said.is_empty() { class.to_owned() } else { format!("{class}: {said}") };
+    let lines = |text: &str| wrap(Safe::new(text).as_str(), cells, 4);
+    for (i, text) in lines(&whole).into_iter().enumerate() {
         out.push(vec![Span::new(text, if i == 0 { Role::Fail } else { Role::Text })]);
+    }
+    if of_root.is_some() && !message.is_empty() {
+        let thrown = letter.also.iter().find(|(name, value)| *name == "cause_class" && value != class);
+        let inside = thrown.map(|(_, thrown)| format!("inside {}: {message}", short_class(thrown)));
+        let inside = inside.unwrap_or_else(|| format!("thrown with: {message}"));
+        out.extend(lines(&inside).into_iter().map(|text| vec![Span::text(text)]));
     }
     match (&letter.error_class, &letter.root_cause_class) {
         (Some(outer), Some(root)) if outer != root => {
@@ -228,7 +241,7 @@ pub fn origins(row: &LetterRow, lineage: &Lineage<'_>, look: &Look<'_>) -> Vec<L
         line.push(Span::dim(format!("   {}", decision.run)));
         out.push(field(if i == 0 { "decided" } else { "" }, 14, line));
     }
-    out.extend(letter.also.iter().map(|(name, value)| field(name, 14, text(value))));
+    out.extend(letter.also.iter().map(|(name, value)| field(name, (name.len() + 2).max(14), text(value))));
     out.extend(letter.notes.iter().map(|note| vec![Span::new("▲ ", Role::Warn), Span::text(note)]));
     let told = |heading: &str, lines: &[(&'static str, String)]| -> Vec<Line> {
         let heading = (!lines.is_empty()).then(|| vec![Span::dim(heading)]);
@@ -339,4 +352,54 @@ fn header_value(value: Option<&Bytes>) -> Span {
     let hex: Vec<String> = value.iter().map(|b| format!("{b:02x}")).collect();
     let number = number.map(|n| format!("  ({})", units::signed(n))).unwrap_or_default();
     Span::new(format!("{}{number}", hex.join(" ")), Role::Value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::profile::DeadLetters;
+    use crate::dlq::formats::decode;
+    use crate::event::{Headers, Position};
+
+    fn told(headers: &[(&str, &str)]) -> Vec<String> {
+        let mut all = Headers::default();
+        for (name, value) in headers {
+            all.push((*name).to_owned(), Some(Bytes::copy_from_slice(value.as_bytes())));
+        }
+        let at = Position::new("orders-dlt", 0, 0);
+        let record = Record { at, time: None, key: None, value: None, headers: all, lease: None };
+        let lines = failure(&decode(&record, &DeadLetters::default()), Frames::Folded, &[], 78);
+        lines.iter().map(|line| line.iter().map(|span| span.text.as_str()).collect()).collect()
+    }
+
+    #[test]
+    fn a_message_stands_behind_the_class_that_said_it() {
+        let trace = "a.Wrapper: failed\n\tat a.B.c(B.java:1)\nCaused by: acme.Failed: cannot reserve 7\n\tat \
+                     acme.Stock.reserve(Stock.java:5)\nCaused by: java.util.NoSuchElementException: unknown sku\n\t... 3 more\n";
+        let spring = [
+            ("kafka_dlt-original-topic", "orders"),
+            ("kafka_dlt-exception-fqcn", "a.Wrapper"),
+            ("kafka_dlt-exception-cause-fqcn", "acme.Failed"),
+            ("kafka_dlt-exception-message", "failed; cannot reserve 7"),
+            ("kafka_dlt-exception-stacktrace", trace),
+        ];
+        let lines = told(&spring);
+        assert_eq!(lines[0], "java.util.NoSuchElementException: unknown sku");
+        assert_eq!(lines[1..3], ["inside Failed: cannot reserve 7", "inside Wrapper"]);
+        let connect = [
+            ("__connect.errors.topic", "orders"),
+            ("__connect.errors.exception.class.name", "a.Wrapper"),
+            ("__connect.errors.exception.message", "failed"),
+            ("__connect.errors.exception.stacktrace", trace),
+        ];
+        assert_eq!(told(&connect)[1..3], ["thrown with: failed", "inside Wrapper"]);
+        // One error alone is told once.
+        let alone = [
+            ("__connect.errors.exception.class.name", "acme.Failed"),
+            ("__connect.errors.exception.message", "no"),
+            ("__connect.errors.exception.stacktrace", "acme.Failed: no\n\tat acme.A.b(A.java:1)\n"),
+        ];
+        let lines = told(&alone);
+        assert_eq!((lines[0].as_str(), lines[1].starts_with('▸')), ("acme.Failed: no", true));
+    }
 }

@@ -78,7 +78,8 @@ pub(super) const NSERVICEBUS: Format = Format {
 pub(super) const MASSTRANSIT: Format = Format {
     name: "masstransit",
     written_by: "MassTransit",
-    signs: &[&["MT-Fault-ExceptionType"], &["MT-Reason", "MT-Fault-Message"]],
+    // Skipped messages have a reason alone.
+    signs: &[&["MT-Fault-ExceptionType"], &["MT-Reason"]],
     rules: &[
         rule(Field::ErrorClass, "MT-Fault-ExceptionType", Codec::Utf8),
         rule(Field::Message, "MT-Fault-Message", Codec::Utf8),
