@@ -137,8 +137,8 @@ impl Desk {
             Request::Get(request) => {
                 Ok(Answer::Get(Arc::new(records::get(&self.cx, &request, &cancel).await?)))
             }
-            Request::Decode(record) => {
-                Ok(Answer::Decoded(Arc::new(records::decode(&self.cx, record).await?)))
+            Request::Decode(record, base64) => {
+                Ok(Answer::Decoded(Arc::new(records::decode(&self.cx, record, base64).await?)))
             }
             Request::Plan(request) => {
                 Ok(Answer::Plan(Arc::new(redrive::make_plan(&self.index, &request, &sink, &cancel).await?)))

@@ -22,6 +22,7 @@ use crate::config::keep::{Decision, Kept};
 use crate::context::{Progress, Sink};
 use crate::dlq::Letter;
 use crate::event::Record;
+use crate::event::decode::Base64;
 use crate::letters::document::{FailuresAnswer, FailuresRequest, LettersAnswer, LettersRequest};
 use crate::letters::lineage::Lineage;
 use crate::offsets::document::{OffsetsAnswer, OffsetsPlan, OffsetsRequest, OffsetsRun};
@@ -47,8 +48,8 @@ pub enum Request {
     Estimate(TailRequest),
     /// One record.
     Get(GetRequest),
-    /// What the key and the value of a record are.
-    Decode(Arc<Record>),
+    /// What the key and the value of a record are, and the base64 in them.
+    Decode(Arc<Record>, Base64),
     /// A redrive plan with its preflight; writes nothing to the broker.
     Plan(PlanRequest),
     /// Executes a plan.

@@ -11,10 +11,11 @@ use super::Session;
 use super::exit::{Done, Ended, Stop};
 use super::output::Format;
 use super::session;
+use super::tail::BASE64;
 use crate::ask::{Answer, Desk, Request};
 use crate::config::profile::Profile;
 use crate::dlq::{self, formats};
-use crate::event::decode::{Decoded, Patience, Side};
+use crate::event::decode::{Base64, Decoded, Patience, Side};
 use crate::event::view::{Layout, View};
 use crate::event::{Position, Record, envelope};
 use crate::records::RecordDocument;
@@ -35,6 +36,9 @@ pub(super) struct Args {
     partition: i32,
     /// The offset
     offset: i64,
+    /// Decode the base64 inside a JSON value in place; what was decoded is marked, as {"base64:text": …}
+    #[arg(long)]
+    base64: bool,
 }
 
 #[derive(Serialize)]
@@ -53,9 +57,14 @@ struct Refused {
 
 pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
     let at = Position::new(args.topic, args.partition, args.offset);
+    if args.base64 && matches!(session.output.format(), Format::Raw | Format::Hex) {
+        return Err(Fault::usage("usage", BASE64).hint("leave one of them out").into());
+    }
     let cx = session.connect().await?;
     let profile = Arc::clone(&cx.profile);
-    let decode = |record: &Record| profile.decoding.decode(record, Side::Value, Patience::Wait);
+    let inside = if args.base64 { Base64::Decode } else { Base64::Keep };
+    let decode =
+        |record: &Record| profile.decoding.decode(record, Side::Value, Patience::Wait).inside(inside);
     let desk = Desk::new(cx);
     let Answer::Get(answer) = session.ask(&desk, Request::Get(GetRequest { at: at.clone() })).await? else {
         return Err(session::unexpected());

@@ -14,6 +14,7 @@ use super::{Session, json, session};
 use crate::ask::{Answer, Desk, Event, Request};
 use crate::config::profile::Profile;
 use crate::event::Record;
+use crate::event::decode::{Base64, Decoded, Patience, Side};
 use crate::event::view::{Layout, View};
 use crate::filter::jq::{self, Program};
 use crate::filter::{Selection, decoded};
@@ -26,6 +27,9 @@ use crate::text::{Fault, Safe, TimeFormat, TimeStyle, units};
 const PREVIEW: usize = 1024;
 /// Lines of a hex dump that are made at once.
 const LINES: usize = 4096;
+
+/// Why `--base64` is refused.
+pub(super) const BASE64: &str = "-o raw and -o hex give the bytes as they are, and --base64 decodes";
 
 /// The beginning of the document of `-o json`: it is written with the first record, or at the end.
 const HEAD: &[u8] = b"{\"schema\":1,\"records\":[";
@@ -53,6 +57,9 @@ pub(super) struct Args {
     /// What follows each value of -o raw and --select (\n, \t, \r, \0 and \\ are understood; default \n)
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     separator: Option<String>,
+    /// Decode the base64 inside JSON values in place; what was decoded is marked, as {"base64:text": …}
+    #[arg(long, conflicts_with_all = ["count", "estimate", "select"])]
+    base64: bool,
 }
 
 /// The end of the document of `-o json`, behind the records.
@@ -85,6 +92,7 @@ pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
         several: args.topics.len() > 1,
         searches: selection.key.is_some() || selection.contains.is_some() || selection.filter.is_some(),
         watched: follow && session.output.is_terminal(),
+        base64: if args.base64 { Base64::Decode } else { Base64::Keep },
         profile: Arc::clone(&cx.profile),
         times: TimeFormat::new(TimeStyle::Local),
         state: Mutex::default(),
@@ -147,6 +155,9 @@ fn form(args: &Args, output: &Output, follow: bool) -> Result<Form, Fault> {
     {
         return usage("--separator goes with -o raw and with --select", "leave it out, or add -o raw");
     }
+    if args.base64 && matches!(format, Format::Raw | Format::Hex) {
+        return usage(BASE64, "leave one of them out");
+    }
     if args.count {
         return match format {
             Format::Hex => usage("a number is not written as a hex dump", "leave -o hex out"),
@@ -198,6 +209,7 @@ struct Printer<'a> {
     searches: bool,
     /// Whether somebody looks at what is followed.
     watched: bool,
+    base64: Base64,
     profile: Arc<Profile>,
     times: TimeFormat,
     state: Mutex<State>,
@@ -265,10 +277,10 @@ impl Printer<'_> {
             Form::Json => {
                 out.write_all(if state.printed == 0 { HEAD } else { b"," })?;
                 out.write_all(b"\n")?;
-                json::compact(out, &RecordDocument::new(record, &self.profile.decoding))?;
+                json::compact(out, &self.document(record))?;
             }
             Form::Jsonl => {
-                json::compact(&mut *out, &RecordDocument::new(record, &self.profile.decoding))?;
+                json::compact(&mut *out, &self.document(record))?;
                 out.write_all(b"\n")?;
             }
             Form::Raw(separator) => self.text(record.value.as_deref().unwrap_or_default(), separator, out)?,
@@ -293,6 +305,15 @@ impl Printer<'_> {
             }
         }
         Ok(())
+    }
+
+    fn document<'r>(&self, record: &'r Record) -> RecordDocument<'r> {
+        let decoding = &self.profile.decoding;
+        RecordDocument::of(record, decoding, self.value(record))
+    }
+
+    fn value(&self, record: &Record) -> Decoded {
+        self.profile.decoding.decode(record, Side::Value, Patience::Wait).inside(self.base64)
     }
 
     /// One output of `--select`.
@@ -346,6 +367,10 @@ impl Printer<'_> {
         let time = units::or_dash(record.timestamp(), |at| self.times.full(at));
         let place = record.at.partition.to_string();
         let offset = record.at.offset.to_string();
+        let value = match self.base64 {
+            Base64::Keep => record.value.clone(),
+            Base64::Decode => self.value(record).document().or_else(|| record.value.clone()),
+        };
         let topic = if self.several { format!("{}  ", Safe::new(&record.at.topic)) } else { String::new() };
         format!(
             "{}  {topic}{}  {}  {}  {}",
@@ -353,7 +378,7 @@ impl Printer<'_> {
             right(&place, 3),
             right(&offset, 10),
             left(&cell(record.key.as_ref()), 20),
-            cell(record.value.as_ref())
+            cell(value.as_ref())
         )
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::broker::Name;
-use crate::event::decode::Decoded;
+use crate::event::decode::{Base64, Decoded};
 use crate::event::{Position, Record};
 use crate::filter::Selection;
 use crate::text::units::{bytes, count};
@@ -135,6 +135,8 @@ pub struct GetRequest {
 pub struct DecodedRecord {
     /// The record.
     pub at: Position,
+    /// What became of base64 in them.
+    pub base64: Base64,
     /// Its key.
     pub key: Decoded,
     /// Its value.

@@ -106,6 +106,7 @@ pub fn command(state: &mut State, id: Id, effects: &mut Vec<Effect>) {
         Id::NextRecord => step(state, 1),
         Id::PreviousRecord => step(state, -1),
         Id::Layout => with_inspector(state, Inspector::next_layout),
+        Id::Base64 => with_inspector(state, Inspector::next_base64),
         Id::Unfold => with_inspector(state, Inspector::unfold),
         Id::Origin => {
             let cells = state.size.0;

@@ -102,6 +102,7 @@ pub enum Id {
     NextRecord,
     PreviousRecord,
     Layout,
+    Base64,
     Unfold,
     Origin,
     Choose,

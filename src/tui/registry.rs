@@ -466,6 +466,15 @@ pub const REGISTRY: &[Command] = &[
         .on(&[Inspector])
         .keys(&["zr"])
         .footer(50),
+    c(
+        Id::Base64,
+        "inspector.base64",
+        "base64",
+        "Decodes the base64 inside JSON in place, or shows it as it is.",
+    )
+    .on(&[Inspector])
+    .keys(&["zb"])
+    .cli("get TOPIC 0 0 --base64"),
     c(Id::Unfold, "inspector.unfold", "unfold", "Shows or hides the frames of libraries.")
         .on(&[Inspector])
         .keys(&["enter"])

@@ -163,7 +163,7 @@ proptest! {
                 bench = bench.press("inspector.section");
             }
             // As text and as bytes, with the frames of libraries and without.
-            for command in ["inspector.layout", "inspector.layout", "inspector.unfold", "inspector.next"] {
+            for command in ["inspector.layout", "inspector.layout", "inspector.base64", "inspector.unfold", "inspector.next"] {
                 bench = bench.press(command);
                 harmless(&mut bench)?;
             }

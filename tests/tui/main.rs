@@ -7,6 +7,7 @@ mod disposals;
 mod drill;
 mod fuzz;
 mod hostile;
+mod inspector;
 mod keys;
 mod made_up;
 mod offsets;

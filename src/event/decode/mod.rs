@@ -5,6 +5,7 @@
 //! bounded everywhere. Nothing is fetched here: [`Schemas`] is asked, and may say "not yet".
 
 mod avro;
+mod base64;
 mod binary;
 mod protobuf;
 mod squeeze;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::Value;
 
+pub use self::base64::Base64;
 pub use avro::AvroSchema;
 pub use protobuf::ProtobufSchema;
 

@@ -15,6 +15,7 @@ use super::sections::{decoders, describe, event, payload, section};
 use super::subject::{Among, Subject, copy};
 use crate::ask::{Answer, Request};
 use crate::dlq::groups::Sample;
+use crate::event::decode::Base64;
 use crate::event::view::Layout;
 use crate::event::{Position, Record};
 use crate::filter::{Edge, Selection};
@@ -79,6 +80,8 @@ pub struct Inspector {
     search: Option<String>,
     /// What key and value are, once that is known.
     decoded: Option<Arc<DecodedRecord>>,
+    /// What becomes of base64 in them.
+    base64: Base64,
 }
 
 /// The request for one letter.
@@ -149,6 +152,7 @@ impl Inspector {
             pagers: None,
             search: None,
             decoded: None,
+            base64: Base64::Keep,
         }
     }
 
@@ -248,6 +252,15 @@ impl Inspector {
                 Layout::Hex => Layout::Json,
             });
         }
+    }
+
+    /// Decodes the base64 inside key and value, or shows it as it is.
+    pub fn next_base64(&mut self) {
+        self.base64 = match self.base64 {
+            Base64::Keep => Base64::Decode,
+            Base64::Decode => Base64::Keep,
+        };
+        self.lay_out();
     }
 
     /// Shows another one of the list; whether there is one.
@@ -465,7 +478,7 @@ impl Screen for Inspector {
         if let Some(subject) = self.subject.as_ref().filter(|_| self.decoded.is_none()) {
             let (key, value) = subject.payload();
             let record = Record { key, value, ..subject.record().clone() };
-            return Some(Request::Decode(Arc::new(record)));
+            return Some(Request::Decode(Arc::new(record), self.base64));
         }
         if let (Page::Origin, Some(Subject::Letter(row))) = (self.page, &self.subject) {
             return Some(Request::Lineage(Arc::clone(&row.letter)));
@@ -493,7 +506,8 @@ impl Screen for Inspector {
                 GetAnswer::Nothing { text, .. } => self.nothing = Some(text.clone()),
             },
             Some(Answer::Decoded(answer)) => {
-                if self.subject.as_ref().is_some_and(|subject| subject.record().at == answer.at) {
+                let asked = self.subject.as_ref().is_some_and(|subject| subject.record().at == answer.at);
+                if asked && answer.base64 == self.base64 {
                     let shown = [&answer.key, &answer.value].iter().any(|side| side.document().is_some());
                     self.decoded = Some(answer);
                     if shown {
@@ -528,7 +542,8 @@ impl Screen for Inspector {
             (None, Some(wanted)) => &wanted.at,
             (None, None) => return None,
         };
-        Some(format!("get {} {} {}", super::plan::quoted(&at.topic), at.partition, at.offset))
+        let base64 = if self.base64 == Base64::Decode { " --base64" } else { "" };
+        Some(format!("get {} {} {}{base64}", super::plan::quoted(&at.topic), at.partition, at.offset))
     }
 
     fn copy(&self, what: Id, _: &State) -> Option<String> {

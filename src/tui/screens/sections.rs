@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::event::decode::Base64;
 use crate::event::view::{Layout, View};
 use crate::event::{Record, envelope};
 use crate::records::document::DecodedRecord;
@@ -16,6 +17,10 @@ use crate::tui::widgets::pager::Pager;
 pub(super) fn decoders(decoded: Option<&DecodedRecord>) -> Option<Line> {
     let decoded = decoded?;
     let mut out = vec![Span::new("decoded   ", Role::Key)];
+    let sides = [&decoded.key, &decoded.value];
+    if decoded.base64 == Base64::Decode && !sides.iter().any(|side| side.decoder.ends_with("+base64")) {
+        out.push(Span::text("no base64 is in it  "));
+    }
     for (name, side) in [("key", &decoded.key), ("value", &decoded.value)] {
         if matches!(side.decoder.as_str(), "none" | "json" | "text") {
             continue;
