@@ -13,6 +13,7 @@ use super::exit::{Done, Ended, Stop};
 use super::selectors::{base64, wrong};
 use super::{Session, session};
 use crate::ask::{Answer, Desk, Request};
+use crate::event::encode::SchemaChoice;
 use crate::event::{Headers, archive};
 use crate::filter::Edge;
 use crate::redrive::produce::{Draft, ProduceAgreed, ProduceAnswer, ProduceRequest, ProducedRecord};
@@ -31,6 +32,7 @@ const WIDTH: usize = 200;
 
 /// Arguments.
 #[derive(Clone, Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("any_key").args(["key", "key_base64"]))]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["value", "value_base64", "file", "null"]))]
 pub(super) struct Args {
     /// The topic; it must exist
@@ -56,6 +58,13 @@ pub(super) struct Args {
     /// Each line of the file is a record's value, without its line break
     #[arg(long, requires = "file")]
     lines: bool,
+    /// Encode the value, which is JSON, by a schema of the registry: its id, SUBJECT, SUBJECT:VERSION, or latest (the
+    /// newest of TOPIC-value); behind a # the message, of a Protobuf schema with several
+    #[arg(long, value_name = "SCHEMA", conflicts_with = "null")]
+    schema: Option<String>,
+    /// The same for the key (latest: the newest of TOPIC-key)
+    #[arg(long, value_name = "SCHEMA", requires = "any_key")]
+    key_schema: Option<String>,
     /// A header: NAME=VALUE, or as an export writes it: {"name":…,"value":…,"encoding":"utf8|base64|null"}
     #[arg(long, value_name = "HEADER", allow_hyphen_values = true)]
     header: Vec<String>,
@@ -77,6 +86,11 @@ pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
         (None, None) => None,
     };
     let timestamp = args.timestamp.as_deref().map(|text| timestamp(text, session.clock.now())).transpose()?;
+    let choice = |option: &str, text: &Option<String>| {
+        let parse = |text: &String| SchemaChoice::parse(text).map_err(|why| wrong(option, text, why));
+        text.as_ref().map(parse).transpose()
+    };
+    let (key_schema, schema) = (choice("--key-schema", &args.key_schema)?, choice("--schema", &args.schema)?);
     let values = values(session, &args).await?;
     let records: Vec<Draft> =
         values.into_iter().map(|value| Draft { key: key.clone(), value, headers: headers.clone() }).collect();
@@ -87,6 +101,8 @@ pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
     let mut request = ProduceRequest {
         topic: args.topic.into(),
         records,
+        key_schema,
+        schema,
         partition: args.partition,
         timestamp,
         agreed: None,
@@ -235,9 +251,18 @@ fn announce(shown: &ProduceAnswer) -> Vec<String> {
             lines
         }
     };
+    lines.extend(schemas(shown).into_iter().map(|(what, schema)| format!("  {what}: {schema}")));
     lines.extend(shown.warnings.iter().map(|warning| format!("warning: {warning}")));
     lines.push("every group that reads the topic sees it; this cannot be undone".to_owned());
     lines
+}
+
+/// What keys and values were encoded by.
+fn schemas(answer: &ProduceAnswer) -> Vec<(&'static str, String)> {
+    [("key schema", &answer.key_schema), ("schema", &answer.schema)]
+        .into_iter()
+        .filter_map(|(what, schema)| Some((what, schema.as_ref()?.words())))
+        .collect()
 }
 
 fn size(record: &ProducedRecord) -> String {
@@ -282,6 +307,7 @@ fn facts(record: &ProducedRecord) -> Vec<(&'static str, String)> {
 fn text(value: &serde_json::Value, encoding: &str) -> String {
     match (encoding, value.as_str().unwrap_or_default()) {
         ("null", _) => "null".to_owned(),
+        ("json", _) => crate::text::width::cut(&value.to_string(), WIDTH).into_owned(),
         (_, "") => "empty".to_owned(),
         ("utf8", text) => crate::text::width::cut(text, WIDTH).into_owned(),
         (encoding, text) => format!("{} ({encoding})", crate::text::width::cut(text, WIDTH)),
@@ -313,6 +339,7 @@ fn show(session: &Session<'_>, answer: &ProduceAnswer) -> Result<(), Stop> {
             }
         }
     }
+    lines.extend(schemas(answer));
     lines.push(("id", answer.run.clone().unwrap_or_default()));
     lines.extend(answer.warnings.iter().map(|warning| ("warning", warning.clone())));
     out.facts(&lines)

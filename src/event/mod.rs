@@ -5,6 +5,7 @@
 pub mod archive;
 pub mod codec;
 pub mod decode;
+pub mod encode;
 pub mod envelope;
 mod fields;
 pub mod json;

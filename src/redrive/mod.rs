@@ -18,6 +18,7 @@ pub mod copy;
 pub mod disposal;
 mod dispose;
 pub mod document;
+mod encoded;
 mod engine;
 mod fence;
 pub mod file;

@@ -7,12 +7,16 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+pub use super::encoded::ProducedSchema;
+use super::encoded::{encoded, told};
 use super::run::{no_transactions, read_only};
 use super::transfer::{Chain, Mark, Unwritten};
 use super::{audit, cluster};
 use crate::broker::{ErrorKind, Guarantee, Name, Placed, Write};
 use crate::context::{Cx, Progress, Sink};
 use crate::dlq::names::is_internal_name;
+use crate::event::decode::Side;
+use crate::event::encode::SchemaChoice;
 use crate::event::{Headers, codec};
 use crate::ledger::audit::{Action, AuditRecord, Kind, Totals, ranges};
 use crate::text::{Fault, FaultKind, Timestamp, units};
@@ -33,8 +37,12 @@ pub struct Draft {
 pub struct ProduceRequest {
     /// The topic.
     pub topic: Name,
-    /// The records, in order.
+    /// The records, in order; those with a schema as JSON documents.
     pub records: Vec<Draft>,
+    /// The schema that keys are encoded by.
+    pub key_schema: Option<SchemaChoice>,
+    /// The schema that values are encoded by.
+    pub schema: Option<SchemaChoice>,
     /// The partition of all of them; `None` lets the key decide as the Java client does.
     pub partition: Option<i32>,
     /// The timestamp of all of them; `None` for when they are written.
@@ -61,11 +69,11 @@ pub struct ProducedRecord {
     pub timestamp: Option<Timestamp>,
     /// Key.
     pub key: Value,
-    /// `utf8`, `base64` or `null`.
+    /// `utf8`, `base64` or `null`; `json` where a schema encoded it.
     pub key_encoding: &'static str,
     /// Value.
     pub value: Value,
-    /// `utf8`, `base64` or `null`, which is a tombstone.
+    /// `utf8`, `base64`, `null`, which is a tombstone, or `json` where a schema encoded it.
     pub value_encoding: &'static str,
     /// Headers.
     pub headers: Value,
@@ -82,6 +90,10 @@ pub struct ProduceAnswer {
     pub run: Option<String>,
     /// The topic.
     pub topic: Name,
+    /// The schema of the keys.
+    pub key_schema: Option<ProducedSchema>,
+    /// The schema of the values.
+    pub schema: Option<ProducedSchema>,
     /// The records.
     pub records: Vec<ProducedRecord>,
     /// How many were written.
@@ -121,6 +133,8 @@ pub async fn produce(
         .why(format!("it has {} partitions, counted from 0", units::count(partitions.unsigned_abs().into())))
         .hint("without --partition the key decides, as with the Java client"));
     }
+    let encoded = encoded(cx, request).await?;
+    let request = &ProduceRequest { records: encoded.records, ..request.clone() };
     let now = cx.clock.now();
     if let Some(why) = request.timestamp.and_then(|at| there.refuses(at, now)) {
         return Err(Fault::refused("timestamp", format!("{topic} does not take the record")).why(why));
@@ -135,7 +149,9 @@ pub async fn produce(
         action: "produce",
         run: None,
         topic: Arc::clone(topic),
-        records: request.records.iter().map(|draft| shown(request, draft)).collect(),
+        records: Vec::new(),
+        key_schema: encoded.key_schema,
+        schema: encoded.schema,
         written: 0,
         guarantee: Guarantee::ExactlyOnceReadCommitted.as_str(),
         warnings: warnings(request, &there, now),
@@ -144,6 +160,7 @@ pub async fn produce(
         started: now,
         dry_run: request.agreed.is_none(),
     };
+    answer.records = request.records.iter().map(|draft| shown(cx, request, draft, &answer)).collect();
     let Some(agreed) = &request.agreed else { return Ok(answer) };
     let Some(writer) = cx.broker.writer() else { return Err(read_only(cx)) };
     if !cx.broker.capabilities().transactions.usable() {
@@ -205,9 +222,9 @@ pub(super) async fn target(cx: &Cx, topic: &Name) -> Result<cluster::Target, Fau
     Err(Fault { code: "target_missing", kind: FaultKind::Refused, ..fault })
 }
 
-fn shown(request: &ProduceRequest, draft: &Draft) -> ProducedRecord {
-    let (key, key_encoding) = codec::encode_text(draft.key.as_deref());
-    let (value, value_encoding) = codec::encode_text(draft.value.as_deref());
+fn shown(cx: &Cx, request: &ProduceRequest, draft: &Draft, answer: &ProduceAnswer) -> ProducedRecord {
+    let (key, key_encoding) = told(cx, draft, Side::Key, answer.key_schema.as_ref());
+    let (value, value_encoding) = told(cx, draft, Side::Value, answer.schema.as_ref());
     ProducedRecord {
         partition: request.partition,
         offset: None,

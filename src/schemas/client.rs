@@ -2,15 +2,18 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, TlsProvider};
 
+use crate::config::nearest;
 use crate::config::profile::SchemaRegistry;
-use crate::event::decode::{AvroSchema, ProtobufSchema, Schema, SchemaId};
+use crate::event::decode::{AvroSchema, JsonSchema, ProtobufSchema, Registered, Schema, SchemaId};
 use crate::text::Fault;
 
 /// The longest answer that is read, in bytes.
@@ -33,6 +36,9 @@ struct Answer {
     kind: Option<String>,
     #[serde(default)]
     references: Vec<Reference>,
+    /// These two are told of subjects only.
+    id: Option<u32>,
+    version: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -87,20 +93,40 @@ impl Client {
             SchemaId::Number(id) => self.get(&format!("/schemas/ids/{id}")),
             SchemaId::Guid(id) => self.get(&format!("/schemas/guids/{id}")),
         };
-        let answer = answer.map_err(|why| format!("schema {id}: {why}"))?;
-        let wrong = |why: String| format!("schema {id}: {why}");
+        answer.and_then(|answer| self.read(answer)).map_err(|why| format!("schema {id}: {why}"))
+    }
+
+    /// Fetches the schema of a subject in a version, or in the newest.
+    pub(super) fn registered(&self, subject: &str, version: Option<u32>) -> Result<Registered, String> {
+        let version = version.map_or_else(|| "latest".to_owned(), |version| version.to_string());
+        let of = |why: String| format!("subject {subject}, version {version}: {why}");
+        let path = format!("/subjects/{}/versions/{version}", encoded(subject));
+        let answer: Answer = self.get(&path).map_err(|why| of(why) + &self.meant(subject))?;
+        let numbers = answer.id.zip(answer.version);
+        let (id, version) = numbers.ok_or_else(|| of("the answer has no id and version".to_owned()))?;
+        Ok(Registered { id, version, schema: Arc::new(self.read(answer).map_err(of)?) })
+    }
+
+    /// The subject that was most likely meant by one that is not there, in words.
+    fn meant(&self, subject: &str) -> String {
+        let subjects: Vec<String> = self.get("/subjects").unwrap_or_default();
+        match nearest(subject, subjects.iter().map(String::as_str)) {
+            Some(near) if near != subject => format!(" (did you mean {near}?)"),
+            _ => String::new(),
+        }
+    }
+
+    fn read(&self, answer: Answer) -> Result<Schema, String> {
         let mut references = Vec::new();
-        self.collect(&answer.references, &mut HashSet::new(), &mut references).map_err(wrong)?;
+        self.collect(&answer.references, &mut HashSet::new(), &mut references)?;
         match answer.kind.as_deref().unwrap_or("AVRO") {
             "AVRO" => {
                 let texts: Vec<String> = references.into_iter().map(|(_, text)| text).collect();
-                AvroSchema::parse(&answer.schema, &texts).map(Schema::Avro).map_err(wrong)
+                AvroSchema::parse(&answer.schema, &texts).map(Schema::Avro)
             }
-            "PROTOBUF" => {
-                ProtobufSchema::parse(&answer.schema, &references).map(Schema::Protobuf).map_err(wrong)
-            }
-            "JSON" => Ok(Schema::Json),
-            other => Err(format!("schema {id} is of the unknown type {other}")),
+            "PROTOBUF" => ProtobufSchema::parse(&answer.schema, &references).map(Schema::Protobuf),
+            "JSON" => Ok(Schema::Json(JsonSchema::new(answer.schema, references))),
+            other => Err(format!("it is of the unknown type {other}")),
         }
     }
 
@@ -119,14 +145,15 @@ impl Client {
                 return Err(format!("it has more than {MOST_REFERENCES} references"));
             }
             let path = format!("/subjects/{}/versions/{}", encoded(&reference.subject), reference.version);
-            let answer = self.get(&path).map_err(|why| format!("reference {}: {why}", reference.name))?;
+            let answer: Answer =
+                self.get(&path).map_err(|why| format!("reference {}: {why}", reference.name))?;
             self.collect(&answer.references, seen, out)?;
             out.push((reference.name.clone(), answer.schema));
         }
         Ok(())
     }
 
-    fn get(&self, path: &str) -> Result<Answer, String> {
+    fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, String> {
         let mut request = self
             .agent
             .get(format!("{}{path}", self.url))

@@ -12,7 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::config::profile::SchemaRegistry;
-use crate::event::decode::{Patience, Schema, SchemaId, Schemas};
+use crate::event::decode::{Patience, Registered, Schema, SchemaId, Schemas};
 use crate::text::{Clock, Fault};
 use client::Client;
 
@@ -54,20 +54,22 @@ impl Shared {
 pub struct Registry {
     shared: Arc<Shared>,
     wanted: SyncSender<SchemaId>,
+    client: Arc<Client>,
 }
 
 impl Registry {
     /// The registry of a profile. Nothing is asked before a schema is wanted.
     pub fn new(settings: &SchemaRegistry, clock: Arc<dyn Clock>) -> Result<Self, Fault> {
-        let client = Client::new(settings, TIMEOUT)?;
+        let client = Arc::new(Client::new(settings, TIMEOUT)?);
         let shared = Arc::new(Shared { known: Mutex::default(), changed: Condvar::new(), clock });
         let (wanted, asked) = sync_channel::<SchemaId>(WAITING);
         let fetching = Arc::clone(&shared);
+        let fetcher = Arc::clone(&client);
         std::thread::Builder::new()
             .name("schemas".to_owned())
             .spawn(move || {
                 for id in asked {
-                    let known = match client.fetch(&id) {
+                    let known = match fetcher.fetch(&id) {
                         Ok(schema) => Known::Fetched(Arc::new(schema)),
                         Err(why) => Known::Failed(why, fetching.clock.monotonic()),
                     };
@@ -77,7 +79,7 @@ impl Registry {
             .map_err(|e| {
                 Fault::failed("internal", "the thread that fetches schemas cannot begin").why(e.to_string())
             })?;
-        Ok(Self { shared, wanted })
+        Ok(Self { shared, wanted, client })
     }
 
     /// Asks for a schema that is not known, or whose failure is old.
@@ -119,6 +121,10 @@ impl Schemas for Registry {
             Some(Known::Failed(why, _)) => Err(why.clone()),
             Some(Known::Asked) | None => Err(format!("schema {id} is not fetched yet")),
         }
+    }
+
+    fn registered(&self, subject: &str, version: Option<u32>) -> Result<Registered, String> {
+        self.client.registered(subject, version)
     }
 }
 

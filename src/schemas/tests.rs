@@ -12,6 +12,7 @@ use super::Registry;
 use crate::config::profile::SchemaRegistry;
 use crate::config::secret::Secret;
 use crate::event::decode::{Content, Decoding, Patience, SchemaId, Schemas as _, Side};
+use crate::event::encode::encode;
 use crate::event::{Headers, Position, Record};
 use crate::text::SystemClock;
 
@@ -104,6 +105,12 @@ fn schemas() -> HashMap<&'static str, Value> {
             "/subjects/who-p/versions/1",
             json!({"schema": "syntax = \"proto3\"; message Who { string name = 1; }"}),
         ),
+        (
+            "/subjects/orders-value/versions/latest",
+            json!({"schema": order, "subject": "orders-value", "version": 3, "id": 7,
+                   "references": [{"name": "Who", "subject": "who/v", "version": 2}]}),
+        ),
+        ("/subjects", json!(["who/v", "orders-value"])),
         ("/schemas/ids/9", json!({"schemaType": "JSON", "schema": "{}"})),
         ("/schemas/guids/67e55044-10b1-426f-9247-bb680e5fe0c8", json!({"schema": "\"long\""})),
     ])
@@ -158,6 +165,22 @@ fn what_cannot_be_had_costs_the_decoding_and_says_why() {
         Registry::new(&settings(&format!("http://{gone}")), Arc::new(SystemClock::default())).unwrap();
     let down = registry.schema(&SchemaId::Number(7), Patience::Wait).unwrap_err();
     assert!(down.contains("cannot be reached"), "{down}");
+}
+
+#[test]
+fn a_schema_is_found_by_its_subject_and_a_mistyped_one_names_the_nearest() {
+    let server = serve(schemas());
+    let registry = Registry::new(&settings(&server.url), Arc::new(SystemClock::default())).unwrap();
+    let found = registry.registered("orders-value", None).unwrap();
+    assert_eq!((found.id, found.version, found.schema.format()), (7, 3, "avro"));
+    let written = encode(found.id, &found.schema, None, br#"{"id": "o1", "by": {"name": "ann"}}"#).unwrap();
+    assert_eq!(written, b"\0\0\0\0\x07\x04o1\x06ann");
+    let missing = registry.registered("order-value", Some(2)).unwrap_err();
+    assert!(
+        missing.starts_with("subject order-value, version 2: the schema registry answered 404"),
+        "{missing}"
+    );
+    assert!(missing.ends_with("(did you mean orders-value?)"), "{missing}");
 }
 
 #[test]

@@ -9,5 +9,6 @@ mod faults;
 mod plans;
 mod retries;
 mod runs;
+mod schemas;
 mod transfer;
 mod world;

@@ -197,10 +197,12 @@ async fn an_export_goes_on_where_it_was_cut_and_a_damaged_file_is_told_before_an
     }
 }
 
-fn producing(records: Vec<Draft>, agreed: bool) -> ProduceRequest {
+pub fn producing(records: Vec<Draft>, agreed: bool) -> ProduceRequest {
     ProduceRequest {
         topic: COPY.into(),
         records,
+        key_schema: None,
+        schema: None,
         partition: None,
         timestamp: None,
         agreed: agreed.then(ProduceAgreed::default),
@@ -217,7 +219,7 @@ async fn produce(world: &World, request: ProduceRequest) -> Result<Arc<ProduceAn
     }
 }
 
-fn draft(key: Option<&'static str>, value: Option<&'static str>) -> Draft {
+pub fn draft(key: Option<&'static str>, value: Option<&'static str>) -> Draft {
     let bytes = |text: &'static str| Bytes::from_static(text.as_bytes());
     Draft { key: key.map(bytes), value: value.map(bytes), headers: Headers::default() }
 }

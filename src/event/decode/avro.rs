@@ -3,6 +3,9 @@
 //! Source: the Avro 1.12 specification ("Binary encoding", "Logical types"). The decoder is our own because a payload
 //! is hostile: a recursive schema must not exhaust the stack, nor an array of nothing the memory. Bytes and fixed
 //! values are given in base64, decimals as text with all their digits, dates and times as the numbers that they are.
+//! [`encode`] writes what this reads.
+
+mod encode;
 
 use std::collections::HashMap;
 
@@ -23,20 +26,30 @@ pub struct AvroSchema {
 enum Kind {
     Null,
     Boolean,
-    Integer,
+    Int,
+    Long,
     Float,
     Double,
     Bytes,
     String,
-    Decimal(Box<Kind>, u32),
+    /// On bytes or a fixed type, with its scale and its digits at most.
+    Decimal(Box<Kind>, u32, Option<u32>),
     Fixed(usize),
     Uuid,
     Enum(Vec<String>),
     Array(Box<Kind>),
     Map(Box<Kind>),
     Union(Vec<Kind>),
-    Record(Vec<(String, Kind)>),
+    Record(Vec<Field>),
     Named(String),
+}
+
+#[derive(Clone, Debug)]
+struct Field {
+    name: String,
+    kind: Kind,
+    /// What is written where a document lacks the field.
+    default: Option<Value>,
 }
 
 impl AvroSchema {
@@ -90,7 +103,8 @@ impl Parser<'_> {
         Ok(match name {
             "null" => Kind::Null,
             "boolean" => Kind::Boolean,
-            "int" | "long" => Kind::Integer,
+            "int" => Kind::Int,
+            "long" => Kind::Long,
             "float" => Kind::Float,
             "double" => Kind::Double,
             "bytes" => Kind::Bytes,
@@ -147,9 +161,14 @@ impl Parser<'_> {
                 let fields = fields.ok_or_else(|| format!("the Avro record {name} has no fields"))?;
                 let fields = fields.iter().map(|field| {
                     let of = field.get("name").and_then(Value::as_str).zip(field.get("type"));
-                    let (field, of) =
+                    let (named, of) =
                         of.ok_or_else(|| format!("a field of {name} lacks its name or type"))?;
-                    Ok::<_, String>((field.to_owned(), self.kind(of, &space, depth + 1)?))
+                    let kind = self.kind(of, &space, depth + 1)?;
+                    Ok::<_, String>(Field {
+                        name: named.to_owned(),
+                        kind,
+                        default: field.get("default").cloned(),
+                    })
                 });
                 Kind::Record(fields.collect::<Result<_, _>>()?)
             }
@@ -165,10 +184,10 @@ fn full(name: &str, space: &str) -> String {
 
 /// What a logical type makes of its type, where that reads better.
 fn logical(schema: &Map<String, Value>, kind: Kind) -> Kind {
-    let scale = || schema.get("scale").and_then(Value::as_u64).and_then(|scale| u32::try_from(scale).ok());
+    let number = |name| schema.get(name).and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
     match (schema.get("logicalType").and_then(Value::as_str), &kind) {
         (Some("decimal"), Kind::Bytes | Kind::Fixed(_)) => {
-            Kind::Decimal(Box::new(kind), scale().unwrap_or(0))
+            Kind::Decimal(Box::new(kind), number("scale").unwrap_or(0), number("precision"))
         }
         (Some("uuid"), Kind::Fixed(16)) => Kind::Uuid,
         _ => kind,
@@ -241,14 +260,14 @@ impl<'b> Reader<'b, '_> {
                 [1] => Value::Bool(true),
                 [byte] => return Err(format!("{byte} is no boolean, at byte {}", self.at - 1)),
             },
-            Kind::Integer => Value::from(self.long()?),
+            Kind::Int | Kind::Long => Value::from(self.long()?),
             Kind::Float => number(f32::from_le_bytes(self.array()?).into()),
             Kind::Double => number(f64::from_le_bytes(self.array()?)),
             Kind::Bytes => Value::from(STANDARD.encode(self.bytes()?)),
             Kind::String => Value::from(self.text()?),
             Kind::Fixed(size) => Value::from(STANDARD.encode(self.take(*size)?)),
             Kind::Uuid => Value::from(uuid::Uuid::from_bytes(self.array()?).to_string()),
-            Kind::Decimal(of, scale) => {
+            Kind::Decimal(of, scale, _) => {
                 let bytes = if let Kind::Fixed(size) = **of { self.take(size)? } else { self.bytes()? };
                 decimal(bytes, *scale).map_or_else(|| Value::from(STANDARD.encode(bytes)), Value::from)
             }
@@ -281,8 +300,8 @@ impl<'b> Reader<'b, '_> {
             }
             Kind::Record(fields) => {
                 let mut members = Map::new();
-                for (name, of) in fields {
-                    let value = self.value(of, depth + 1).map_err(|why| format!("{name}: {why}"));
+                for Field { name, kind, .. } in fields {
+                    let value = self.value(kind, depth + 1).map_err(|why| format!("{name}: {why}"));
                     members.insert(
                         name.clone(),
                         value.map_err(|why| why.chars().take(300).collect::<String>())?,

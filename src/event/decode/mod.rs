@@ -7,6 +7,7 @@
 mod avro;
 mod base64;
 mod binary;
+mod json_schema;
 mod protobuf;
 mod squeeze;
 
@@ -18,6 +19,7 @@ use serde_json::Value;
 
 pub use self::base64::Base64;
 pub use avro::AvroSchema;
+pub use json_schema::JsonSchema;
 pub use protobuf::ProtobufSchema;
 
 use super::codec::{encode_text, schema_id};
@@ -37,7 +39,7 @@ pub enum Schema {
     /// Protocol Buffers.
     Protobuf(ProtobufSchema),
     /// JSON, described by a JSON Schema.
-    Json,
+    Json(JsonSchema),
 }
 
 /// How a payload names its schema.
@@ -67,10 +69,35 @@ pub enum Patience {
     Wait,
 }
 
+impl Schema {
+    /// The name of its format.
+    pub fn format(&self) -> &'static str {
+        match self {
+            Self::Avro(_) => "avro",
+            Self::Protobuf(_) => "protobuf",
+            Self::Json(_) => "json-schema",
+        }
+    }
+}
+
+/// A schema that was looked for by its subject.
+#[derive(Clone, Debug)]
+pub struct Registered {
+    /// Its id.
+    pub id: u32,
+    /// Its version in the subject.
+    pub version: u32,
+    /// The schema.
+    pub schema: Arc<Schema>,
+}
+
 /// Where schemas are kept.
 pub trait Schemas: Send + Sync {
     /// The schema, or why there is none (yet).
     fn schema(&self, id: &SchemaId, patience: Patience) -> Result<Arc<Schema>, String>;
+
+    /// The schema of a subject in this version, or in the newest; it is waited for, and asked anew each time.
+    fn registered(&self, subject: &str, version: Option<u32>) -> Result<Registered, String>;
 }
 
 /// One decoder.
@@ -371,7 +398,7 @@ impl Trial<'_> {
         let wrong = |why: String| format!("schema {id}: {why}");
         match &*schema {
             Schema::Avro(schema) => Ok((Content::Json(schema.decode(body).map_err(wrong)?), "avro")),
-            Schema::Json => {
+            Schema::Json(_) => {
                 let value = json::parse(body).map_err(|why| wrong(why.to_string()))?;
                 Ok((Content::Json(value), "json-schema"))
             }

@@ -1,11 +1,14 @@
-//! Protocol Buffers, read by a descriptor into a JSON document.
+//! Protocol Buffers, read by a descriptor into a JSON document, and written from one.
 
 use std::collections::HashMap;
 use std::path::Path;
 
+use prost_reflect::prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, SerializeOptions};
 use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
 use serde_json::Value;
+
+use crate::event::encode::Misfit;
 
 /// Larger messages are not read: as values they take a multiple of their bytes.
 const LARGEST: usize = 16 << 20;
@@ -70,6 +73,52 @@ impl ProtobufSchema {
         Ok(message)
     }
 
+    /// Writes a document as a message, behind the message's place in its file as a framed payload has it.
+    pub fn encode(&self, message: Option<&str>, document: &Value) -> Result<Vec<u8>, Misfit> {
+        let message = self.named(message).map_err(Misfit::new)?;
+        let place = self.place(&message).map_err(Misfit::new)?;
+        let mut track = serde_path_to_error::Track::new();
+        let reader = serde_path_to_error::Deserializer::new(document, &mut track);
+        let message = DynamicMessage::deserialize(message, reader).map_err(|e| {
+            let place = track.path().to_string();
+            let misfit = Misfit::new(e.to_string());
+            if place == "." { misfit } else { misfit.at(&place) }
+        })?;
+        let mut out = Vec::new();
+        // One zero stands for the first message.
+        let numbers = if place == [0] { vec![0] } else { [&[place.len()][..], &place].concat() };
+        for number in numbers {
+            let mut rest = (number as u64) << 1;
+            while rest >= 0x80 {
+                out.push(rest as u8 | 0x80);
+                rest >>= 7;
+            }
+            out.push(rest as u8);
+        }
+        out.extend(message.encode_to_vec());
+        Ok(out)
+    }
+
+    /// What [`Self::at`] finds a message by.
+    fn place(&self, message: &MessageDescriptor) -> Result<Vec<usize>, String> {
+        let file = self.pool.get_file_by_name(&self.file).ok_or("the schema's file is not in it")?;
+        let mut place = Vec::new();
+        let mut message = message.clone();
+        loop {
+            let parent = message.parent_message();
+            let index = match &parent {
+                Some(parent) => parent.child_messages().position(|child| child == message),
+                None => file.messages().position(|top| top == message),
+            };
+            let name = message.full_name();
+            place.insert(0, index.ok_or_else(|| format!("{name} is no message of the schema's own file"))?);
+            match parent {
+                Some(parent) => message = parent,
+                None => return Ok(place),
+            }
+        }
+    }
+
     /// The message of this full name; without a name the only one, or the first of the file.
     pub fn named(&self, name: Option<&str>) -> Result<MessageDescriptor, String> {
         if let Some(name) = name {
@@ -125,6 +174,22 @@ mod tests {
         assert_eq!(schema().named(Some("trade.Money")).unwrap().name(), "Money");
         assert!(schema().at(&[4]).is_err() && schema().named(Some("trade.None")).is_err());
         assert!(ProtobufSchema::parse(ORDER, &[]).is_err());
+    }
+
+    #[test]
+    fn what_is_written_is_read_again_and_what_does_not_fit_is_refused_with_its_place() {
+        let document = json!({"id": "o1", "total": {"cents": 5}, "count": 7});
+        let bytes = schema().encode(None, &document).unwrap();
+        assert_eq!(bytes, b"\0\x0a\x02o1\x12\x02\x08\x05\x18\x07");
+        let line = schema().encode(Some("trade.Order.Line"), &json!({"sku": "a"})).unwrap();
+        assert_eq!(line, b"\x04\0\0\x0a\x01a", "two numbers: the first message, and the first within it");
+        let why = |document| schema().encode(None, &document).unwrap_err().to_string();
+        let place = why(json!({"id": "o1", "total": {"cents": "many"}}));
+        assert!(place.starts_with("total.cents: "), "{place}");
+        let unknown = why(json!({"id": "o1", "totl": 7}));
+        assert!(unknown.contains("totl"), "{unknown}");
+        assert!(schema().encode(Some("trade.Money"), &json!({})).is_err(), "a message of another file");
+        assert!(schema().encode(Some("trade.None"), &json!({})).is_err());
     }
 
     #[test]
