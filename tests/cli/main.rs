@@ -9,5 +9,6 @@ mod kafka;
 mod metrics;
 mod offsets;
 mod program;
+mod registry;
 mod rights;
 mod usage;
