@@ -43,12 +43,13 @@ impl JsonSchema {
         let validator = options.build(&schema).map_err(|e| wrong(e.to_string()))?;
         let Err(error) = validator.validate(document) else { return Ok(()) };
         let pointer = error.instance_path().to_string();
-        let misfit = Misfit::new(error.to_string());
-        Ok(pointer.rsplit('/').filter(|part| !part.is_empty()).fold(Err(misfit), |misfit, part| {
+        let mut misfit = Misfit::new(error.to_string());
+        for part in pointer.rsplit('/').filter(|part| !part.is_empty()) {
+            let is_index = part.bytes().all(|b| b.is_ascii_digit());
             let name = part.replace("~1", "/").replace("~0", "~");
-            let is_index = !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit());
-            misfit.map_err(|misfit| misfit.at(&if is_index { format!("[{name}]") } else { name }))
-        })?)
+            misfit = misfit.at(&if is_index { format!("[{name}]") } else { name });
+        }
+        Err(misfit)
     }
 }
 

@@ -73,7 +73,7 @@ impl Writer<'_> {
                 None => return Err(unlike("an integer of 64 bits", value)),
             },
             (Kind::Float | Kind::Double, Value::Number(_) | Value::String(_)) => {
-                self.floating(kind, value)?
+                self.floating(kind, value)?;
             }
             (Kind::String, Value::String(text)) => self.bytes(text.as_bytes()),
             (Kind::Bytes, Value::String(text)) => {
@@ -97,13 +97,13 @@ impl Writer<'_> {
             (Kind::Decimal(of, scale, precision), Value::String(_) | Value::Number(_)) => {
                 self.decimal(of, *scale, *precision, value)?;
             }
-            (Kind::Enum(symbols), Value::String(text)) => match symbols.iter().position(|s| s == text) {
-                Some(index) => self.long(index as i64),
-                None => {
+            (Kind::Enum(symbols), Value::String(text)) => {
+                let Some(index) = symbols.iter().position(|symbol| symbol == text) else {
                     let symbols = symbols.join(", ");
                     return Err(Misfit::new(format!("{value} is none of the symbols {symbols}")));
-                }
-            },
+                };
+                self.long(index as i64);
+            }
             (Kind::Array(of), Value::Array(items)) => {
                 if !items.is_empty() {
                     self.long(items.len() as i64);
