@@ -8,6 +8,7 @@ mod groups;
 mod key_search;
 mod keys;
 mod kills;
+mod lost;
 mod oauth;
 mod observe;
 mod proofs;

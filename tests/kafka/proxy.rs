@@ -1,5 +1,5 @@
 //! A way to the broker that a test holds in its hand: the ends of transactions pass through it, and one of them can be
-//! lost or come late.
+//! lost or come late; or it is cut when so many bytes have come back.
 //!
 //! The broker's own address in its answers is replaced by the proxy's, so that the client stays on it. Limits: one
 //! broker, named by an IPv4 address, without TLS.
@@ -46,6 +46,8 @@ struct State {
     seen: usize,
     over: bool,
     cut: bool,
+    /// Bytes that may still come back before the way is cut.
+    room: usize,
 }
 
 /// The way.
@@ -57,11 +59,20 @@ pub struct Proxy {
 impl Proxy {
     /// Opens a way on which the nth end of a transaction has trouble.
     pub async fn open(nth: usize, trouble: Trouble, then: Then) -> Self {
+        Self::with(State { nth, trouble, then, seen: 0, over: false, cut: false, room: usize::MAX }).await
+    }
+
+    /// Opens a way that is cut when more than so many bytes have come back.
+    pub async fn cut_after(room: usize) -> Self {
+        let (trouble, then) = (Trouble::RequestLost, Then::Cut);
+        Self::with(State { nth: usize::MAX, trouble, then, seen: 0, over: false, cut: false, room }).await
+    }
+
+    async fn with(state: State) -> Self {
         let broker: SocketAddr =
             variable("REDRIVE_TEST_BROKERS").parse().expect("one broker, by its IPv4 address");
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let state = State { nth, trouble, then, seen: 0, over: false, cut: false };
         let state = Arc::new(Mutex::new(state));
         let of_way = Arc::clone(&state);
         tokio::spawn(async move {
@@ -146,10 +157,20 @@ async fn answers(
         for at in places {
             frame[at..at + own.len()].copy_from_slice(&own);
         }
-        if send(&mut to, &frame).await.is_none() {
+        if send(&mut to, &frame).await.is_none() || is_used_up(state, frame.len()) {
             return;
         }
     }
+}
+
+/// Counts what came back; whether the way is cut by now.
+fn is_used_up(state: &Mutex<State>, bytes: usize) -> bool {
+    let mut state = state.lock().unwrap();
+    if bytes > state.room {
+        (state.over, state.cut) = (true, true);
+    }
+    state.room = state.room.saturating_sub(bytes);
+    state.cut
 }
 
 /// An address as answers hold it: the host's text, then the port in four bytes.
