@@ -24,15 +24,22 @@ impl Topic {
 
     /// Produces 200 records of 40 keys as a client with this partitioner does.
     async fn produce(&self, partitioner: &str) {
+        self.produce_before_others(partitioner, 0).await;
+    }
+
+    /// The same, and then so many records of other keys.
+    async fn produce_before_others(&self, partitioner: &str, others: usize) {
         let (topic, partitioner) = (self.bench.target.to_string(), partitioner.to_owned());
         let produce = move || {
             let producer: BaseProducer = ClientConfig::new()
                 .set("bootstrap.servers", variable("REDRIVE_TEST_BROKERS"))
                 .set("partitioner", partitioner)
+                .set("queue.buffering.max.messages", "1000000")
                 .create()
                 .unwrap();
-            for i in 0..200 {
-                let (key, value) = (format!("ord-{}", i % 40), format!("{i}"));
+            for i in 0..200 + others {
+                let whose = if i < 200 { "ord" } else { "other" };
+                let (key, value) = (format!("{whose}-{}", i % 40), format!("{i}"));
                 producer.send(BaseRecord::to(&topic).key(&key).payload(&value)).map_err(|(e, _)| e).unwrap();
             }
             producer.flush(Duration::from_secs(30)).unwrap();
@@ -110,6 +117,16 @@ async fn a_key_of_either_hash_needs_one_partition() {
         let (found, read, _) = topic.find("never-written").await;
         assert_eq!((found, read), (0, 1));
     }
+}
+
+/// A partition that comes fast does not use up what may be read of the others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Kafka broker: tests/run starts one"]
+async fn a_large_topic_is_sampled_at_a_few_places() {
+    let topic = Topic::new(3, &[]).await;
+    topic.produce_before_others("murmur2_random", 600_000).await;
+    let (found, read, notes) = topic.find(KEY).await;
+    assert_eq!((found, read), (5, 1), "{notes}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
