@@ -75,18 +75,23 @@ impl Sampler {
         let refresh = self.cx.profile.refresh;
         let due = self.whole.is_none_or(|at| began.saturating_sub(at) >= refresh.background);
         let whole = due || interest.away || interest.is_everything();
-        let scope = match whole {
-            true if interest.groups_alone && self.whole.is_some() => Scope::Only(self.memory.all_groups()),
-            true => Scope::All,
-            false => Scope::Only(interest.clone()),
+        let scope = if !whole {
+            Scope::Only(interest.clone())
+        } else if interest.groups_alone && self.whole.is_some() {
+            Scope::Only(self.memory.all_groups())
+        } else {
+            Scope::All
         };
         // They cost a call a group, and change seldom: two looks close together ask once.
         let members = self.described.is_none_or(|at| began.saturating_sub(at) >= refresh.visible);
         let known = Known { members, ..self.memory.known(&scope, began) };
         let memory = &self.memory;
-        let ask = |names: &[Name]| match interest.groups_alone {
-            true => (Vec::new(), Vec::new()),
-            false => memory.due(names, &interest.topics, began),
+        let ask = |names: &[Name]| {
+            if interest.groups_alone {
+                (Vec::new(), Vec::new())
+            } else {
+                memory.due(names, &interest.topics, began)
+            }
         };
         let recent =
             |shard: &Shard| memory.bounds(shard).filter(|_| !due && !interest.topics.contains(&shard.topic));
