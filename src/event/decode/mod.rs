@@ -157,6 +157,11 @@ impl Decoder {
             Self::Hex => "bytes",
         }
     }
+
+    /// Whether it takes a payload for what it looks like, which any bytes may by chance.
+    fn guesses(&self) -> bool {
+        matches!(self, Self::Uuid | Self::MessagePack | Self::Cbor | Self::Integer | Self::Double)
+    }
 }
 
 /// The order where nothing is configured.
@@ -340,7 +345,13 @@ impl Trial<'_> {
         });
         let bytes = squeezed.as_deref().unwrap_or(bytes);
         let automatic = order.is_none();
+        let mut described = false;
         for decoder in order.unwrap_or(&AUTOMATIC) {
+            if described && decoder.guesses() {
+                self.refused
+                    .push((decoder.name(), "the payload names a schema that the registry has".into()));
+                continue;
+            }
             match self.one(decoder, bytes, automatic) {
                 Ok((content, name)) => {
                     let refused = std::mem::take(&mut self.refused);
@@ -348,7 +359,11 @@ impl Trial<'_> {
                 }
                 // What no payload looks like is not worth a word.
                 Err(why) if why.is_empty() => {}
-                Err(why) => self.refused.push((decoder.name(), why)),
+                Err(why) => {
+                    described |=
+                        automatic && matches!(decoder, Decoder::Registry) && self.is_described(bytes);
+                    self.refused.push((decoder.name(), why));
+                }
             }
         }
         let content = Content::Bytes(bytes.to_vec());
@@ -367,7 +382,12 @@ impl Trial<'_> {
             Decoder::Avro(schema) => schema.decode(bytes)?,
             Decoder::Protobuf(schema, message) => protobuf::decode(schema.named(message.as_deref())?, bytes)?,
             Decoder::Json => json::parse(bytes).map_err(|why| why.to_string())?,
-            Decoder::Text if automatic => return text(bytes).map(|content| (content, name)),
+            Decoder::Text if automatic => {
+                let content = text(bytes)?;
+                // As frames and binary numbers do.
+                let begins = bytes.first() == Some(&0);
+                return if begins { Err("it begins with a zero byte".into()) } else { Ok((content, name)) };
+            }
             Decoder::Text => {
                 let text = std::str::from_utf8(bytes);
                 let text = text.map_err(|e| format!("not UTF-8 at byte {}", e.valid_up_to()))?;
@@ -387,6 +407,12 @@ impl Trial<'_> {
             Decoder::Hex => return Ok((Content::Bytes(bytes.to_vec()), name)),
         };
         Ok((Content::Json(value), name))
+    }
+
+    /// Whether the payload names a schema that is there: then it is no number by chance, but broken.
+    fn is_described(&self, bytes: &[u8]) -> bool {
+        let Some((id, _)) = self.frame(bytes) else { return false };
+        self.decoding.schemas.as_ref().is_some_and(|schemas| schemas.schema(&id, self.patience).is_ok())
     }
 
     fn by_registry(&self, bytes: &[u8]) -> Result<(Content, &'static str), String> {
@@ -546,6 +572,34 @@ mod tests {
         assert!(decoded.refused[7].1.contains("byte 5"));
         let broken = decode(&Decoding::default(), b"\x1f\x8b\x08broken");
         assert_eq!((broken.decoder.as_str(), broken.refused[0].0), ("bytes", "gzip"));
+    }
+
+    /// A registry that has one schema.
+    struct One(SchemaId, Arc<Schema>);
+
+    impl Schemas for One {
+        fn schema(&self, id: &SchemaId, _: Patience) -> Result<Arc<Schema>, String> {
+            if *id == self.0 { Ok(Arc::clone(&self.1)) } else { Err(format!("there is no schema {id}")) }
+        }
+
+        fn registered(&self, subject: &str, _: Option<u32>) -> Result<Registered, String> {
+            Err(format!("there is no subject {subject}"))
+        }
+    }
+
+    #[test]
+    fn what_its_schema_does_not_fit_is_no_number_by_chance() {
+        let schema = Schema::Avro(AvroSchema::parse("\"string\"", &[]).unwrap());
+        let schemas: Arc<dyn Schemas> = Arc::new(One(SchemaId::Number(7), Arc::new(schema)));
+        let decoding = Decoding { topics: Vec::new(), schemas: Some(schemas) };
+        assert_eq!(decode(&decoding, b"\0\0\0\0\x07\x04ab").decoder, "avro");
+        let broken = decode(&decoding, b"\0\0\0\0\x07\x7eab");
+        assert_eq!(broken.decoder, "bytes", "{:?}", broken.refused);
+        let why = |name: &str| &broken.refused.iter().find(|(decoder, _)| *decoder == name).unwrap().1;
+        assert!(why("registry").contains("schema 7:") && why("int").contains("names a schema"));
+        // Where there is no such schema it may well be a number.
+        assert_eq!(decode(&decoding, b"\0\0\0\0\x09\x04ab").decoder, "int");
+        assert_eq!(decode(&decoding, b"\0\0\0\0\x09\x06abc").decoder, "bytes");
     }
 
     #[test]
