@@ -65,15 +65,16 @@ impl Matcher {
         self.glance(record).unwrap_or_else(|| self.ask(record))
     }
 
-    /// Keeps the records that are meant; where the interpreter is needed, several threads work.
+    /// Keeps the records that are meant, of those that a [glance](Self::glance) has not refused; where the interpreter is
+    /// needed, several threads work.
     pub fn retain(&self, records: &mut Vec<Record>) {
         /// Fewer records are not worth a thread.
         const SHARE: usize = 64;
-        if self.is_all() {
+        // A glance has told all but what the condition says; and it saw headers that are perhaps not there any more.
+        if self.condition.is_none() {
             return;
         }
-        let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let threads = if self.condition.is_some() { threads.min(records.len() / SHARE) } else { 1 };
+        let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(records.len() / SHARE);
         if threads < 2 {
             return records.retain(|record| self.matches(record));
         }

@@ -209,6 +209,41 @@ async fn a_limit_says_that_not_all_was_read() {
 }
 
 #[tokio::test]
+async fn a_text_in_a_header_is_found_also_where_headers_are_not_wanted() {
+    let place = Place::new("orders", 1, &[]).await;
+    let mut session = place.cx.broker.writer().unwrap().begin(SessionKind::Idempotent).await.unwrap();
+    for trace in ["a4711", "b"] {
+        let mut headers = Headers::default();
+        headers.push("trace", Some(trace.into()));
+        let write = Write {
+            topic: "orders".into(),
+            partition: Some(0),
+            key: None,
+            value: Some("v".into()),
+            headers,
+            timestamp: None,
+        };
+        session.stage(write).await.unwrap();
+    }
+    session.commit().await.unwrap();
+    let contains = Selection { contains: Some("4711".into()), ..Selection::default() };
+    for limit in [None, Some(5)] {
+        for wanted in [Wanted::Whole, Wanted::Values, Wanted::Count] {
+            let request = TailRequest {
+                topics: vec!["orders".into()],
+                selection: Selection { limit, ..contains.clone() },
+                follow: false,
+                wanted,
+                after: Vec::new(),
+            };
+            let answer =
+                tail(&place.cx, &request, &Taken::default(), &CancellationToken::new()).await.unwrap();
+            assert_eq!((answer.matched, answer.complete), (1, true), "{wanted:?} {limit:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_key_needs_one_partition_where_the_java_client_placed_the_sample() {
     let place = Place::new("orders", 6, &[]).await;
     let keys: Vec<String> = (0..60).map(|i| format!("key-{i}")).collect();

@@ -17,6 +17,7 @@ use crate::broker::{
     Batch, Batches, BrokerError, ErrorKind, Fut, Isolation, Notice, ReadPlan, Reader, Shard, Sieve, Sifted,
     Span, Until,
 };
+use crate::event::Headers;
 
 /// Most bytes and records of one batch: enough to be efficient, little enough to hold the lock shortly.
 const BATCH_BYTES: usize = 1 << 20;
@@ -41,6 +42,7 @@ struct MemoryBatches {
     isolation: Isolation,
     budget: usize,
     sieve: Option<Arc<dyn Sieve>>,
+    headers: bool,
     readings: Vec<Reading>,
     /// Where the next batch begins, so that no partition starves.
     turn: usize,
@@ -69,6 +71,7 @@ impl Reader for Link {
                 isolation: plan.isolation,
                 budget: plan.budget,
                 sieve: plan.sieve,
+                headers: plan.headers,
                 readings: plan.spans.into_iter().map(reading).collect(),
                 turn: 0,
             }) as Box<dyn Batches>)
@@ -95,6 +98,10 @@ impl Batches for MemoryBatches {
                 if let Some(mut batch) = batch {
                     if let Some(sieve) = &self.sieve {
                         sift(&mut batch, &**sieve);
+                    }
+                    if !self.headers {
+                        // Left out, as by readers that save work with it: what needs them must say so.
+                        batch.records.iter_mut().for_each(|record| record.headers = Headers::default());
                     }
                     return Ok(Some(batch));
                 }
