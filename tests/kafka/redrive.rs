@@ -346,9 +346,13 @@ async fn an_open_transaction_of_somebody_else_on_the_ledger_is_waited_for() {
         .await
         .unwrap();
     foreign.settle().await.unwrap();
+    let ledger = [Shard::new(redrive::ledger::LEDGER_TOPIC, 0)];
+    let bounds = || bench.broker.catalog().bounds(&ledger);
+    let before = bounds().await.unwrap();
     let child = bench.start(&file, &[]);
     tokio::time::sleep(Duration::from_secs(3)).await;
-    assert_eq!(bench.sent().await.len(), 20, "it must wait");
+    let sent = bench.sent().await.len();
+    assert_eq!(sent, 20, "it must wait; the ledger before: {before:?}, and now: {:?}", bounds().await);
     foreign.abort().await.unwrap();
     let run: Ended =
         tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap().into();
