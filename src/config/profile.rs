@@ -244,6 +244,14 @@ pub struct SchemaRegistry {
     pub key: Option<PathBuf>,
 }
 
+impl SchemaRegistry {
+    /// One that everybody may ask.
+    pub fn at(url: &str) -> Self {
+        let url = url.to_owned();
+        Self { url, username: None, password: None, token: None, ca: None, certificate: None, key: None }
+    }
+}
+
 /// One profile.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Profile {

@@ -59,18 +59,6 @@ fn serve(answers: HashMap<&'static str, Value>) -> Server {
     server
 }
 
-fn settings(url: &str) -> SchemaRegistry {
-    SchemaRegistry {
-        url: url.to_owned(),
-        username: None,
-        password: None,
-        token: None,
-        ca: None,
-        certificate: None,
-        key: None,
-    }
-}
-
 fn decoding(settings: &SchemaRegistry) -> Decoding {
     let registry = Registry::new(settings, Arc::new(SystemClock::default())).unwrap();
     Decoding { topics: Vec::new(), schemas: Some(Arc::new(registry)) }
@@ -119,7 +107,7 @@ fn schemas() -> HashMap<&'static str, Value> {
 #[test]
 fn framed_payloads_are_read_by_their_schemas_and_each_is_fetched_once() {
     let server = serve(schemas());
-    let decoding = decoding(&settings(&server.url));
+    let decoding = decoding(&SchemaRegistry::at(&server.url));
     let order = json!({"id": "o1", "by": {"name": "ann"}});
     for _ in 0..2 {
         for (value, decoder, expected) in [
@@ -138,7 +126,7 @@ fn framed_payloads_are_read_by_their_schemas_and_each_is_fetched_once() {
 #[test]
 fn a_schema_may_be_named_by_a_header() {
     let server = serve(schemas());
-    let decoding = decoding(&settings(&server.url));
+    let decoding = decoding(&SchemaRegistry::at(&server.url));
     let mut record = record(b"\x0e");
     let guid = uuid::Uuid::parse_str("67e55044-10b1-426f-9247-bb680e5fe0c8").unwrap();
     record.headers.push("__value_schema_id", Some([&[1], guid.as_bytes().as_slice()].concat().into()));
@@ -149,7 +137,7 @@ fn a_schema_may_be_named_by_a_header() {
 #[test]
 fn what_cannot_be_had_costs_the_decoding_and_says_why() {
     let server = serve(schemas());
-    let decoding = decoding(&settings(&server.url));
+    let decoding = decoding(&SchemaRegistry::at(&server.url));
     let why = |value: &'static [u8], patience| {
         let decoded = decoding.decode(&record(value), Side::Value, patience);
         assert_eq!(decoded.content, Content::Bytes(value.to_vec()));
@@ -162,7 +150,8 @@ fn what_cannot_be_had_costs_the_decoding_and_says_why() {
 
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let registry =
-        Registry::new(&settings(&format!("http://{gone}")), Arc::new(SystemClock::default())).unwrap();
+        Registry::new(&SchemaRegistry::at(&format!("http://{gone}")), Arc::new(SystemClock::default()))
+            .unwrap();
     let down = registry.schema(&SchemaId::Number(7), Patience::Wait).unwrap_err();
     assert!(down.contains("cannot be reached"), "{down}");
 }
@@ -170,7 +159,7 @@ fn what_cannot_be_had_costs_the_decoding_and_says_why() {
 #[test]
 fn a_schema_is_found_by_its_subject_and_a_mistyped_one_names_the_nearest() {
     let server = serve(schemas());
-    let registry = Registry::new(&settings(&server.url), Arc::new(SystemClock::default())).unwrap();
+    let registry = Registry::new(&SchemaRegistry::at(&server.url), Arc::new(SystemClock::default())).unwrap();
     let found = registry.registered("orders-value", None).unwrap();
     assert_eq!((found.id, found.version, found.schema.format()), (7, 3, "avro"));
     let written = encode(found.id, &found.schema, None, br#"{"id": "o1", "by": {"name": "ann"}}"#).unwrap();
@@ -189,9 +178,9 @@ fn credentials_are_sent() {
     let basic = SchemaRegistry {
         username: Some("me".into()),
         password: Some(Secret::new("pw")),
-        ..settings(&server.url)
+        ..SchemaRegistry::at(&server.url)
     };
-    let bearer = SchemaRegistry { token: Some(Secret::new("t0")), ..settings(&server.url) };
+    let bearer = SchemaRegistry { token: Some(Secret::new("t0")), ..SchemaRegistry::at(&server.url) };
     for (settings, expected) in [(basic, "Basic bWU6cHc="), (bearer, "Bearer t0")] {
         decoding(&settings).decode(&record(b"\0\0\0\0\x09{}"), Side::Value, Patience::Wait);
         assert_eq!(server.authorization.lock().unwrap().take().as_deref(), Some(expected));

@@ -65,16 +65,7 @@ fn registry() -> String {
 }
 
 fn profile(url: &str) -> Arc<Profile> {
-    let settings = SchemaRegistry {
-        url: url.to_owned(),
-        username: None,
-        password: None,
-        token: None,
-        ca: None,
-        certificate: None,
-        key: None,
-    };
-    let registry = Registry::new(&settings, Arc::new(SystemClock::default())).unwrap();
+    let registry = Registry::new(&SchemaRegistry::at(url), Arc::new(SystemClock::default())).unwrap();
     let decoding = Decoding { topics: Vec::new(), schemas: Some(Arc::new(registry)) };
     Arc::new(Profile { decoding, ..Profile::new("test", Vec::new()) })
 }

@@ -14,7 +14,7 @@ use rdkafka::error::RDKafkaErrorCode as Code;
 
 use super::catalog::{A_LIST, c_name, c_names, odd};
 use super::client::{COORDINATOR_TRIES, COORDINATOR_WAIT, Context, DEADLINE};
-use super::request::{Ask, GroupLine, GroupSheet, Part, Refusal, Told};
+use super::request::{Ask, GroupLine, GroupSheet, Refusal, Told};
 use super::{Ports, errors};
 use crate::broker::{
     BrokerError, Committed, Each, ErrorKind, Fut, Group, GroupKind, GroupSummary, Groups, Member, Name, Shard,
@@ -220,7 +220,7 @@ impl Groups for Ports {
 
     fn committed<'a>(&'a self, groups: &'a [Name]) -> Fut<'a, Each<Committed>> {
         Box::pin(async move {
-            let asks: Vec<Ask> = c_names(groups).into_iter().map(Ask::Committed).collect();
+            let asks: Vec<Ask> = c_names(groups).into_iter().map(|name| Ask::Committed(name, None)).collect();
             let names = c_names(groups);
             let answers = self.link.ask("read committed offsets", asks, DEADLINE).await?;
             let mut found: HashMap<&str, _> =
@@ -229,11 +229,7 @@ impl Groups for Ports {
                 let what = format!("committed offsets of group {name}");
                 c_name(name, &what)?;
                 match found.remove(&**name) {
-                    Some(Ok(Told::Parts(parts))) => commits(&what, parts),
-                    // A group that does not exist has no commits.
-                    Some(Err(refusal)) if refusal.code == Code::GroupIdNotFound => Ok(Vec::new()),
-                    Some(Err(refusal)) => Err(errors::refused(what, refusal)),
-                    Some(Ok(_)) => Err(odd(&what)),
+                    Some(answer) => commits(&what, answer, |_| false),
                     None => Err(BrokerError::new(ErrorKind::Invalid, what, "the group is named twice")),
                 }
             };
@@ -247,14 +243,13 @@ impl Groups for Ports {
             let (mut asks, mut of_group) = (Vec::new(), Vec::new());
             for (number, (name, shards)) in parts.iter().enumerate() {
                 let name = c_name(name, what)?;
-                // librdkafka looks through the list for each partition of an answer; all partitions of a group are one
-                // list.
+                // librdkafka looks through the list for each partition of the answer.
                 for some in shards.chunks(A_LIST) {
                     let mut list = TopicPartitionList::with_capacity(some.len());
                     for shard in some {
                         list.add_partition(&shard.topic, shard.partition);
                     }
-                    asks.push(Ask::CommittedOn(name.clone(), list));
+                    asks.push(Ask::Committed(name.clone(), Some(list)));
                     of_group.push(number);
                 }
             }
@@ -266,16 +261,7 @@ impl Groups for Ports {
                     continue;
                 };
                 let what = format!("committed offsets of group {name}");
-                let some = match answer {
-                    Ok(Told::Parts(mut parts)) => {
-                        parts.retain(|part| !part.refusal.as_ref().is_some_and(is_left_out));
-                        commits(&what, parts)
-                    }
-                    Err(refusal) if refusal.code == Code::GroupIdNotFound => Ok(Vec::new()),
-                    Err(refusal) => Err(errors::refused(what, refusal)),
-                    Ok(_) => Err(odd(&what)),
-                };
-                match (all, some) {
+                match (all, commits(&what, answer, is_left_out)) {
                     (Ok(all), Ok(some)) => all.extend(some),
                     (all @ Ok(_), Err(error)) => *all = Err(error),
                     (Err(_), _) => {}
@@ -294,11 +280,25 @@ fn is_left_out(refusal: &Refusal) -> bool {
     matches!(refusal.code, Code::UnknownTopicOrPartition | Code::TopicAuthorizationFailed)
 }
 
-fn commits(what: &str, parts: Vec<Part>) -> Result<Committed, BrokerError> {
+/// The commits of an answer; partitions whose refusal is one to be `left_out` are.
+fn commits(
+    what: &str,
+    answer: Result<Told, Refusal>,
+    left_out: fn(&Refusal) -> bool,
+) -> Result<Committed, BrokerError> {
+    let parts = match answer {
+        Ok(Told::Parts(parts)) => parts,
+        Ok(_) => return Err(odd(what)),
+        // A group that does not exist has no commits.
+        Err(refusal) if refusal.code == Code::GroupIdNotFound => return Ok(Vec::new()),
+        Err(refusal) => return Err(errors::refused(what, refusal)),
+    };
     let mut all = Vec::with_capacity(parts.len());
     for part in parts {
-        if let Some(refusal) = part.refusal {
-            return Err(errors::refused(what, refusal));
+        match part.refusal {
+            Some(refusal) if left_out(&refusal) => continue,
+            Some(refusal) => return Err(errors::refused(what, refusal)),
+            None => {}
         }
         if part.offset >= 0 {
             all.push((part.shard, part.offset));

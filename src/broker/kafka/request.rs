@@ -68,9 +68,8 @@ pub(super) enum Ask {
     Offsets(TopicPartitionList, rd_kafka_IsolationLevel_t),
     Groups,
     GroupSheets(Vec<CString>),
-    Committed(CString),
-    /// Committed offsets of some partitions of a group.
-    CommittedOn(CString, TopicPartitionList),
+    /// Committed offsets of a group, of all its partitions or of some.
+    Committed(CString, Option<TopicPartitionList>),
     SetCommitted(CString, TopicPartitionList),
     DeleteCommitted(CString, TopicPartitionList),
     CreateTopic {

@@ -177,7 +177,7 @@ fn operation(ask: &Ask) -> rd::rd_kafka_admin_op_t {
         Ask::Offsets(..) => op::RD_KAFKA_ADMIN_OP_LISTOFFSETS,
         Ask::Groups => op::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPS,
         Ask::GroupSheets(_) => op::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS,
-        Ask::Committed(_) | Ask::CommittedOn(..) => op::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS,
+        Ask::Committed(..) => op::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS,
         Ask::SetCommitted(..) => op::RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS,
         Ask::DeleteCommitted(..) => op::RD_KAFKA_ADMIN_OP_DELETECONSUMERGROUPOFFSETS,
         Ask::CreateTopic { .. } => op::RD_KAFKA_ADMIN_OP_CREATETOPICS,
@@ -257,13 +257,9 @@ unsafe fn submit(
                 let mut names = pointers(names);
                 rd::rd_kafka_DescribeConsumerGroups(rk, names.as_mut_ptr(), names.len(), o, queue);
             }
-            Ask::Committed(group) => {
-                let new = rd::rd_kafka_ListConsumerGroupOffsets_new(group.as_ptr(), null());
-                let new = Owned::new(new, rd::rd_kafka_ListConsumerGroupOffsets_destroy).ok_or_else(none)?;
-                rd::rd_kafka_ListConsumerGroupOffsets(rk, &mut new.raw(), 1, o, queue);
-            }
-            Ask::CommittedOn(group, list) => {
-                let new = rd::rd_kafka_ListConsumerGroupOffsets_new(group.as_ptr(), list.ptr());
+            Ask::Committed(group, some) => {
+                let some = some.as_ref().map_or(null(), |list| list.ptr().cast_const());
+                let new = rd::rd_kafka_ListConsumerGroupOffsets_new(group.as_ptr(), some);
                 let new = Owned::new(new, rd::rd_kafka_ListConsumerGroupOffsets_destroy).ok_or_else(none)?;
                 rd::rd_kafka_ListConsumerGroupOffsets(rk, &mut new.raw(), 1, o, queue);
             }
