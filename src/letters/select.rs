@@ -1,6 +1,8 @@
 //! Which letters are meant: a selection, a failure and a state against the entries. Pure.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+
+use foldhash::fast::FixedState;
 
 use super::fold::{Entry, Fold};
 use crate::filter::{Edge, Selection};
@@ -59,24 +61,37 @@ impl Wanted {
     /// Whether the entry is meant, as far as it tells.
     pub fn fits(&self, partition: i32, entry: &Entry) -> bool {
         self.ranges.get(&partition).is_some_and(|(from, to)| (*from..*to).contains(&entry.offset))
-            && self.failure.is_none_or(|f| f == entry.failure)
+            && self.suits(entry)
+    }
+
+    /// The same of an entry in its partition's range.
+    fn suits(&self, entry: &Entry) -> bool {
+        self.failure.is_none_or(|f| f == entry.failure)
             && self.state.is_none_or(|s| is_state(entry.state, s))
             && self.key.is_none_or(|k| k == entry.key)
     }
 
     /// All that fit, by partition and offset.
     pub fn picks(&self, fold: &Fold) -> Vec<Pick> {
-        let mut twins: HashMap<u64, u32> = HashMap::new();
-        let fitting = || fold.entries().filter(|(p, e)| self.fits(*p, e));
-        for (_, entry) in fitting() {
-            twins.insert(fold.twin_hash(entry), 0);
-        }
-        twins.remove(&0);
-        if !twins.is_empty() {
-            for (_, entry) in fold.entries() {
-                if let Some(count) = twins.get_mut(&fold.twin_hash(entry)) {
-                    *count += 1;
-                }
+        // Only the ranges are looked at: one letter of a million is found without the others.
+        let within = |partition: i32| {
+            let (from, to) = self.ranges.get(&partition).copied().unwrap_or_default();
+            let cut = move |entries: &'_ [Entry]| {
+                let first = entries.partition_point(|e| e.offset < from);
+                first..entries.partition_point(|e| e.offset < to).max(first)
+            };
+            fold.partition(partition).map(|entries| &entries[cut(entries)])
+        };
+        let fitting = || {
+            let ranges = fold.partitions().flat_map(|p| within(p).map(|entries| (p, entries)));
+            ranges.flat_map(|(p, entries)| entries.iter().map(move |e| (p, e))).filter(|(_, e)| self.suits(e))
+        };
+        let roots: HashSet<u64, FixedState> =
+            fitting().map(|(_, e)| e.root).filter(|root| *root != 0).collect();
+        let mut twins: HashMap<u64, u32, FixedState> = HashMap::default();
+        if !roots.is_empty() {
+            for (_, entry) in fold.entries().filter(|(_, e)| roots.contains(&e.root)) {
+                *twins.entry(fold.twin_hash(entry)).or_default() += 1;
             }
         }
         let pick = |(partition, entry): (i32, &Entry)| Pick {

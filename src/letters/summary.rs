@@ -9,7 +9,7 @@ use crate::ledger::Disposition;
 use crate::text::Timestamp;
 
 /// What a row of the list of dead-letter topics says of its letters.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Summary {
     /// Letters pending, redriven, discarded, parked, duplicate; `None` while the ledger is not known.
     pub states: Option<[u64; 5]>,
@@ -19,10 +19,8 @@ pub struct Summary {
     pub failures: usize,
     /// The failure with most of them.
     pub top_failure: Option<Arc<str>>,
-    /// New letters a minute.
-    pub arrivals_per_minute: Option<f64>,
-    /// Arrivals by minute, oldest first.
-    pub arrivals: Vec<u64>,
+    /// Arrivals by minute.
+    pub arrivals: Chart,
     /// Formats seen.
     pub formats: Vec<Arc<str>>,
     /// Origin topics seen.
@@ -40,7 +38,6 @@ pub struct Summary {
 impl Fold {
     /// Counts the letters for a row of the list of dead-letter topics.
     pub fn summary(&self, now: Timestamp) -> Summary {
-        let mut sum = Summary { formats: self.formats.clone(), ..Summary::default() };
         let mut open = vec![0_u64; self.failures.len()];
         let mut present = vec![false; self.failures.len()];
         let mut states = [0_u64; 5];
@@ -73,24 +70,26 @@ impl Fold {
             }
             chart.add(entry.time);
         }
-        if known {
-            sum.states = Some(states);
-        }
-        sum.oldest_open = (oldest != i64::MAX).then_some(Timestamp(oldest));
-        sum.failures = open.iter().filter(|n| **n > 0).count();
         let top = open.iter().enumerate().max_by_key(|(i, n)| (**n, usize::MAX - i)).filter(|(_, n)| **n > 0);
-        sum.top_failure = top.and_then(|(i, _)| self.failures.get(i)).map(|k| k.failure.title());
-        sum.arrivals_per_minute = chart.per_minute();
-        sum.arrivals = chart.buckets();
+        let (mut sources, mut groups) = (Vec::new(), Vec::new());
         for (known, _) in self.failures.iter().zip(&present).filter(|(_, present)| **present) {
-            add_name(&mut sum.sources, known.failure.origin_topic.as_ref());
-            add_name(&mut sum.groups, known.failure.group.as_ref());
+            add_name(&mut sources, known.failure.origin_topic.as_ref());
+            add_name(&mut groups, known.failure.group.as_ref());
         }
-        sum.arrived = self.arrived;
-        sum.arrived_by_group.clone_from(&self.arrived_by_group);
         let new = self.failures.iter().filter_map(|k| k.appeared.map(|at| (&k.failure, at)));
-        sum.new_failures = new.map(|(f, at)| (Arc::clone(&f.id), f.title(), at)).collect();
-        sum
+        Summary {
+            states: known.then_some(states),
+            oldest_open: (oldest != i64::MAX).then_some(Timestamp(oldest)),
+            failures: open.iter().filter(|n| **n > 0).count(),
+            top_failure: top.and_then(|(i, _)| self.failures.get(i)).map(|k| k.failure.title()),
+            arrivals: chart,
+            formats: self.formats.clone(),
+            sources,
+            groups,
+            arrived: self.arrived,
+            arrived_by_group: self.arrived_by_group.clone(),
+            new_failures: new.map(|(f, at)| (Arc::clone(&f.id), f.title(), at)).collect(),
+        }
     }
 
     /// Groups the letters that `keep` wants by failure, the most open first.

@@ -12,25 +12,37 @@ pub const BUCKETS: usize = 15;
 const MINUTE: i64 = 60_000;
 
 /// Arrivals of the last minutes, by record timestamp. The last bucket is the minute under way.
-#[derive(Debug)]
-pub(super) struct Chart {
+#[derive(Clone, Debug)]
+pub struct Chart {
     now: i64,
     buckets: [u64; BUCKETS],
     oldest: i64,
 }
 
 impl Chart {
+    /// An empty chart that ends now.
     pub fn new(now: Timestamp) -> Self {
         Self { now: now.as_millis(), buckets: [0; BUCKETS], oldest: i64::MAX }
     }
 
+    /// The minute that the last bucket stands for.
+    pub(super) fn minute(&self) -> i64 {
+        self.now.div_euclid(MINUTE)
+    }
+
+    /// The same at another moment of the minute under way.
+    #[must_use]
+    pub(super) fn at(&self, now: Timestamp) -> Self {
+        Self { now: now.as_millis(), ..self.clone() }
+    }
+
     /// Adds a letter of this time; [`i64::MIN`] for none.
-    pub fn add(&mut self, time: i64) {
+    pub(super) fn add(&mut self, time: i64) {
         if time == i64::MIN {
             return;
         }
         self.oldest = self.oldest.min(time);
-        let ago = (self.now.div_euclid(MINUTE)).saturating_sub(time.div_euclid(MINUTE));
+        let ago = self.minute().saturating_sub(time.div_euclid(MINUTE));
         // A clock that runs ahead: it arrived just now.
         let ago = usize::try_from(ago.max(0)).unwrap_or(BUCKETS);
         if ago < BUCKETS {

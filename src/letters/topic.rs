@@ -8,6 +8,8 @@ use foldhash::quality::RandomState;
 
 use super::fold::{Fold, MOST_LETTERS, Which};
 use super::retention::Retention;
+use super::summary::Summary;
+use super::tally::Chart;
 use crate::broker::{Bounds, BrokerError, Name, Shard, Span, TopicConfig, TopicId, TopicInfo, Until};
 use crate::dlq::groups::{DlqRow, FoundBy};
 use crate::ledger::Ledger;
@@ -47,11 +49,16 @@ pub(super) struct State {
     pub configured: Option<Duration>,
     /// The ledger's generation and the fold's changes at the last join.
     joined: Option<(Option<u64>, u64)>,
+    /// What the letters come to, as it was counted last.
+    summed: Option<(Counted, Summary)>,
     /// Letters that retention has deleted since they were read.
     pub gone: u64,
     /// Why it could not be read.
     pub error: Option<String>,
 }
+
+/// What a summary was counted from: join, changes and letters of the fold, and the minute in which it was.
+type Counted = (Option<(Option<u64>, u64)>, u64, usize, i64);
 
 impl Topic {
     pub fn new(info: &TopicInfo, hasher: RandomState) -> Self {
@@ -65,6 +72,7 @@ impl Topic {
             retention: None,
             configured: None,
             joined: None,
+            summed: None,
             gone: 0,
             error: info.error.as_ref().map(ToString::to_string),
         };
@@ -100,6 +108,7 @@ impl State {
             self.fold = Fold::new(hasher.clone());
             self.bounds.clear();
             self.joined = None;
+            self.summed = None;
             self.configured = None;
             self.gone = 0;
         }
@@ -172,9 +181,24 @@ impl State {
         }
     }
 
+    /// What the letters come to. A million of them are not counted again for each look.
+    fn summary(&mut self, now: Timestamp) -> Summary {
+        let counted = (self.joined, self.fold.changes(), self.fold.letters(), Chart::new(now).minute());
+        match &self.summed {
+            Some((from, sum)) if *from == counted => {
+                Summary { arrivals: sum.arrivals.at(now), ..sum.clone() }
+            }
+            _ => {
+                let sum = self.fold.summary(now);
+                self.summed = Some((counted, sum.clone()));
+                sum
+            }
+        }
+    }
+
     /// The topic's row.
-    pub fn row(&self, name: &Name, now: Timestamp, warning: Duration) -> Option<DlqRow> {
-        let sum = self.fold.summary(now);
+    pub fn row(&mut self, name: &Name, now: Timestamp, warning: Duration) -> Option<DlqRow> {
+        let sum = self.summary(now);
         let complete = self.complete();
         let states = sum.states.filter(|_| complete);
         let count = |i: usize| states.map(|s| s[i]);
@@ -209,7 +233,7 @@ impl State {
             discarded: count(2),
             parked: count(3),
             duplicate: count(4),
-            arrivals_per_minute: sum.arrivals_per_minute,
+            arrivals_per_minute: sum.arrivals.per_minute(),
             oldest_timestamp: sum.oldest_open,
             oldest_age_seconds: sum.oldest_open.map(|at| now.since(at).max(0) as f64 / 1000.0),
             expires_at,
@@ -222,7 +246,7 @@ impl State {
             arrived: sum.arrived,
             arrived_by_group: sum.arrived_by_group,
             new_failures: sum.new_failures,
-            arrivals: sum.arrivals,
+            arrivals: sum.arrivals.buckets(),
             error: self
                 .error
                 .clone()
