@@ -208,7 +208,15 @@ impl LedgerReader {
                 }
             }
             self.waited = waits.total;
-            self.position = self.position.max(bounds.end);
+            // Rows that were not read would be letters that are sent twice.
+            if self.position < bounds.end {
+                let (position, end) = (self.position, bounds.end);
+                return Err(Fault::failed(
+                    "broker_error",
+                    format!("the reading of {LEDGER_TOPIC} ended too early"),
+                )
+                .why(format!("it was read up to offset {position}, of {end}")));
+            }
         }
         match &self.ledger {
             Some(ledger) => ledger.check().map_err(|e| unusable(&e, None)),

@@ -345,7 +345,8 @@ async fn an_open_transaction_of_somebody_else_on_the_ledger_is_waited_for() {
         })
         .await
         .unwrap();
-    foreign.settle().await.unwrap();
+    let answers = foreign.settle().await.unwrap();
+    assert!(answers.len() == 1 && answers[0].1.is_ok(), "it must hold the ledger: {answers:?}");
     let ledger = [Shard::new(redrive::ledger::LEDGER_TOPIC, 0)];
     let bounds = || bench.broker.catalog().bounds(&ledger);
     let before = bounds().await.unwrap();
