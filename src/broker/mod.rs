@@ -260,6 +260,12 @@ pub enum Sifted {
 pub trait Sieve: Send + Sync {
     /// What becomes of the record.
     fn sift(&self, record: &dyn RecordBytes) -> Sifted;
+
+    /// Whether it takes the headers of all records apart, which is more work than to read them: several threads may
+    /// then read at once.
+    fn is_work(&self) -> bool {
+        false
+    }
 }
 
 /// What a reader tells beside records.

@@ -106,6 +106,10 @@ impl Sieve for Taking {
         self.bytes.fetch_add(size, Ordering::Relaxed);
         Sifted::Count
     }
+
+    fn is_work(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

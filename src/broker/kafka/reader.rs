@@ -165,8 +165,8 @@ fn properties(mut config: ClientConfig, plan: &ReadPlan) -> ClientConfig {
         ]
     } else {
         [
-            // Larger answers are read no faster: the time goes into getting their memory from the system.
-            ("queued.max.messages.kbytes", "32768"),
+            // A larger queue is read no faster.
+            ("queued.max.messages.kbytes", "16384"),
             ("max.partition.fetch.bytes", "1048576"),
             ("fetch.max.bytes", "33554432"),
             // An empty answer is what tells that the end is reached.
@@ -210,16 +210,17 @@ pub(super) fn assign(consumer: &BaseConsumer<Context>, readings: &[Reading]) -> 
     consumer.assign(&list).map_err(|error| errors::kafka("read", &error))
 }
 
-/// Whether each record's headers are taken apart where it is read.
+/// Whether records' headers are taken apart where they are read.
 fn looks_into_headers(plan: &ReadPlan) -> bool {
     plan.headers && plan.sieve.is_some()
 }
 
-/// The partitions of each of the threads that read. Where a sieve looks into the headers of all records one thread is
+/// The partitions of each of the threads that read. Where a sieve takes the headers of all records apart one thread is
 /// busy with that alone, and the client's own threads are not.
 fn divided(readings: impl Iterator<Item = Reading>, plan: &ReadPlan) -> Vec<Vec<Reading>> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = if looks_into_headers(plan) { cores.min(MOST_THREADS) } else { 1 };
+    let is_work = plan.sieve.as_ref().is_some_and(|sieve| sieve.is_work());
+    let threads = if is_work { cores.min(MOST_THREADS) } else { 1 };
     let mut divided: Vec<Vec<Reading>> = Vec::new();
     for (number, reading) in readings.enumerate() {
         match divided.get_mut(number % threads) {

@@ -15,7 +15,7 @@ use rdkafka::producer::{BaseProducer, Producer as _};
 
 use super::catalog::{c_name, exists, missing};
 use super::client::{Client, Context, Deliveries};
-use super::ffi::{Outgoing, produce};
+use super::ffi::{Outgoing, flush, produce};
 use super::{Ports, errors};
 use crate::broker::{
     BrokerError, Commit, ErrorKind, Fut, Guarantee, Name, Placed, Session, SessionKind, Shard, Staged,
@@ -25,6 +25,9 @@ use crate::event::murmur2;
 
 /// How long is waited where the producer's queue has nothing.
 const STEP: Duration = Duration::from_micros(500);
+
+/// How long one flush waits until it looks again whether anything is under way.
+const FLUSH: Duration = Duration::from_millis(100);
 
 /// Bytes of records that may be under way.
 const MOST_BYTES: usize = 32 << 20;
@@ -73,7 +76,9 @@ impl Ports {
         let mut config = self.link.properties();
         for (name, value) in [
             ("compression.type", "lz4"),
-            ("linger.ms", "1"),
+            // Records go when a batch is full or the queue is flushed. A thread of the client that waits for less than a
+            // millisecond looks at the clock all the time: a short pause costs it a core.
+            ("linger.ms", "20"),
             ("batch.size", "1000000"),
             ("queue.buffering.max.messages", "500000"),
             // The bound is kept here; the client's own must let one large record through.
@@ -154,9 +159,19 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 
 /// Polls until nothing is under way. librdkafka gives every record up after `message.timeout.ms`.
 fn drain(producer: &Producer) {
-    while producer.in_flight_count() > 0 {
-        serve(producer);
+    if producer.in_flight_count() == 0 {
+        return;
     }
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while producer.in_flight_count() > 0 {
+                flush(producer, FLUSH);
+            }
+        });
+        while producer.in_flight_count() > 0 {
+            serve(producer);
+        }
+    });
 }
 
 /// Serves a delivery report; waits a moment where there is none. rust-rdkafka's own wait would look at the clock all

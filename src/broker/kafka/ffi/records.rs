@@ -270,3 +270,11 @@ pub(in super::super) fn produce(
     std::mem::forget(headers);
     Ok(())
 }
+
+/// Sends at once what waits for more records to go with it (`linger.ms`), for as long as the call takes: until nothing is
+/// under way, or `timeout` is over. Another thread must take the delivery reports meanwhile.
+pub(in super::super) fn flush(producer: &BaseProducer<Context>, timeout: Duration) {
+    let millis = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: the producer is borrowed, so that its handle is valid. What is left then is seen by who takes the reports.
+    unsafe { rd::rd_kafka_flush(producer.raw(), millis) };
+}
