@@ -267,22 +267,19 @@ impl<'a> Engine<'a> {
 
     /// Writes items in transactions, in their order.
     async fn write(&mut self, writer: &dyn Writer, items: Vec<Item>) -> Result<(), Halt> {
-        // The last piece is the next one.
-        let mut pieces = vec![items];
-        while let Some(mut piece) = pieces.pop() {
-            if piece.is_empty() {
-                continue;
-            }
-            if let Some(time) = piece.first().and_then(|item| item.time) {
+        // The last piece is the next one. They are taken from the front: what is left of a piece stays where it is.
+        let mut pieces = vec![VecDeque::from(items)];
+        while let Some(mut left) = pieces.pop() {
+            let Some(first) = left.front() else { continue };
+            if let Some(time) = first.time {
                 self.paced.get_or_insert((self.cx.clock.monotonic(), time));
             }
-            let fitting = self.fitting(&piece);
-            let due = piece.first().and_then(|item| self.due(item));
-            self.gate(writer, fitting, due).await?;
+            let due = self.due(first);
+            self.gate(writer, self.fitting(&left), due).await?;
             // The operator may have wished another rate meanwhile.
-            let rest = piece.split_off(self.fitting(&piece));
-            if !rest.is_empty() {
-                pieces.push(rest);
+            let mut piece: Vec<Item> = left.drain(..self.fitting(&left)).collect();
+            if !left.is_empty() {
+                pieces.push(left);
             }
             let began = self.cx.clock.monotonic();
             match self.transact(&piece, OwnerState::Running, None).await {
@@ -290,7 +287,7 @@ impl<'a> Engine<'a> {
                     let took = self.cx.clock.monotonic().saturating_sub(began);
                     self.batch = match took {
                         took if took > LONGEST => (self.batch / 2).max(LEAST_BATCH),
-                        took if took < LONGEST / 4 => (self.batch * 2).min(MOST_BATCH),
+                        took if took < LONGEST / 2 => (self.batch * 2).min(MOST_BATCH),
                         _ => self.batch,
                     };
                     self.book(&piece, &placed);
@@ -302,22 +299,21 @@ impl<'a> Engine<'a> {
                             self.park(&mut piece, culprit, why);
                             self.hold(&mut pieces);
                         }
-                        None => pieces.push(piece.split_off(piece.len() / 2)),
+                        None => pieces.push(piece.split_off(piece.len() / 2).into()),
                     }
-                    pieces.push(piece);
+                    pieces.push(piece.into());
                 }
                 Ended::Partly { placed, named, why } => {
                     let mut left = self.sift(piece, &placed, named, why, &mut pieces);
                     if left.len() > 1 {
-                        pieces.push(left.split_off(left.len() / 2));
+                        pieces.push(left.split_off(left.len() / 2).into());
                     }
-                    pieces.push(left);
+                    pieces.push(left.into());
                 }
                 Ended::Lost(error) => {
                     self.fence.recover(writer, error).await?;
                     self.settle_intents(writer).await?;
-                    let left = self.settle(piece);
-                    pieces.push(left);
+                    pieces.push(self.settle(piece).into());
                 }
                 Ended::Failed(fault) => return Err(fault.into()),
             }
@@ -327,7 +323,7 @@ impl<'a> Engine<'a> {
     }
 
     /// How many of the first items make a transaction.
-    fn fitting(&self, items: &[Item]) -> usize {
+    fn fitting(&self, items: &VecDeque<Item>) -> usize {
         let mut bytes = 0;
         let fits = |item: &&Item| {
             bytes += batch_size(&item.write);
@@ -357,7 +353,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Takes letters of held keys out of what comes later.
-    pub(super) fn hold(&mut self, later: &mut [Vec<Item>]) {
+    pub(super) fn hold(&mut self, later: &mut [VecDeque<Item>]) {
         for piece in later {
             let before = piece.len();
             piece.retain(|item| item.key().is_none_or(|key| !self.held.contains(&key)));

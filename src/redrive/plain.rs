@@ -7,7 +7,7 @@
 //! looked at before each batch; readers see the records of a batch before its rows; and a record behind one of its key
 //! that the broker refuses may be written before that one is parked.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use super::engine::{Engine, culprit};
 use super::fence::Halt;
@@ -98,7 +98,7 @@ impl Engine<'_> {
         placed: &[Option<Placed>],
         named: Vec<(usize, String)>,
         why: String,
-        later: &mut [Vec<Item>],
+        later: &mut [VecDeque<Item>],
     ) -> Vec<Item> {
         let culprit = culprit(&piece, named, why);
         let (mut left, mut at) = (Vec::new(), None);

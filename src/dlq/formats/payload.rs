@@ -4,6 +4,7 @@
 //! known headers comes by here.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use bytes::Bytes;
 use memchr::memmem;
@@ -124,12 +125,18 @@ pub const HIDDEN: &[Hidden] = &[
     },
 ];
 
+/// The signs of each, as they are looked for in every letter.
+static SIGNS: LazyLock<Vec<Vec<memmem::Finder<'static>>>> = LazyLock::new(|| {
+    let finders = |format: &Hidden| format.signs.iter().map(memmem::Finder::new).collect();
+    HIDDEN.iter().map(finders).collect()
+});
+
 /// Reads a record by the first of the formats whose sign it has.
 pub(super) fn read(record: &Record) -> Option<Reading<'_>> {
     let value = record.value.as_ref().filter(|v| v.len() <= json::LIMIT);
     let mut parsed: Option<Option<Value>> = None;
-    HIDDEN.iter().find_map(|format| {
-        let signed = value.is_some_and(|v| format.signs.iter().any(|sign| memmem::find(v, sign).is_some()));
+    HIDDEN.iter().zip(&*SIGNS).find_map(|(format, signs)| {
+        let signed = value.is_some_and(|v| signs.iter().any(|sign| sign.find(v).is_some()));
         let document = if signed {
             parsed.get_or_insert_with(|| value.and_then(|v| json::object(v))).as_ref()
         } else {
