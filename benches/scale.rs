@@ -240,8 +240,10 @@ fn kafka(runtime: &tokio::runtime::Runtime, brokers: &str) {
 
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/broker");
     let path = String::from_utf8(Command::new(script).arg("classpath").output().unwrap().stdout).unwrap();
+    // REDRIVE names another binary, as in `benches/redrive`.
+    let binary = std::env::var("REDRIVE").unwrap_or_else(|_| env!("CARGO_BIN_EXE_redrive").to_owned());
     let redrive = |more: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_redrive"));
+        let mut command = Command::new(&binary);
         command.args(["--brokers", brokers, "groups", "list", "-o", "json"]).args(more).stdin(Stdio::null());
         timed(&mut command)
     };

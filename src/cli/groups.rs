@@ -15,7 +15,7 @@ use crate::observe::snapshot::{ClusterRow, GroupPartitionRow, GroupRow, MemberRo
 use crate::text::units;
 
 /// The time between the two looks where no window was given: lag is told by one, so that nobody waits long for it.
-const RATES: Duration = Duration::from_secs(1);
+const RATES: Duration = Duration::from_millis(500);
 
 /// Subcommands.
 #[derive(Clone, Debug, clap::Subcommand)]
