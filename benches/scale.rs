@@ -50,6 +50,11 @@ async fn fill(broker: &dyn Broker, prefix: &str, partitions: usize) -> Vec<Name>
             made.unwrap();
         }
     }
+    // A busy broker tells of new topics a while after it has made them.
+    let names: Vec<Name> = topics.iter().map(|new| Arc::clone(&new.name)).collect();
+    while broker.catalog().topics(Some(&names)).await.unwrap().len() < names.len() {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
     let shard = |i: usize| Shard::new(Arc::clone(&topics[i / A_TOPIC].name), (i % A_TOPIC) as i32);
     let groups: Vec<Name> = (0..GROUPS).map(|g| format!("{prefix}group-{g:03}").into()).collect();
     for (g, group) in groups.iter().enumerate() {

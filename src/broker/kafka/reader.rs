@@ -147,7 +147,16 @@ fn begin(
 
 fn properties(mut config: ClientConfig, plan: &ReadPlan) -> ClientConfig {
     let follows = plan.spans.iter().any(|span| span.until == Until::Follow);
-    let tuning = if looks_into_headers(plan) && !follows {
+    let short = is_short(plan);
+    let tuning = if short {
+        // What the client fetches beyond the span, it fetches for nothing.
+        [
+            ("queued.max.messages.kbytes", "1024"),
+            ("max.partition.fetch.bytes", "65536"),
+            ("fetch.max.bytes", "1048576"),
+            ("fetch.wait.max.ms", "50"),
+        ]
+    } else if looks_into_headers(plan) && !follows {
         // The client counts no headers in its own limits, and keeps each record twice while they are looked into: with
         // stack traces in them larger answers would fill the memory, and are read no faster.
         [
@@ -174,8 +183,12 @@ fn properties(mut config: ClientConfig, plan: &ReadPlan) -> ClientConfig {
         ]
     };
     // The client's limit in bytes does not count headers: stack traces would fill the memory.
-    let few = if looks_into_headers(plan) { "2000" } else { "10000" };
-    let waiting = plan.headers.then_some(("queued.min.messages", few));
+    let few = match (short, looks_into_headers(plan)) {
+        (true, _) => "100",
+        (false, true) => "2000",
+        (false, false) => "10000",
+    };
+    let waiting = (short || plan.headers).then_some(("queued.min.messages", few));
     let pauses = [
         ("fetch.queue.backoff.ms", "5"),
         ("fetch.error.backoff.ms", "200"),
@@ -208,6 +221,17 @@ pub(super) fn assign(consumer: &BaseConsumer<Context>, readings: &[Reading]) -> 
             .map_err(|error| errors::kafka("read", &error))?;
     }
     consumer.assign(&list).map_err(|error| errors::kafka("read", &error))
+}
+
+/// Whether only a few records are to be read: a letter that is opened, or a sample.
+fn is_short(plan: &ReadPlan) -> bool {
+    const FEW: i64 = 1_000;
+    let length = |span: &Span| match span.until {
+        Until::Offset(end) => Some(end.saturating_sub(span.from).max(0)),
+        Until::End | Until::Follow => None,
+    };
+    let sum = plan.spans.iter().try_fold(0_i64, |sum, span| Some(sum.saturating_add(length(span)?)));
+    sum.is_some_and(|sum| sum <= FEW)
 }
 
 /// Whether records' headers are taken apart where they are read.
