@@ -286,7 +286,7 @@ impl Printer<'_> {
             Form::Raw(separator) => self.text(record.value.as_deref().unwrap_or_default(), separator, out)?,
             Form::Hex => self.hex(record, out)?,
             Form::Select(program, separator) => {
-                match program.outputs(decoded(
+                match program.outputs(&decoded(
                     record,
                     &self.profile.dead_letters,
                     &self.profile.decoding,

@@ -1,9 +1,12 @@
 //! A record as the document that jq expressions see.
 
+use std::cell::OnceCell;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use jaq_json::{Map, Num, Val};
+use jaq_core::ValT as _;
+use jaq_json::{Num, Val};
 use serde_json::Value;
 
 use super::jq::{self, Program};
@@ -14,41 +17,109 @@ use crate::dlq::{self, formats};
 use crate::event::decode::{self, Content, Decoding, Patience, Side};
 use crate::event::{Record, envelope};
 
+/// The parts of a document, in their order.
+pub(super) const PARTS: [&str; 9] =
+    ["topic", "partition", "offset", "timestamp", "key", "value", "headers", "event", "dead_letter"];
+
+/// What an expression runs over.
+pub trait Document {
+    /// The part that is named at this place of `PARTS`.
+    fn part(&self, part: usize) -> Result<Val, jaq_core::Error<Val>>;
+    /// All of it.
+    fn whole(&self) -> Val;
+}
+
+impl Document for Val {
+    fn part(&self, part: usize) -> Result<Val, jaq_core::Error<Val>> {
+        let name = PARTS.get(part).copied().unwrap_or_default();
+        self.clone().index(&Val::utf8_str(Bytes::from_static(name.as_bytes())))
+    }
+
+    fn whole(&self) -> Val {
+        self.clone()
+    }
+}
+
+/// The document of a record, whose parts are made when they are looked at.
+pub struct Parts<'r> {
+    record: &'r Record,
+    formats: &'r DeadLetters,
+    /// `None` where payloads are left as they are.
+    decoding: Option<&'r Decoding>,
+    /// What of the parts can be looked at.
+    needs: &'r Node,
+    made: [OnceCell<Val>; PARTS.len()],
+}
+
 /// The document: `{topic, partition, offset, timestamp, key, value, headers, event, dead_letter}`.
 ///
 /// A value that is no JSON is its text, or base64 where it is no text. A key is parsed only where it is an object or
 /// an array, so that `.key == "12"` finds the key `12`. What `program` cannot look at is left out.
-pub fn document(record: &Record, formats: &DeadLetters, program: &Program) -> Val {
-    decoded(record, formats, &Decoding::default(), program)
+#[cfg(test)]
+pub(super) fn document<'r>(record: &'r Record, formats: &'r DeadLetters, program: &'r Program) -> Parts<'r> {
+    static DEFAULT: std::sync::LazyLock<Decoding> = std::sync::LazyLock::new(Decoding::default);
+    decoded(record, formats, &DEFAULT, program)
 }
 
 /// The same, with the decoders of a profile; a schema that is not known yet is waited for.
-pub fn decoded(record: &Record, formats: &DeadLetters, decoding: &Decoding, program: &Program) -> Val {
-    parts(record, formats, Some(decoding), program.needs())
+pub fn decoded<'r>(
+    record: &'r Record,
+    formats: &'r DeadLetters,
+    decoding: &'r Decoding,
+    program: &'r Program,
+) -> Parts<'r> {
+    Parts::new(record, formats, Some(decoding), program.needs())
 }
 
 /// The document with all of its parts, its payloads as they are: what is edited is written back as what it was.
 pub(super) fn whole(record: &Record, formats: &DeadLetters) -> Val {
-    parts(record, formats, None, &WHOLE)
+    Parts::new(record, formats, None, &WHOLE).whole()
 }
 
-fn parts(record: &Record, formats: &DeadLetters, decoding: Option<&Decoding>, needs: &Node) -> Val {
-    let mut members = Map::default();
-    let mut put = |name: &'static str, make: &dyn Fn(&Node) -> Val| {
-        if let Some(node) = needs.part(name) {
-            members.insert(Val::utf8_str(Bytes::from_static(name.as_bytes())), make(node));
+impl<'r> Parts<'r> {
+    fn new(
+        record: &'r Record,
+        formats: &'r DeadLetters,
+        decoding: Option<&'r Decoding>,
+        needs: &'r Node,
+    ) -> Self {
+        Self { record, formats, decoding, needs, made: [const { OnceCell::new() }; PARTS.len()] }
+    }
+
+    /// A part; `None` where nobody can look at it.
+    fn get(&self, part: usize) -> Option<&Val> {
+        let name = PARTS.get(part)?;
+        let node = self.needs.part(name)?;
+        Some(self.made.get(part)?.get_or_init(|| self.make(name, node)))
+    }
+
+    fn make(&self, name: &str, node: &Node) -> Val {
+        let record = self.record;
+        match name {
+            "topic" => text(&record.at.topic),
+            "partition" => number(i64::from(record.at.partition)),
+            "offset" => number(record.at.offset),
+            "timestamp" => record.timestamp().map_or(Val::Null, |at| text(&at.to_string())),
+            "key" => side(record, self.decoding, Side::Key, node),
+            "value" => side(record, self.decoding, Side::Value, node),
+            "headers" => headers(record),
+            "event" => event(record, self.decoding),
+            _ => dead_letter(record, self.formats),
         }
-    };
-    put("topic", &|_| text(&record.at.topic));
-    put("partition", &|_| number(i64::from(record.at.partition)));
-    put("offset", &|_| number(record.at.offset));
-    put("timestamp", &|_| record.timestamp().map_or(Val::Null, |at| text(&at.to_string())));
-    put("key", &|node| side(record, decoding, Side::Key, node));
-    put("value", &|node| side(record, decoding, Side::Value, node));
-    put("headers", &|_| headers(record));
-    put("event", &|_| event(record, decoding));
-    put("dead_letter", &|_| dead_letter(record, formats));
-    Val::obj(members)
+    }
+}
+
+impl Document for Parts<'_> {
+    fn part(&self, part: usize) -> Result<Val, jaq_core::Error<Val>> {
+        Ok(self.get(part).cloned().unwrap_or_default())
+    }
+
+    fn whole(&self) -> Val {
+        let named = |(part, name): (usize, &&'static str)| {
+            Some((Val::utf8_str(Bytes::from_static(name.as_bytes())), self.get(part)?.clone()))
+        };
+        Val::obj(PARTS.iter().enumerate().filter_map(named).collect())
+    }
 }
 
 fn event(record: &Record, decoding: Option<&Decoding>) -> Val {
@@ -163,7 +234,7 @@ fn from_json(value: Value) -> Val {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::samples::payload;
+    use super::super::samples::{expression, payload};
     use super::*;
     use crate::event::{Headers, Position};
 
@@ -173,102 +244,6 @@ mod tests {
         headers.push("none", None);
         let (key, value) = (key.map(Bytes::from), value.map(Bytes::from));
         Record { at: Position::new("x", 3, 12), time: None, key, value, headers, lease: None }
-    }
-
-    fn expression() -> impl Strategy<Value = String> {
-        let leaf = proptest::sample::select(
-            &[
-                ".",
-                ".value",
-                ".value.a",
-                ".value.b",
-                ".value.a.b",
-                ".value.a?.c",
-                ".value[\"a-b\"]",
-                ".key",
-                ".headers.h",
-                ".offset",
-                ".a",
-                ".b",
-                ".a?",
-                "..",
-                "null",
-                "true",
-                "1",
-                "\"x\"",
-                "{a, b: .c}",
-                "keys?",
-                "tojson",
-                "length?",
-                "empty",
-            ][..],
-        )
-        .prop_map(str::to_owned);
-        leaf.prop_recursive(4, 16, 3, |inner| {
-            let forms = proptest::sample::select(
-                &[
-                    "(A | B)",
-                    "(A , B)",
-                    "(A and B)",
-                    "(A or B)",
-                    "(A | not)",
-                    "select(A)",
-                    "(A // B)",
-                    "(if A then B else C end)",
-                    "(if A then B end)",
-                    "(A == B)",
-                    "(A + B)",
-                    "(-(A))",
-                    "[A]",
-                    "{a: (A)}",
-                    "{(A | tostring): (B)}",
-                    "(A as $v | B, $v)",
-                    "(A as {a: $v} | B, $v)",
-                    "(try (A) catch .)",
-                    "(try (A) catch (B))",
-                    "(A | length?)",
-                    "(A | tojson)",
-                    "(A | keys?)",
-                    "(A[]?)",
-                    "(A[B]?)",
-                    "(A[(B)?:])",
-                    "any(A; B)",
-                    "all(A; B)",
-                    "first(A)",
-                    "(A).a",
-                    "(A).b?",
-                    "(reduce (A) as $x (B; . , $x))",
-                    "(foreach (A) as $x (B; $x))",
-                    "(A | path(B))",
-                    "(A | to_entries?)",
-                    "(A |= (B))",
-                    "(A = (B))",
-                    "(def f: A; f | B)",
-                    "(def f(g): g; f(A))",
-                    "(label $l | A, break $l)",
-                    "\"t\\(A)\"",
-                    "(A | has(\"a\"))?",
-                    "(A | error)",
-                    "(A | getpath([\"a\"]))?",
-                    "(A | del(.a))",
-                    "(A | map(B))?",
-                    "(A | [.[]?])",
-                    "(A | with_entries(.))?",
-                    "(A | contains(B))?",
-                ][..],
-            );
-            (forms, inner.clone(), inner.clone(), inner).prop_map(|(form, a, b, c)| {
-                form.chars().fold(String::new(), |mut out, letter| {
-                    match letter {
-                        'A' => out.push_str(&a),
-                        'B' => out.push_str(&b),
-                        'C' => out.push_str(&c),
-                        other => out.push(other),
-                    }
-                    out
-                })
-            })
-        })
     }
 
     proptest! {
@@ -286,15 +261,16 @@ mod tests {
             let formats = DeadLetters::default();
             for (key, value) in records {
                 let record = record(key, value);
-                let whole = || parts(&record, &formats, Some(&Decoding::default()), &WHOLE);
+                let decoding = Decoding::default();
+                let whole = Parts::new(&record, &formats, Some(&decoding), &WHOLE).whole();
                 prop_assert_eq!(
-                    condition.is_true(document(&record, &formats, &condition)),
-                    condition.is_true(whole()),
+                    condition.is_true(&document(&record, &formats, &condition)),
+                    condition.is_true(&whole),
                     "{:?}", record
                 );
                 prop_assert_eq!(
-                    projection.outputs(document(&record, &formats, &projection)),
-                    projection.outputs(whole()),
+                    projection.outputs(&document(&record, &formats, &projection)),
+                    projection.outputs(&whole),
                     "{:?}", record
                 );
             }

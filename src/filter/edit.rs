@@ -56,7 +56,7 @@ impl Edit {
     /// Applies it to a record.
     pub fn apply(&self, record: &Record, formats: &DeadLetters) -> Edited {
         let before = document::whole(record, formats);
-        let after = match self.0.one(before.clone()) {
+        let after = match self.0.one(&before) {
             Ok(after) => after,
             Err(why) => return Edited::Failed(why),
         };

@@ -42,7 +42,8 @@ fn boxed(inner: Box<T<'_>>) -> Box<T<'_>> {
     Box::new(term(*inner))
 }
 
-fn term(whole: T<'_>) -> T<'_> {
+/// The same of what is run as it stands.
+pub(super) fn term(whole: T<'_>) -> T<'_> {
     match whole {
         Term::Id | Term::Recurse | Term::Num(_) | Term::Break(_) | Term::Var(_) => whole,
         Term::Str(format, parts) => Term::Str(format, parts.into_iter().map(string_part).collect()),

@@ -1,104 +1,39 @@
 //! jq expressions: compiled once, run over one document a record, bounded in steps and output.
 //!
-//! The language has no I/O here: no environment, no input, no files, no messages. An interpreter cannot be
-//! interrupted from outside, so the bound is inside: every definition (jq loops only by calling one) first takes
-//! a step (`super::guard`), and a run that has no steps left ends. The same place watches the stack.
+//! Most of a run is done by an evaluator of our own (`super::eval`), which costs a fraction of what the interpreter
+//! does; what it does not know, the interpreter (`super::interpreter`) answers in its place.
 
-use std::cell::Cell;
 use std::ops::Range;
 
 use bytes::Bytes;
-use jaq_core::data::HasLut;
+use jaq_core::load::Arena;
 use jaq_core::load::lex::{Expect as LexExpect, Lexer};
-use jaq_core::load::parse::{Def, Parser};
-use jaq_core::load::{Arena, File, Loader};
-use jaq_core::native::{Fun, v};
-use jaq_core::{Compiler, Ctx, DataT, Error, Exn, Filter, Lut, Native, RunPtr, ValR, ValX, Vars};
+use jaq_core::load::parse::{Parser, Term};
 use jaq_json::Val;
 
-use super::guard::{self, PRODUCT, STEP, SUM};
+use super::document::Document;
+use super::eval::{Run, Stop};
+use super::expr::Expr;
+use super::interpreter::Filter;
 use super::needs::{Node, Purpose};
 use super::quick::Quick;
-use crate::event::{RecordBytes, json};
+use crate::event::RecordBytes;
 use crate::text::Fault;
 
-/// Calls of definitions that one run may make.
-const STEPS: u32 = 100_000;
-/// Bytes of the thread's stack that one run may take.
-const STACK: usize = 512 << 10;
-/// Bytes (or elements) of the largest value that `+` and `*` may make; a bit of a number counts as 64.
-const LARGEST: usize = 16 << 20;
+pub(super) use super::interpreter::parse;
+
 /// Outputs that one run may give.
 const OUTPUTS: usize = 10_000;
 /// Bytes that the outputs of one run may have.
 const OUTPUT_BYTES: usize = 16 << 20;
 
-/// The name under which the expression itself is compiled.
-const MAIN: &str = "main_expression";
-
-/// Definitions of the libraries that need what is not there: messages, the end of the process.
-const LEFT_OUT: &[&str] = &["stderr", "debug", "halt", "halt_error"];
-/// Native filters that read the environment, write messages, end the program, or are replaced here.
-const NOT_NATIVE: &[&str] = &["env", "debug_empty", "stderr_empty", "halt", "range", "fromjson"];
-
-/// `range` as a definition, so that its loop takes steps. It comes before the libraries, which use it.
-const RANGE: &str = "def range($from; $to; $by):
-    def up: if . < $to then ., (. + $by | up) else {}[] end;
-    def down: if . > $to then ., (. + $by | down) else {}[] end;
-    def same: if . != $to then ., (. + $by | same) else {}[] end;
-    $from | if $by > 0 then up elif $by < 0 then down else same end;";
-
 /// A compiled expression.
 pub struct Program {
-    filter: Filter<Bounded>,
+    expr: Expr,
+    /// Variables that it binds.
+    variables: usize,
     needs: Node,
     quick: Option<Quick>,
-}
-
-/// What values a filter works on, and what it is given beside them.
-struct Bounded;
-
-impl DataT for Bounded {
-    type V<'a> = Val;
-    type Data<'a> = &'a Run<'a>;
-}
-
-/// One run: the steps that are left, and where its stack began.
-struct Run<'a> {
-    lut: &'a Lut<Bounded>,
-    steps: Cell<u32>,
-    stack: usize,
-}
-
-impl<'a> HasLut<'a, Bounded> for &'a Run<'a> {
-    fn lut(&self) -> &'a Lut<Bounded> {
-        self.lut
-    }
-}
-
-impl Run<'_> {
-    /// Takes one step; the error cannot be caught by the expression.
-    fn step<'e>(&self) -> Result<(), Exn<'e, Val>> {
-        let deep = self.stack.abs_diff(stack_pointer()) > STACK;
-        match self.steps.get().checked_sub(1) {
-            Some(left) if !deep => {
-                self.steps.set(left);
-                Ok(())
-            }
-            _ => Err(Exn::halt(if deep { TOO_DEEP } else { TOO_LONG })),
-        }
-    }
-}
-
-const TOO_LONG: i32 = 1;
-const TOO_DEEP: i32 = 2;
-const TOO_LARGE: i32 = 3;
-
-/// About where the thread's stack is.
-#[inline(never)]
-fn stack_pointer() -> usize {
-    let here = 0_u8;
-    std::ptr::from_ref(&here).addr()
 }
 
 impl Program {
@@ -121,6 +56,14 @@ impl Program {
         })
     }
 
+    /// The same expression, all of it left to the interpreter.
+    #[cfg(test)]
+    pub(super) fn interpreted(code: &str, purpose: Purpose) -> Self {
+        let term = jaq_core::load::parse(code, |p| p.term()).unwrap();
+        let filter = Filter::compile(term.clone(), &[], &Arena::default()).ok().unwrap();
+        Self { expr: Expr::whole(filter), variables: 0, needs: Node::of(&term, purpose), quick: None }
+    }
+
     /// Which members of the document it can look at.
     pub(super) fn needs(&self) -> &Node {
         &self.needs
@@ -133,54 +76,54 @@ impl Program {
     }
 
     /// Whether the first output is neither `null` nor `false`; no output counts as false.
-    pub fn is_true(&self, document: Val) -> Result<bool, String> {
-        self.run(document, |outputs| match outputs.next() {
-            None | Some(Ok(Val::Null | Val::Bool(false))) => Ok(false),
-            Some(Ok(_)) => Ok(true),
-            Some(Err(e)) => Err(e),
-        })
+    pub fn is_true(&self, document: &dyn Document) -> Result<bool, String> {
+        let mut first = false;
+        self.run(document, |output| {
+            first = !matches!(output, Val::Null | Val::Bool(false));
+            Err(Stop::Enough)
+        })?;
+        Ok(first)
     }
 
     /// The only output.
-    pub(super) fn one(&self, document: Val) -> Result<Val, String> {
-        self.run(document, |outputs| {
-            let first = outputs.next().ok_or("it gives nothing")??;
-            match outputs.next() {
-                None => Ok(first),
-                Some(_) => Err("it gives more than one document".to_owned()),
-            }
-        })
+    pub(super) fn one(&self, document: &dyn Document) -> Result<Val, String> {
+        let (mut only, mut more) = (None, false);
+        self.run(document, |output| {
+            more = only.is_some();
+            only.get_or_insert(output);
+            if more { Err(Stop::Enough) } else { Ok(()) }
+        })?;
+        match only {
+            Some(_) if more => Err("it gives more than one document".to_owned()),
+            only => only.ok_or_else(|| "it gives nothing".to_owned()),
+        }
     }
 
     /// All outputs, each as JSON, or as its own bytes where it is a string.
-    pub fn outputs(&self, document: Val) -> Result<Vec<Output>, String> {
-        self.run(document, |outputs| {
-            let mut all = Vec::new();
-            let mut bytes = 0;
-            for output in outputs {
-                let output = match output? {
-                    Val::TStr(text) | Val::BStr(text) => Output::Text(*text),
-                    value => Output::Json(value.to_string()),
-                };
-                bytes += output.bytes().len();
-                all.push(output);
-                if all.len() > OUTPUTS || bytes > OUTPUT_BYTES {
-                    return Err("it gives more output than is allowed for one record".to_owned());
-                }
-            }
-            Ok(all)
-        })
+    pub fn outputs(&self, document: &dyn Document) -> Result<Vec<Output>, String> {
+        let (mut all, mut bytes, mut full) = (Vec::new(), 0, false);
+        self.run(document, |output| {
+            let output = match output {
+                Val::TStr(text) | Val::BStr(text) => Output::Text(*text),
+                value => Output::Json(value.to_string()),
+            };
+            bytes += output.bytes().len();
+            all.push(output);
+            full = all.len() > OUTPUTS || bytes > OUTPUT_BYTES;
+            if full { Err(Stop::Enough) } else { Ok(()) }
+        })?;
+        if full { Err("it gives more output than is allowed for one record".to_owned()) } else { Ok(all) }
     }
 
-    fn run<T>(
+    fn run(
         &self,
-        document: Val,
-        take: impl FnOnce(&mut dyn Iterator<Item = Result<Val, String>>) -> Result<T, String>,
-    ) -> Result<T, String> {
-        let run = Run { lut: &self.filter.lut, steps: Cell::new(STEPS), stack: stack_pointer() };
-        let context = Ctx::<Bounded>::new(&run, Vars::new([]));
-        let mut outputs = self.filter.id.run((context, document)).map(|output| output.map_err(words));
-        take(&mut outputs)
+        document: &dyn Document,
+        mut take: impl FnMut(Val) -> Result<(), Stop>,
+    ) -> Result<(), String> {
+        match Run::new(document, self.variables).eval(&self.expr, &Val::Null, &mut take) {
+            Ok(()) | Err(Stop::Enough) => Ok(()),
+            Err(Stop::Failed(failure)) => Err(failure.words()),
+        }
     }
 }
 
@@ -203,18 +146,6 @@ impl Output {
     }
 }
 
-fn words(exn: Exn<'_, Val>) -> String {
-    match exn.get_err() {
-        Ok(error) => error.to_string().chars().take(300).collect(),
-        Err(exn) => match exn.get_halt() {
-            Ok(TOO_LONG) => format!("it took more than {STEPS} steps on one record"),
-            Ok(TOO_DEEP) => "it is nested too deep".to_owned(),
-            Ok(TOO_LARGE) => "it made a value that is too large".to_owned(),
-            _ => "it ended without a result".to_owned(),
-        },
-    }
-}
-
 /// What is wrong, and where in the code.
 type Wrong = (String, Range<usize>);
 
@@ -222,29 +153,22 @@ fn compile(code: &str, purpose: Purpose) -> Result<Program, Wrong> {
     let tokens =
         Lexer::new(code).lex().map_err(|errors| first(code, errors, |e: &LexExpect<_>| e.as_str()))?;
     let parsed = Parser::new(&tokens).parse(jaq_core::load::Parser::term);
-    let term = parsed.map_err(|errors| {
+    let term: Term<&str> = parsed.map_err(|errors| {
         let errors = errors.into_iter().map(|(expected, found)| {
             (expected, found.map_or(code.get(code.len()..).unwrap_or_default(), |token| token.as_str()))
         });
         first(code, errors.collect(), |e| e.as_str())
     })?;
     let (needs, quick) = (Node::of(&term, purpose), Quick::of(&term));
-    let main = Def { name: MAIN, args: Vec::new(), body: term };
-    let range = jaq_core::load::parse(RANGE, |p| p.defs()).unwrap_or_default();
-    let library = range.into_iter().chain(jaq_core::defs()).chain(jaq_std::defs()).chain(jaq_json::defs());
-    let shorter = |def: Def<&'static str>| -> Def<&str> { guard::definition(def) };
-    let library = library.filter(|def| !LEFT_OUT.contains(&def.name)).map(shorter);
-    let definitions = library.chain([guard::definition(main)]);
+    let undefined = |undefined: Option<(&'static str, &str)>| match undefined {
+        Some((kind, name)) => (format!("there is no {kind} {name}"), place(code, name)),
+        None => ("it cannot be compiled".to_owned(), 0..code.len()),
+    };
+    // What is wrong anywhere is found in the whole.
     let arena = Arena::default();
-    let modules = Loader::new(definitions)
-        .load(&arena, File { code: MAIN, path: () })
-        .map_err(|_| ("it cannot be compiled".to_owned(), 0..code.len()))?;
-    let filter = Compiler::default().with_funs(natives()).compile(modules).map_err(|errors| {
-        let undefined = errors.into_iter().flat_map(|(_, errors)| errors).next();
-        let Some((name, kind)) = undefined else { return ("it cannot be compiled".to_owned(), 0..0) };
-        (format!("there is no {} {name}", kind.as_str()), place(code, name))
-    })?;
-    Ok(Program { filter, needs, quick })
+    Filter::compile(term.clone(), &[], &arena).map_err(undefined)?;
+    let (expr, variables) = Expr::of(term, &arena).map_err(undefined)?;
+    Ok(Program { expr, variables, needs, quick })
 }
 
 /// The first of several errors.
@@ -270,97 +194,17 @@ fn show(code: &str, at: Range<usize>) -> String {
     format!("{before} ⟶ {after}   (at character {})", before.chars().count() + 1)
 }
 
-fn natives() -> impl Iterator<Item = Fun<Bounded>> {
-    let libraries = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
-    let kept = libraries.filter(|(name, ..)| !NOT_NATIVE.contains(name));
-    let step = Native::<Bounded>::new(|(context, value)| {
-        Box::new(std::iter::once(context.data().step().map(|()| value)))
-    })
-    .with_paths(|(context, value)| Box::new(std::iter::once(context.data().step().map(|()| value))))
-    .with_update(|(context, value), update| match context.data().step() {
-        Ok(()) => update(value),
-        Err(e) => Box::new(std::iter::once(Err(e))),
-    });
-    let own: [(&str, usize, RunPtr<Bounded>); 3] = [
-        (SUM, 2, |cv| one(math(cv, |l, r| size(l).saturating_add(size(r)), |l, r| l + r))),
-        (PRODUCT, 2, |cv| one(math(cv, product_size, |l, r| l * r))),
-        ("fromjson", 0, |(_, value)| one(from_json(&value).map_err(Exn::from))),
-    ];
-    let own = own.into_iter().map(|(name, arity, run)| (name, v(arity), Native::<Bounded>::new(run)));
-    kept.chain([(STEP, v(0), step)]).chain(own)
-}
-
-fn one(value: ValX<'_, Val>) -> jaq_core::ValXs<'_, Val> {
-    Box::new(std::iter::once(value))
-}
-
-/// A binary operation, refused where its result would be too large.
-fn math(
-    (mut context, _): (Ctx<'_, Bounded>, Val),
-    size: fn(&Val, &Val) -> usize,
-    work: fn(Val, Val) -> ValR<Val>,
-) -> ValX<'_, Val> {
-    let right = context.pop_var();
-    let left = context.pop_var();
-    if size(&left, &right) > LARGEST {
-        return Err(Exn::halt(TOO_LARGE));
-    }
-    work(left, right).map_err(Exn::from)
-}
-
-/// The size of a value that can grow: bytes of a string, elements of an array or object.
-fn size(value: &Val) -> usize {
-    match value {
-        Val::TStr(text) | Val::BStr(text) => text.len(),
-        Val::Arr(items) => items.len(),
-        Val::Obj(members) => members.len(),
-        // Multiplying these takes more than linear time.
-        Val::Num(jaq_json::Num::BigInt(n)) => {
-            usize::try_from(n.bits()).unwrap_or(usize::MAX).saturating_mul(64)
-        }
-        _ => 0,
-    }
-}
-
-fn product_size(left: &Val, right: &Val) -> usize {
-    match (left, right) {
-        (text @ (Val::TStr(_) | Val::BStr(_)), Val::Num(times))
-        | (Val::Num(times), text @ (Val::TStr(_) | Val::BStr(_))) => {
-            // What does not fit into an integer saturates, and what is negative makes nothing.
-            let times = times.as_isize().map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(0));
-            size(text).saturating_mul(times)
-        }
-        _ => size(left).saturating_add(size(right)),
-    }
-}
-
-/// `fromjson`, refused where a recursive parser could be driven too deep.
-fn from_json(value: &Val) -> ValR<Val> {
-    let (Val::TStr(text) | Val::BStr(text)) = value else {
-        return Err(Error::typ(value.clone(), "string"));
-    };
-    parse(text).ok_or_else(|| Error::str("cannot parse as JSON"))
-}
-
-/// Parses a JSON document whose nesting and numbers are bounded; `None` where it is none.
-pub(super) fn parse(bytes: &[u8]) -> Option<Val> {
-    if !json::begins_document(bytes) || !json::is_bounded(bytes) {
-        return None;
-    }
-    jaq_json::read::parse_single(bytes).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn truth(code: &str, document: &str) -> Result<bool, String> {
-        Program::condition(code, "--where").unwrap().is_true(parse(document.as_bytes()).unwrap())
+        Program::condition(code, "--where").unwrap().is_true(&parse(document.as_bytes()).unwrap())
     }
 
     fn outputs(code: &str, document: &str) -> Vec<String> {
         let outputs =
-            Program::projection(code, "--select").unwrap().outputs(parse(document.as_bytes()).unwrap());
+            Program::projection(code, "--select").unwrap().outputs(&parse(document.as_bytes()).unwrap());
         outputs.unwrap().iter().map(|o| std::str::from_utf8(o.bytes()).unwrap().to_owned()).collect()
     }
 

@@ -82,6 +82,14 @@ impl Making<'_> {
     }
 }
 
+/// The number that a text is, and nothing else; `None` where the interpreter's parser must be asked.
+pub(super) fn number_alone(text: &[u8]) -> Option<Num> {
+    let mut tokens = Tokens::new(text);
+    matches!(tokens.next()?, b'-' | b'0'..=b'9').then_some(())?;
+    let number = tokens.number()?;
+    (number.len() == text.len()).then(|| self::number(number))?
+}
+
 /// A number as the interpreter's parser reads it.
 fn number(text: &[u8]) -> Option<Num> {
     let (digits, sign) = match text.split_first() {

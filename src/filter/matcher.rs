@@ -113,7 +113,7 @@ impl Matcher {
     /// Whether the interpreter holds the condition to be true.
     fn ask(&self, record: &Record) -> bool {
         let Some(condition) = &self.condition else { return true };
-        condition.is_true(decoded(record, &self.formats, &self.decoding, condition)).unwrap_or_else(|why| {
+        condition.is_true(&decoded(record, &self.formats, &self.decoding, condition)).unwrap_or_else(|why| {
             self.errors.fetch_add(1, Ordering::Relaxed);
             if let Ok(mut first) = self.first_error.lock() {
                 first.get_or_insert_with(|| format!("{}: {why}", record.at));

@@ -1,9 +1,13 @@
 //! Which records are meant: partitions, range, key, bytes, jq; the same everywhere a set of records is meant.
 
+mod builtin;
 mod document;
 mod edge;
 pub mod edit;
+mod eval;
+mod expr;
 mod guard;
+mod interpreter;
 pub mod jq;
 mod lean;
 mod matcher;
@@ -16,7 +20,7 @@ mod scan;
 
 use bytes::Bytes;
 
-pub use document::{decoded, document};
+pub use document::{Document, decoded};
 pub use edge::Edge;
 pub use matcher::Matcher;
 pub use partitions::partitions;

@@ -446,7 +446,7 @@ mod tests {
     use bytes::Bytes;
     use proptest::prelude::*;
 
-    use super::super::document;
+    use super::super::document::document;
     use super::super::jq::Program;
     use super::super::samples::payload;
     use crate::config::profile::DeadLetters;
@@ -469,7 +469,7 @@ mod tests {
     }
 
     fn asked(program: &Program, record: &Record) -> Result<bool, String> {
-        program.is_true(document(record, &DeadLetters::default(), program))
+        program.is_true(&document(record, &DeadLetters::default(), program))
     }
 
     #[test]
