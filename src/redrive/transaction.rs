@@ -1,6 +1,7 @@
 //! One transaction of a run: records, their ledger rows, the owner row and an audit record, or nothing.
 
 use super::item::{Act, Item};
+use super::outgoing::batch_size;
 use crate::broker::{BrokerError, Commit, ErrorKind, Guarantee, Name, Placed, Session, Staged, Write};
 use crate::event::Headers;
 use crate::ledger::{AUDIT_TOPIC, LEDGER_TOPIC};
@@ -120,6 +121,10 @@ pub(super) async fn send(session: &mut dyn Session, items: &[Item]) -> Result<Ve
     Ok(placed)
 }
 
+/// Bytes of rows that are written together: a batch of the client. All rows are in one partition, and while another batch
+/// waits for the answer to the one before it, the client's thread does not sleep (`rd_kafka_broker_producer_serve`).
+const TOGETHER: usize = 900_000;
+
 /// Writes the rows of what was sent, then commits all of it.
 pub(super) async fn commit(
     session: &mut dyn Session,
@@ -127,29 +132,45 @@ pub(super) async fn commit(
     placed: Vec<Option<Placed>>,
 ) -> Ended {
     let rows: Vec<&Write> = rows.iter().collect();
-    match session.stage_all(&rows).await {
-        Ok(Staged { stuck: None, .. }) => {}
-        Ok(Staged { stuck: Some(error), .. }) | Err(error) => return Ended::Lost(error),
-    }
-    let answers = match session.settle().await {
-        Ok(answers) => answers,
-        Err(error) => return Ended::Lost(error),
-    };
-    if let Some(error) = answers.into_iter().find_map(|(_, answer)| answer.err()) {
-        return match blame(&error) {
-            Blame::Link => Ended::Lost(error),
-            Blame::Cluster(fault) => end(session, Ended::Failed(fault)).await,
-            Blame::Record | Blame::Somebody => {
-                let fault = Fault::failed("ledger", format!("{LEDGER_TOPIC} or {AUDIT_TOPIC} took no row"));
-                end(session, Ended::Failed(fault.why(error.to_string()))).await
-            }
+    let mut rest = &rows[..];
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let fits = |row: &&&Write| {
+            bytes += batch_size(row);
+            bytes <= TOGETHER
         };
+        let (now, later) = rest.split_at(rest.iter().take_while(fits).count().max(1));
+        rest = later;
+        if let Err(ended) = write(session, now).await {
+            return ended;
+        }
     }
     match session.commit().await {
         Ok(Commit::Done) => Ended::Committed(placed),
         Ok(Commit::Unknown(error) | Commit::Fenced(error)) | Err(error) => Ended::Lost(error),
         Ok(Commit::Aborted(error)) => end(session, Ended::Lost(error)).await,
     }
+}
+
+/// Writes rows; waits until the broker has them.
+async fn write(session: &mut dyn Session, rows: &[&Write]) -> Result<(), Ended> {
+    match session.stage_all(rows).await {
+        Ok(Staged { stuck: None, .. }) => {}
+        Ok(Staged { stuck: Some(error), .. }) | Err(error) => return Err(Ended::Lost(error)),
+    }
+    let answers = match session.settle().await {
+        Ok(answers) => answers,
+        Err(error) => return Err(Ended::Lost(error)),
+    };
+    let Some(error) = answers.into_iter().find_map(|(_, answer)| answer.err()) else { return Ok(()) };
+    Err(match blame(&error) {
+        Blame::Link => Ended::Lost(error),
+        Blame::Cluster(fault) => end(session, Ended::Failed(fault)).await,
+        Blame::Record | Blame::Somebody => {
+            let fault = Fault::failed("ledger", format!("{LEDGER_TOPIC} or {AUDIT_TOPIC} took no row"));
+            end(session, Ended::Failed(fault.why(error.to_string()))).await
+        }
+    })
 }
 
 /// Aborts; gives `ended`, or that the session is lost.

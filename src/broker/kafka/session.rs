@@ -163,11 +163,7 @@ fn drain(producer: &Producer) {
         return;
     }
     std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while producer.in_flight_count() > 0 {
-                flush(producer, FLUSH);
-            }
-        });
+        scope.spawn(|| while !flush(producer, FLUSH) && producer.in_flight_count() > 0 {});
         while producer.in_flight_count() > 0 {
             serve(producer);
         }
