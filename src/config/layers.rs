@@ -16,6 +16,7 @@ use super::place::{Environment, usual_file};
 use super::profile::Profile;
 use super::value::{Layer, Origin, Place, Raw, Step, Value};
 use crate::text::Fault;
+use crate::text::shell::quoted;
 
 /// What the command line says. Not `Debug`: a property may be a secret.
 #[derive(Clone, Default)]
@@ -177,7 +178,25 @@ impl Configuration {
         if brokers_replaced {
             self.add_care_of_the_same_brokers(&mut values);
         }
-        self.finish(name, values)
+        let mut chosen = self.finish(name, values)?;
+        chosen.profile.chosen_by = self.chosen_by(choice);
+        Ok(chosen)
+    }
+
+    /// The options that make the same choice again.
+    fn chosen_by(&self, choice: &Choice) -> Vec<String> {
+        let Options { profile: _, brokers, file, properties: _, read_only } = &self.options;
+        let file = file.as_ref().map(|file| ("--config", file.display().to_string()));
+        let profile = match choice {
+            Choice::Named(name) => Some(("--profile", name.clone())),
+            Choice::AdHoc => None,
+        };
+        let brokers = brokers.as_ref().map(|brokers| ("--brokers", brokers.clone()));
+        let given = [file, profile, brokers].into_iter().flatten();
+        let mut words: Vec<String> =
+            given.flat_map(|(option, value)| [option.to_owned(), quoted(&value)]).collect();
+        words.extend(read_only.then(|| "--read-only".to_owned()));
+        words
     }
 
     /// A profile as the file alone has it.

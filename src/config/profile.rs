@@ -259,6 +259,8 @@ pub struct Profile {
     pub name: String,
     /// The file that keeps what the operator decides by hand; else why there is none.
     pub kept_in: Result<PathBuf, String>,
+    /// The words of a command line that choose it again; without `-X`, where secrets can stand.
+    pub chosen_by: Vec<String>,
     /// Connection.
     pub connection: Connection,
     /// Nothing is ever written.
@@ -287,6 +289,7 @@ impl Profile {
         Self {
             name: name.into(),
             kept_in: Err("the profile was made for this run alone".to_owned()),
+            chosen_by: Vec::new(),
             connection: Connection {
                 brokers,
                 protocol: Protocol::default(),

@@ -101,6 +101,16 @@ fn brokers_alone_make_a_profile_without_any_file() {
 }
 
 #[test]
+fn the_options_that_choose_a_profile_again_are_known() {
+    let again = |options: Options| chosen(TWO, &[], options).unwrap().profile.chosen_by.join(" ");
+    assert_eq!(again(named("dev")), "--profile dev");
+    assert_eq!(again(brokers("b:1,c:2")), "--brokers b:1,c:2");
+    let secret = ("sasl.password".to_owned(), "hidden".to_owned());
+    let options = Options { properties: vec![secret], read_only: true, ..named("dev") };
+    assert_eq!(again(options), "--profile dev --read-only");
+}
+
+#[test]
 fn nothing_switches_a_read_only_profile_off() {
     let off = [("REDRIVE_READ_ONLY", "false"), ("REDRIVE_PROTECTED", "0")];
     let prod = chosen(TWO, &off, named("prod")).unwrap().profile;

@@ -42,7 +42,9 @@ impl Edge {
         if let Some(count) = text.strip_prefix('-').and_then(|count| count.parse().ok()) {
             return Ok(Self::Last(count));
         }
-        let near = if parse_time(text, now, zone).is_ok() {
+        let near = if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+            format!("; did you mean offset:{text}, or -{text} for the last {text} of each partition?")
+        } else if parse_time(text, now, zone).is_ok() {
             format!("; did you mean @{text}?")
         } else {
             String::new()
@@ -127,6 +129,7 @@ mod tests {
     fn a_time_without_its_sign_is_refused_with_the_right_form() {
         assert!(edge("-15m").unwrap_err().ends_with("did you mean @-15m?"));
         assert!(edge("today").unwrap_err().ends_with("did you mean @today?"));
+        assert!(edge("12").unwrap_err().contains("did you mean offset:12, or -12 "));
         for wrong in ["", "offset:-1", "offset:x", "@", "@yesterday", "-", "12"] {
             assert!(edge(wrong).is_err(), "{wrong}");
         }

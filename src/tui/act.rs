@@ -123,7 +123,7 @@ pub fn command(state: &mut State, id: Id, effects: &mut Vec<Effect>) {
         Id::GoGroups => go(state, Some(Screen::Groups(Groups::default())), effects),
         Id::GoDlqs => go(state, Some(Screen::Dlqs(Dlqs::default())), effects),
         Id::CopyCommand => match state.view().command_line() {
-            Some(line) => effects.push(Effect::Copy(format!("redrive {line}"))),
+            Some(line) => effects.push(Effect::Copy(state.command_line(&line))),
             None => state.tell(Sign::Warn, "no command line shows this"),
         },
         Id::CopyRow | Id::CopyKey | Id::CopyValue | Id::CopyHeaders | Id::CopyPosition => {

@@ -305,7 +305,10 @@ fn choose(state: &mut State, effects: &mut Vec<Effect>) {
     let Screen::Plan(form) = state.screen_mut() else { return };
     match form.field() {
         Field::Run => consent(state),
-        Field::Copy => effects.push(Effect::Copy(format!("redrive {}", form.command()))),
+        Field::Copy => {
+            let command = form.command();
+            effects.push(Effect::Copy(state.command_line(&command)));
+        }
         Field::Back => super::act::pop(state, effects),
         Field::Timestamps => {
             let stale = form.toggle_timestamps();

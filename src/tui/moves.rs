@@ -78,10 +78,14 @@ fn choose(state: &mut State, effects: &mut Vec<Effect>) {
     match screen.part() {
         Part::Go => consent(state),
         Part::Back => super::act::pop(state, effects),
-        Part::Copy => match screen.commands() {
-            Some(lines) => effects.push(Effect::Copy(lines)),
-            None => state.tell(Sign::Warn, "there is nothing to copy yet"),
-        },
+        Part::Copy => {
+            let lines: Vec<String> = screen.commands().iter().map(|line| state.command_line(line)).collect();
+            if lines.is_empty() {
+                state.tell(Sign::Warn, "there is nothing to copy yet");
+            } else {
+                effects.push(Effect::Copy(lines.join("\n")));
+            }
+        }
         part => ask_for(state, part),
     }
 }

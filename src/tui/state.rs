@@ -193,6 +193,13 @@ impl State {
         }
     }
 
+    /// A command line that can be given elsewhere: it chooses the same cluster.
+    pub fn command_line(&self, line: &str) -> String {
+        let chosen = self.seat.as_ref().map(|seat| seat.profile.chosen_by.as_slice()).unwrap_or_default();
+        let words = ["redrive"].into_iter().chain(chosen.iter().map(String::as_str)).chain([line]);
+        words.collect::<Vec<_>>().join(" ")
+    }
+
     /// Tells something.
     pub fn tell(&mut self, sign: Sign, text: impl Into<String>) {
         if self.notices.len() == NOTICES {

@@ -175,6 +175,17 @@ fn the_command_line_that_shows_the_same_is_copied() {
 }
 
 #[test]
+fn a_copied_command_line_chooses_the_same_cluster() {
+    let mut bench = on_the_incident();
+    let seat = bench.state.seat.as_mut().unwrap();
+    let mut profile = (*seat.profile).clone();
+    profile.chosen_by = vec!["--profile".to_owned(), "payments".to_owned()];
+    seat.profile = std::sync::Arc::new(profile);
+    let bench = bench.keys("gd").press("dlq.open").press("copy.command");
+    assert_eq!(copied(&bench), Some("redrive --profile payments dlq failures payments-dlt"));
+}
+
+#[test]
 fn a_click_selects_a_second_one_opens_and_the_wheel_scrolls() {
     let mut bench = on_the_incident().keys("gt");
     bench.send(Message::Mouse(Mouse::Click, 5, 4));

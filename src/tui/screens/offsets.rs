@@ -227,11 +227,14 @@ impl Offsets {
         Some(Consent { lines, button, typed })
     }
 
-    /// What *copy* copies: the command of this plan, or what brings the old offsets back.
-    pub fn commands(&self) -> Option<String> {
+    /// What *copy* copies: the command of this plan, or what brings the old offsets back; without the program's name.
+    pub fn commands(&self) -> Vec<String> {
         match &self.done {
-            Some(done) => (!done.plan.undo.is_empty()).then(|| done.plan.undo.join("\n")),
-            None => self.command_line().map(|line| format!("redrive {line}")),
+            Some(done) => {
+                let line = |line: &String| line.strip_prefix("redrive ").unwrap_or(line).to_owned();
+                done.plan.undo.iter().map(line).collect()
+            }
+            None => self.command_line().into_iter().collect(),
         }
     }
 
