@@ -1,6 +1,7 @@
 //! A record as the document that jq expressions see.
 
 use std::cell::OnceCell;
+use std::rc::Rc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -71,9 +72,18 @@ pub fn decoded<'r>(
     Parts::new(record, formats, Some(decoding), program.needs())
 }
 
-/// The document with all of its parts, its payloads as they are: what is edited is written back as what it was.
-pub(super) fn whole(record: &Record, formats: &DeadLetters) -> Val {
-    Parts::new(record, formats, None, &WHOLE).whole()
+/// The document with all of its parts, its payloads as they are: what is edited is written back as what it was. In the
+/// place of key and value stands what a schema says that they are, where that is given.
+pub(super) fn whole(record: &Record, formats: &DeadLetters, [key, value]: [Option<&Bytes>; 2]) -> Val {
+    let mut said = record.clone();
+    said.value = value.or(record.value.as_ref()).cloned();
+    let mut document = Parts::new(&said, formats, None, &WHOLE).whole();
+    if let (Val::Obj(members), Some(key)) = (&mut document, key) {
+        // What a schema describes is no text by chance: a number stays one.
+        let key = jq::parse(key).unwrap_or_else(|| plain(key));
+        Rc::make_mut(members).insert(Val::from("key".to_owned()), key);
+    }
+    document
 }
 
 impl<'r> Parts<'r> {

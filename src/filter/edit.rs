@@ -3,8 +3,8 @@
 //! The expression sees the same document as `--where` and gives it back changed; of the result `key`, `value` and
 //! `headers` count. What equals the input keeps its bytes. In a changed JSON document only the spans of changed members
 //! are written anew: white space, the order of members and the digits of numbers elsewhere stay. Limits: a document in
-//! which an object has a member twice is written anew as a whole, and said to be; a value in a schema's wire format is
-//! refused.
+//! which an object has a member twice is written anew as a whole, and said to be. A key or value in a schema's wire
+//! format is seen as the document that it holds and written by the same schema; where that cannot be it is refused.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,7 +14,7 @@ use jaq_json::Val;
 use super::document;
 use super::jq::{self, Program};
 use crate::config::profile::DeadLetters;
-use crate::event::codec::schema_id;
+use crate::event::decode::{Decoding, Described, Patience, Side};
 use crate::event::{Headers, Record, json};
 use crate::text::Fault;
 
@@ -35,8 +35,8 @@ pub enum Edited {
         /// Whether a JSON document could only be written anew as a whole.
         rewritten: bool,
     },
-    /// Its value is in a schema's wire format, and cannot be written.
-    Schema,
+    /// Its key or value is in a schema's wire format, and cannot be written by it: why.
+    Schema(String),
     /// The expression failed, or gave nothing that a record can be made of.
     Failed(String),
 }
@@ -53,12 +53,18 @@ impl Edit {
         Program::projection(code, option).map(Self)
     }
 
-    /// Applies it to a record.
-    pub fn apply(&self, record: &Record, formats: &DeadLetters) -> Edited {
-        let before = document::whole(record, formats);
+    /// Applies it to a record; a schema that is not known yet is waited for.
+    pub fn apply(&self, record: &Record, formats: &DeadLetters, decoding: &Decoding) -> Edited {
+        let [key, value] =
+            [Side::Key, Side::Value].map(|side| Payload::of(record, decoding, side, Patience::Wait));
+        let before = document::whole(record, formats, [key.document(), value.document()]);
         let after = match self.0.one(&before) {
             Ok(after) => after,
-            Err(why) => return Edited::Failed(why),
+            // It was made for the document, and has got bytes.
+            Err(why) => match value {
+                Payload::Closed(closed) => return Edited::Schema(closed),
+                _ => return Edited::Failed(why),
+            },
         };
         let Val::Obj(_) = after else {
             return Edited::Failed("it gives no document; write for example .value.amount = 5".to_owned());
@@ -68,26 +74,20 @@ impl Edit {
         let (mut changed, mut key_changed, mut rewritten) = (false, false, false);
         let (old, new) = part("value");
         if old != new {
-            if record.value.as_ref().is_some_and(|v| schema_id(v).is_some()) {
-                return Edited::Schema;
-            }
-            match write(record.value.as_ref(), &old, &new) {
+            match value.write(record.value.as_ref(), &old, &new) {
                 Ok(part) => (out.value, rewritten) = (part.bytes, part.rewritten),
-                Err(why) => return Edited::Failed(format!("value: {why}")),
+                Err(why) => return why.of("value"),
             }
             changed = true;
         }
         let (old, new) = part("key");
         if old != new {
-            if record.key.as_ref().is_some_and(|v| schema_id(v).is_some()) {
-                return Edited::Schema;
-            }
-            match write(record.key.as_ref(), &old, &new) {
+            match key.write(record.key.as_ref(), &old, &new) {
                 Ok(part) => {
                     out.key = part.bytes;
                     rewritten |= part.rewritten;
                 }
-                Err(why) => return Edited::Failed(format!("key: {why}")),
+                Err(why) => return why.of("key"),
             }
             (changed, key_changed) = (true, true);
         }
@@ -107,44 +107,132 @@ impl Edit {
     }
 }
 
+/// A key or value before it is edited.
+enum Payload<'r> {
+    /// It is what it looks like.
+    Plain,
+    /// It is in a schema's wire format, and this is what it says.
+    Open(Described<'r>, Bytes),
+    /// The same, and why it cannot be read.
+    Closed(String),
+}
+
+/// Why a part cannot be written.
+enum Unwritten {
+    Schema(String),
+    Failed(String),
+}
+
+impl Unwritten {
+    fn of(self, part: &str) -> Edited {
+        match self {
+            Self::Schema(why) => Edited::Schema(format!("{part}: {why}")),
+            Self::Failed(why) => Edited::Failed(format!("{part}: {why}")),
+        }
+    }
+}
+
+impl<'r> Payload<'r> {
+    fn of(record: &'r Record, decoding: &Decoding, side: Side, patience: Patience) -> Self {
+        let described = match decoding.described(record, side, patience) {
+            None => return Self::Plain,
+            Some(Err(why)) => return Self::Closed(why),
+            Some(Ok(described)) => described,
+        };
+        // JSON is seen with its own digits.
+        let document = match described.json() {
+            Some(json) => described.document().map(|_| json.to_vec()),
+            None => described.document().map(|document| document.to_string().into()),
+        };
+        match document {
+            Ok(document) => Self::Open(described, document.into()),
+            Err(why) => Self::Closed(why),
+        }
+    }
+
+    /// What it says, where that is not the payload itself.
+    fn document(&self) -> Option<&Bytes> {
+        match self {
+            Self::Open(_, document) => Some(document),
+            Self::Plain | Self::Closed(_) => None,
+        }
+    }
+
+    /// The bytes of a changed part.
+    fn write(&self, bytes: Option<&Bytes>, old: &Val, new: &Val) -> Result<Part, Unwritten> {
+        let (described, document) = match self {
+            Self::Closed(why) => return Err(Unwritten::Schema(why.clone())),
+            Self::Open(described, document) if *new != Val::Null => (described, document),
+            Self::Plain | Self::Open(..) => return write(bytes, old, new).map_err(Unwritten::Failed),
+        };
+        let mut part = write(Some(document), old, new).map_err(Unwritten::Failed)?;
+        let bytes = part.bytes.unwrap_or_default();
+        part.bytes = Some(described.with(&bytes).map_err(Unwritten::Schema)?.into());
+        // Of other formats only the document was.
+        part.rewritten &= described.json().is_some();
+        Ok(part)
+    }
+}
+
 /// Key, headers and value of a record as a text to be edited by hand: one JSON document. A JSON value stands in it as it
-/// lies; bytes that are no text are base64.
-pub fn sheet(record: &Record, formats: &DeadLetters) -> String {
-    let document = document::whole(record, formats);
+/// lies, what a schema describes as what it says; bytes that are no text are base64.
+///
+/// # Errors
+/// The schema of the value is not fetched yet, or does not fit, in words.
+pub fn sheet(record: &Record, formats: &DeadLetters, decoding: &Decoding) -> Result<String, String> {
+    let [key, value] =
+        [Side::Key, Side::Value].map(|side| Payload::of(record, decoding, side, Patience::Now));
+    if let Payload::Closed(why) = &value
+        && decoding.schemas.is_some()
+    {
+        return Err(format!("its value cannot be read: {why}"));
+    }
+    let document = document::whole(record, formats, [key.document(), value.document()]);
     let json = |name: &str| member(&document, name).to_string();
-    let own = record.value.as_ref().and_then(|v| std::str::from_utf8(v).ok());
+    let own = value.document().or(record.value.as_ref()).and_then(|v| std::str::from_utf8(v).ok());
     let own = own.filter(|text| serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok());
     let value = own.map_or_else(|| json("value"), str::to_owned);
-    format!(
+    Ok(format!(
         "{{\n\"key\": {},\n\"headers\": {},\n\"value\": {}\n}}\n",
         json("key"),
         json("headers"),
         value.trim()
-    )
+    ))
 }
+
+/// The members of a sheet.
+const PARTS: [&str; 3] = ["key", "headers", "value"];
 
 /// The expression that makes of a record what was made of its [`sheet`]; `None` where nothing was changed.
 ///
 /// # Errors
 /// What is wrong with the text, in words.
 pub fn of_sheet(before: &str, after: &str) -> Result<Option<String>, String> {
-    if before.trim() == after.trim() {
-        return Ok(None);
-    }
-    let members: serde_json::Map<String, serde_json::Value> =
+    let parsed: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(after).map_err(|e| format!("it is no JSON object any more: {e}"))?;
-    let known = ["key", "headers", "value"];
-    if let Some(other) = members.keys().find(|name| !known.contains(&name.as_str())) {
+    if let Some(other) = parsed.keys().find(|name| !PARTS.contains(&name.as_str())) {
         return Err(format!("it has a member {other}; only key, headers and value are edited"));
     }
-    if let Some(gone) = known.iter().find(|name| !members.contains_key(**name)) {
+    if let Some(gone) = PARTS.iter().find(|name| !parsed.contains_key(**name)) {
         return Err(format!("the member {gone} is missing; null takes it away"));
     }
     // As text, so that the digits of numbers stay as they were written.
     let text = serde_json::Value::from(after.trim());
-    Ok(Some(format!(
-        "({text} | fromjson) as $edited | .key = $edited.key | .headers = $edited.headers | .value = $edited.value"
-    )))
+    let same = |name: &str| text_of(before, name) == text_of(after, name);
+    let changed: Vec<String> =
+        PARTS.iter().filter(|name| !same(name)).map(|name| format!(".{name} = $edited.{name}")).collect();
+    let code = format!("({text} | fromjson) as $edited | {}", changed.join(" | "));
+    Ok((!changed.is_empty()).then_some(code))
+}
+
+/// A member of a sheet as it is written.
+fn text_of<'t>(sheet: &'t str, name: &str) -> Option<&'t [u8]> {
+    let src = sheet.as_bytes();
+    let start = skip(src, 0);
+    let members = members(src, start, value_end(src, start)?)?;
+    // Of one that is there twice the last one counts.
+    let member = members.iter().rfind(|member| member.name == Val::from(name.to_owned()))?;
+    src.get(member.value.0..member.value.1)
 }
 
 fn member(document: &Val, name: &str) -> Val {
@@ -376,7 +464,11 @@ mod tests {
     }
 
     fn edited(code: &str, value: &'static str) -> Edited {
-        Edit::compile(code, "--edit").unwrap().apply(&record(Some("k"), value), &DeadLetters::default())
+        Edit::compile(code, "--edit").unwrap().apply(
+            &record(Some("k"), value),
+            &DeadLetters::default(),
+            &Decoding::default(),
+        )
     }
 
     fn text(code: &str, value: &'static str) -> (String, bool) {
@@ -437,7 +529,11 @@ mod tests {
 
     #[test]
     fn what_cannot_be_edited_is_told() {
-        assert_eq!(edited(".value = \"x\"", "\0\0\0\0\u{1}abc"), Edited::Schema);
+        let closed = "names schema 1, but the profile has no schema registry";
+        let framed = |code: &str| edited(code, "\0\0\0\0\u{1}abc");
+        assert_eq!(framed(".value = \"x\""), Edited::Schema(format!("value: {closed}")));
+        assert_eq!(framed(".value.amount = 5"), Edited::Schema(closed.to_owned()));
+        assert!(matches!(framed(".headers.tenant = \"c\""), Edited::Changed { .. }));
         assert!(matches!(edited(".value.a.b = 1", "{\"a\": \"text\"}"), Edited::Failed(_)));
         assert!(matches!(edited("5", "{}"), Edited::Failed(_)));
         assert!(matches!(edited("empty", "{}"), Edited::Failed(_)));
@@ -450,13 +546,13 @@ mod tests {
             "{\"amount\": 1.10, \"id\":  12345678901234567890123, \"note\": \"a \\\\(b) \\u00e9\"}";
         let record = record(Some("k"), VALUE);
         let formats = DeadLetters::default();
-        let before = sheet(&record, &formats);
+        let before = sheet(&record, &formats, &Decoding::default()).unwrap();
         assert!(before.contains(VALUE), "{before}");
         assert_eq!(of_sheet(&before, &before), Ok(None));
         let by_hand = |from: &str, to: &str| {
             let after = before.replacen(from, to, 1);
             let code = of_sheet(&before, &after).unwrap().unwrap();
-            Edit::compile(&code, "E").unwrap().apply(&record, &formats)
+            Edit::compile(&code, "E").unwrap().apply(&record, &formats, &Decoding::default())
         };
         let Edited::Changed { record: now, key: false, rewritten: false } = by_hand("1.10", "2.50") else {
             panic!()

@@ -79,7 +79,7 @@ async fn read(
 ) -> Result<(), Fault> {
     let (cx, plan) = (&order.cx, &*order.plan);
     let config = &cx.profile.dead_letters;
-    let shape = Shape::new(&plan.header, config)?;
+    let shape = Shape::new(&plan.header, &cx.profile)?;
     let stamp = Stamp { run: &order.run, operator: &order.operator };
     let mut recipe = Recipe::new(&plan.header, config, stamp);
     let mut names = Names::default();
@@ -103,9 +103,9 @@ async fn read(
             read.push((planned, shape.lean(record, &mut names, None)));
         }
         for (planned, mut letter) in with_origins(order, read, &mut out.gone, cancel).await? {
-            if let Edited::Refused(_, why) = shape.edit(&mut letter) {
-                let at = format!("letter {}/{}", planned.partition, planned.offset);
-                return Err(damaged(format!("{at}: {why}")));
+            if let Edited::Refused(rule, why) = shape.edit(&mut letter) {
+                let at = format!("letter {}/{} cannot be edited now", planned.partition, planned.offset);
+                return Err(Fault::refused(rule, at).why(why).hint("running the plan again sends the rest"));
             }
             let item = Item::new(&letter, planned, plan, &mut recipe, twins);
             out.items.push(item.ok_or_else(|| damaged("a letter has no target"))?);

@@ -173,7 +173,7 @@ async fn pairs(
     sink: &dyn Sink,
     cancel: &CancellationToken,
 ) -> Result<Vec<(Letter, Option<Record>)>, Fault> {
-    let shape = Shape::plain(header, &cx.profile.dead_letters);
+    let shape = Shape::plain(header, &cx.profile);
     let mut letters = Vec::with_capacity(positions.len());
     read::at(cx, &header.source.topic, positions, sink, cancel, &mut |record| {
         letters.push(shape.letter(&record));

@@ -21,7 +21,7 @@ use super::outgoing::{ADDED, BY, REPLAY, RUN, Recipe, Stamp, wrote};
 use super::plan::{Plan, PlanCounts, PlanHeader, PlannedTarget, SCHEMA};
 use super::rights;
 use super::rules::check_forced;
-use super::shape::{Edited, Failures, Shape, sample};
+use super::shape::{Edited, Failures, Shape};
 use crate::broker::{Guarantee, Name, Shard};
 use crate::context::{Cx, Sink};
 use crate::dlq::formats::strip_rules;
@@ -115,7 +115,7 @@ impl<'a> Planner<'a> {
             created_ms: cx.clock.now().as_millis(),
             counts: PlanCounts::default(),
         };
-        let shape = Shape::new(&header, &cx.profile.dead_letters)?;
+        let shape = Shape::new(&header, &cx.profile)?;
         Ok(Self {
             cx,
             index,
@@ -199,7 +199,7 @@ impl<'a> Planner<'a> {
             if let Some(before) = before.filter(|_| samples.len() < SAMPLES)
                 && matches!(edited, Edited::Changed { .. })
             {
-                samples.push(sample(&before, &letter));
+                samples.push(shape.sample(&before, &letter));
             }
             found.push(&kinds.found(&letter, sha256, edited, &mut recipe));
             ControlFlow::Continue(())

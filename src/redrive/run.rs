@@ -84,7 +84,7 @@ pub async fn run(
     let canary = canary(index, plan, &source, &ledger, &mut answer, sink, cancel).await?;
     let fence = Fence::new(cx, &answer.run, source, ledger, sink, cancel).with(guarantee(plan));
     // An expression that is not valid is told before anything is written.
-    Shape::new(&plan.header, &cx.profile.dead_letters)?;
+    Shape::new(&plan.header, &cx.profile)?;
     let parts = Parts { fence, watch, answer, most_bytes, took_over, canary };
     let mut engine = Engine::new(cx, request, parts, tell);
     let ended = engine.run(writer, &request.plan).await;

@@ -9,11 +9,12 @@ use super::document::Sample;
 use super::found::Names;
 use super::outgoing::{key, value};
 use super::plan::PlanHeader;
-use crate::config::profile::DeadLetters;
+use crate::config::profile::{DeadLetters, Profile};
 use crate::dlq::failure::{Failure, Fingerprint};
 use crate::dlq::formats::{self, Hop, Reading};
 use crate::dlq::letter::{Letter, Origin};
 use crate::event::Record;
+use crate::event::decode::{Decoding, Patience, Side};
 use crate::filter::edit::{self, Edit};
 use crate::text::{Fault, Safe};
 
@@ -59,20 +60,22 @@ impl Failures {
 /// Makes letters of records as a plan says.
 pub(super) struct Shape<'a> {
     config: &'a DeadLetters,
+    decoding: &'a Decoding,
     replay: bool,
     edit: Option<Edit>,
 }
 
 impl<'a> Shape<'a> {
     /// The shape of a plan; an edit that is not valid is a usage error.
-    pub fn new(header: &PlanHeader, config: &'a DeadLetters) -> Result<Self, Fault> {
+    pub fn new(header: &PlanHeader, profile: &'a Profile) -> Result<Self, Fault> {
         let edit = header.options.edit.as_deref().map(|code| Edit::compile(code, "--edit")).transpose()?;
-        Ok(Self { config, replay: header.replay, edit })
+        Ok(Self { edit, ..Self::plain(header, profile) })
     }
 
     /// The same without an edit.
-    pub fn plain(header: &PlanHeader, config: &'a DeadLetters) -> Self {
-        Self { config, replay: header.replay, edit: None }
+    pub fn plain(header: &PlanHeader, profile: &'a Profile) -> Self {
+        let (config, decoding) = (&profile.dead_letters, &profile.decoding);
+        Self { config, decoding, replay: header.replay, edit: None }
     }
 
     /// The letter of a record, not yet edited.
@@ -128,7 +131,7 @@ impl<'a> Shape<'a> {
         let Some(edit) = &self.edit else { return Edited::Same };
         let mut record = letter.record.clone();
         (record.key, record.value) = (key(letter).cloned(), value(letter).cloned());
-        match edit.apply(&record, self.config) {
+        match edit.apply(&record, self.config, self.decoding) {
             edit::Edited::Same => Edited::Same,
             edit::Edited::Changed { record, key, rewritten } => {
                 letter.original_key = Some(record.key);
@@ -136,48 +139,52 @@ impl<'a> Shape<'a> {
                 letter.record.headers = record.headers;
                 Edited::Changed { key, rewritten }
             }
-            edit::Edited::Schema => {
-                let why = "their values are in a schema's wire format, and no encoder for it is there";
-                Edited::Refused("schema", why.to_owned())
+            edit::Edited::Schema(why) => {
+                Edited::Refused("schema", format!("their schema does not let them be edited: {why}"))
             }
             edit::Edited::Failed(why) => Edited::Refused("edit", format!("the edit fails on them: {why}")),
         }
     }
-}
 
-/// A letter before and after an edit: the lines that differ.
-pub(super) fn sample(before: &Letter, after: &Letter) -> Sample {
-    let (old, new) = (lines(before), lines(after));
-    let only = |of: &[String], others: &[String]| {
-        of.iter().filter(|line| !others.contains(line)).take(MOST_LINES).cloned().collect()
-    };
-    Sample {
-        partition: before.record.at.partition,
-        offset: before.record.at.offset,
-        before: only(&old, &new),
-        after: only(&new, &old),
+    /// A letter before and after an edit: the lines that differ.
+    pub fn sample(&self, before: &Letter, after: &Letter) -> Sample {
+        let (old, new) = (self.lines(before), self.lines(after));
+        let only = |of: &[String], others: &[String]| {
+            of.iter().filter(|line| !others.contains(line)).take(MOST_LINES).cloned().collect()
+        };
+        Sample {
+            partition: before.record.at.partition,
+            offset: before.record.at.offset,
+            before: only(&old, &new),
+            after: only(&new, &old),
+        }
+    }
+
+    /// Key, value and headers as lines; a value that is JSON, or that its schema describes, has a line a member.
+    fn lines(&self, letter: &Letter) -> Vec<String> {
+        let text = |bytes: Option<&bytes::Bytes>| {
+            bytes.map_or_else(|| "null".to_owned(), |b| Safe::from_bytes(b).to_string())
+        };
+        let mut out = vec![format!("key {}", text(key(letter)))];
+        let record = Record { value: value(letter).cloned(), ..letter.record.clone() };
+        let described = self.decoding.described(&record, Side::Value, Patience::Wait);
+        let document = match described {
+            Some(described) => described.and_then(|described| described.document()).ok(),
+            None => record.value.as_ref().and_then(|value| crate::event::json::parse(value).ok()),
+        };
+        let body = document.and_then(|v| serde_json::to_string_pretty(&v).ok());
+        let body = body.unwrap_or_else(|| text(value(letter)));
+        out.extend(body.lines().map(|line| format!("value {line}")));
+        for (name, value) in letter.record.headers.iter() {
+            out.push(format!("header {}={}", Safe::from_bytes(name), text(value)));
+        }
+        out.into_iter().map(|line| line.chars().take(LONGEST).collect()).collect()
     }
 }
 
 /// Lines of a sample at most, and characters of a line.
 const MOST_LINES: usize = 20;
 const LONGEST: usize = 200;
-
-/// Key, value and headers as lines; a JSON value has a line a member.
-fn lines(letter: &Letter) -> Vec<String> {
-    let text = |bytes: Option<&bytes::Bytes>| {
-        bytes.map_or_else(|| "null".to_owned(), |b| Safe::from_bytes(b).to_string())
-    };
-    let mut out = vec![format!("key {}", text(key(letter)))];
-    let document = value(letter).and_then(|v| crate::event::json::parse(v).ok());
-    let body = document.and_then(|v| serde_json::to_string_pretty(&v).ok());
-    let body = body.unwrap_or_else(|| text(value(letter)));
-    out.extend(body.lines().map(|line| format!("value {line}")));
-    for (name, value) in letter.record.headers.iter() {
-        out.push(format!("header {}={}", Safe::from_bytes(name), text(value)));
-    }
-    out.into_iter().map(|line| line.chars().take(LONGEST).collect()).collect()
-}
 
 /// A record as it lies, to be sent once more: it is its own origin.
 fn plain(record: Record, failure: Option<Failure>) -> Letter {

@@ -33,7 +33,8 @@ pub fn begin(state: &State) -> Result<Effect, String> {
     let letter = &row.letter;
     let mut record = letter.record.clone();
     (record.key, record.value) = (key(letter).cloned(), value(letter).cloned());
-    let text = sheet(&record, &DeadLetters::default());
+    let decoding = state.seat.as_ref().map(|seat| seat.profile.decoding.clone()).unwrap_or_default();
+    let text = sheet(&record, &DeadLetters::default(), &decoding)?;
     Ok(Effect::Edit(Sheet { at: letter.record.at.clone(), text }))
 }
 

@@ -124,4 +124,37 @@ fn what_a_real_registry_describes_is_encoded_and_decoded_and_what_it_does_not_is
         "--count",
     ]);
     assert_eq!(counted.code(0).out.trim(), "2");
+
+    // A replay of these into another topic, edited: each by the schema that it names.
+    let copy = format!("{}-copy", registry.prefix);
+    make_topic(&copy, 1);
+    let file = home.path().join("edited.jsonl").display().to_string();
+    let edit = r#"if .value.by then .value.by.name = "bea" elif .value.n then .value.n += 1 else . end"#;
+    let planned = home.run(&[
+        "replay",
+        &topic,
+        "--to",
+        &format!("offset:{}", lines[4]["offset"]),
+        "--into",
+        &format!("topic:{copy}"),
+        "--edit",
+        edit,
+        "--save",
+        &file,
+        "-o",
+        "json",
+    ]);
+    let planned = planned.code(0).json();
+    assert_eq!(planned["preflight"]["changed_by_edit"], 4, "{planned}");
+    home.run(&["run", &file, "--yes"]).code(0);
+    let read = |topic: &str| home.run(&["tail", topic, "--from", "beginning", "-o", "jsonl"]).code(0).lines();
+    let edited = read(&copy);
+    let found: Vec<_> =
+        edited.iter().map(|line| (line["decoder"].as_str().unwrap(), &line["value"])).collect();
+    let other = json!({"id": "o1", "by": {"name": "bea"}});
+    assert_eq!(found[0], ("avro", &other));
+    assert_eq!(found[1], ("avro", &json!({"n": 2, "next": {"n": 2, "next": null}})));
+    assert_eq!(found[2], ("protobuf", &other));
+    assert_eq!(found[3], ("json-schema", &json!({"n": 8})));
+    assert_eq!(found.len(), 4);
 }

@@ -4,10 +4,14 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use redrive::ask::{Answer, Desk, Request};
 use redrive::config::profile::{Profile, SchemaRegistry};
+use redrive::context::Cx;
 use redrive::event::decode::{Decoding, Patience, Side};
 use redrive::event::encode::SchemaChoice;
+use redrive::redrive::control::Control;
+use redrive::redrive::document::PlanAnswer;
 use redrive::redrive::produce::{ProduceAnswer, ProduceRequest};
 use redrive::schemas::Registry;
 use redrive::text::{Fault, SystemClock};
@@ -15,7 +19,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::transfer::{COPY, draft, filled, producing};
-use crate::world::World;
+use crate::world::{Dead, TARGET, World};
 
 /// Answers paths with documents.
 fn serve(answers: Vec<(&'static str, Value)>) -> String {
@@ -198,4 +202,88 @@ async fn a_schema_that_is_not_there_is_told() {
     let fault = produce(&world, &none, by("7", "{}")).await.unwrap_err();
     assert_eq!((fault.code, &*fault.why), ("config", "the profile bare names none"));
     assert!(world.read(COPY).await.is_empty());
+}
+
+fn with(world: &World, profile: &Arc<Profile>) -> Cx {
+    Cx { profile: Arc::clone(profile), ..world.cx("ada") }
+}
+
+async fn plan(world: &World, profile: &Arc<Profile>, edit: &str) -> Arc<PlanAnswer> {
+    let mut request = World::request();
+    request.options.edit = Some(edit.to_owned());
+    let desk = Desk::new(with(world, profile));
+    match desk.answer(Request::Plan(request), &|_| {}, CancellationToken::new()).await {
+        Ok(Answer::Plan(answer)) => answer,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Buries letters with these values, of distinct roots.
+async fn bury(world: &World, values: &[&'static [u8]]) {
+    for (offset, value) in (0..).zip(values) {
+        world
+            .bury(&[Dead { value: Some(Bytes::from_static(value)), ..Dead::new(0, "k", (0, offset)) }])
+            .await;
+    }
+}
+
+/// One value of each format, as others may have written them: an Avro union, a field of Protobuf that the schema does not
+/// describe, JSON with white space.
+const VALUES: [&[u8]; 3] = [
+    b"\0\0\0\0\x07\x04o1\0",
+    b"\0\0\0\0\x08\0\x98\x06\x01\x0a\x02o1",
+    b"\0\0\0\0\x09{ \"n\": 5,  \"id\": \"o1\" }",
+];
+
+#[tokio::test(start_paused = true)]
+async fn edited_values_are_written_by_the_schema_that_they_name_and_the_others_keep_their_bytes() {
+    let (world, profile) = (World::empty().await, profile(&registry()));
+    bury(&world, &VALUES).await;
+    bury(&world, &[b"\0\0\0\0\x07\x04o9\x02\0\0\0\0\0\0\xf8\x3f"]).await;
+    let edit = "if .value.id == \"o1\" then .value.id = \"two\" else . end";
+    let planned = plan(&world, &profile, edit).await;
+    assert_eq!(planned.preflight.refusals, []);
+    assert_eq!((planned.preflight.changed_by_edit, planned.preflight.rewritten, planned.records), (3, 0, 4));
+    let sample = &planned.preflight.samples[0];
+    assert!(sample.before.iter().any(|line| line.contains("o1")), "{sample:?}");
+    let control = (true, false, Control::default());
+    let cancel = CancellationToken::new();
+    world.run_with(with(&world, &profile), &planned.plan, control, &|_| {}, &cancel).await.unwrap();
+    let mut sent: Vec<Bytes> = world.read(TARGET).await.into_iter().map(|r| r.value.unwrap()).collect();
+    sent.sort();
+    let wanted: [&[u8]; 4] = [
+        b"\0\0\0\0\x07\x04o9\x02\0\0\0\0\0\0\xf8\x3f",
+        b"\0\0\0\0\x07\x06two\0",
+        b"\0\0\0\0\x08\0\x98\x06\x01\x0a\x03two",
+        b"\0\0\0\0\x09{ \"n\": 5,  \"id\": \"two\" }",
+    ];
+    assert_eq!(sent, wanted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_that_a_schema_does_not_let_be_written_is_refused_with_the_reason() {
+    let (world, profile) = (World::empty().await, profile(&registry()));
+    bury(&world, &VALUES).await;
+    // Of a schema that is not there, and one that its schema does not fit.
+    bury(&world, &[b"\0\0\0\0\x63abc", b"\0\0\0\0\x07\xff\xff"]).await;
+    let planned = plan(&world, &profile, ".value.n = \"x\"").await;
+    assert_eq!(planned.records, 0);
+    let mut whys: Vec<&str> = Vec::new();
+    for refusal in &planned.preflight.refusals {
+        assert_eq!((refusal.rule, refusal.count), ("schema", 1));
+        whys.push(refusal.why.strip_prefix("their schema does not let them be edited: ").unwrap());
+    }
+    assert_eq!(whys.len(), 5, "{whys:?}");
+    assert!(whys[0].starts_with("value: schema 7: n: the schema has no such field"), "{whys:?}");
+    assert!(whys[1].starts_with("value: schema 8: "), "{whys:?}");
+    assert_eq!(whys[2], "value: schema 9: n: \"x\" is not of type \"integer\"");
+    assert!(whys[3].contains("99"), "{whys:?}");
+    assert!(whys[4].starts_with("schema 7: "), "{whys:?}");
+    // Headers and keys need no schema of the value.
+    let planned = plan(&world, &profile, ".headers.fixed = \"yes\"").await;
+    assert_eq!((planned.records, planned.preflight.changed_by_edit), (5, 5));
+    let bare = Arc::new(Profile::new("bare", Vec::new()));
+    let planned = plan(&world, &bare, ".value.id = \"two\"").await;
+    assert_eq!(planned.records, 0);
+    assert!(planned.preflight.refusals[0].why.contains("the profile has no schema registry"));
 }

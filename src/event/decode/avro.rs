@@ -6,6 +6,7 @@
 //! [`encode`] writes what this reads.
 
 mod encode;
+mod splice;
 
 use std::collections::HashMap;
 

@@ -20,9 +20,11 @@ use serde_json::Value;
 pub use self::base64::Base64;
 pub use avro::AvroSchema;
 pub use json_schema::JsonSchema;
+use prost_reflect::MessageDescriptor;
 pub use protobuf::ProtobufSchema;
 
 use super::codec::{encode_text, schema_id};
+use super::encode::Misfit;
 use super::{Headers, Record, json};
 use squeeze::Squeeze;
 
@@ -411,56 +413,131 @@ impl Trial<'_> {
 
     /// Whether the payload names a schema that is there: then it is no number by chance, but broken.
     fn is_described(&self, bytes: &[u8]) -> bool {
-        let Some((id, _)) = self.frame(bytes) else { return false };
+        let Some((id, _)) = frame(self.headers, self.side, bytes) else { return false };
         self.decoding.schemas.as_ref().is_some_and(|schemas| schemas.schema(&id, self.patience).is_ok())
     }
 
     fn by_registry(&self, bytes: &[u8]) -> Result<(Content, &'static str), String> {
-        let Some((id, body)) = self.frame(bytes) else { return Err("names no schema".into()) };
-        let Some(schemas) = &self.decoding.schemas else {
-            return Err(format!("names schema {id}, but the profile has no schema registry"));
+        let described = self.decoding.framed(self.headers, self.side, bytes, self.patience);
+        let described = described.ok_or("names no schema")??;
+        Ok((Content::Json(described.document()?), described.schema.format()))
+    }
+}
+
+/// A payload that names its schema, taken apart.
+pub struct Described<'b> {
+    id: SchemaId,
+    schema: Arc<Schema>,
+    /// The message, of a Protobuf schema.
+    message: Option<MessageDescriptor>,
+    /// What stands before the document: the schema's id and a message's place.
+    lead: &'b [u8],
+    /// The encoded document.
+    body: &'b [u8],
+}
+
+impl Described<'_> {
+    /// What it says.
+    pub fn document(&self) -> Result<Value, String> {
+        let value = match (&*self.schema, &self.message) {
+            (Schema::Avro(schema), _) => schema.decode(self.body),
+            (Schema::Json(_), _) => json::parse(self.body).map_err(|why| why.to_string()),
+            (Schema::Protobuf(_), Some(message)) => protobuf::decode(message.clone(), self.body),
+            (Schema::Protobuf(_), None) => Err("it has no message".to_owned()),
         };
-        let schema = schemas.schema(&id, self.patience)?;
-        let wrong = |why: String| format!("schema {id}: {why}");
-        match &*schema {
-            Schema::Avro(schema) => Ok((Content::Json(schema.decode(body).map_err(wrong)?), "avro")),
-            Schema::Json(_) => {
-                let value = json::parse(body).map_err(|why| wrong(why.to_string()))?;
-                Ok((Content::Json(value), "json-schema"))
-            }
-            Schema::Protobuf(schema) => {
-                let framed = body.len() < bytes.len() || matches!(id, SchemaId::Guid(_));
-                let (indexes, body) = if framed { indexes(body).map_err(wrong)? } else { (Vec::new(), body) };
-                let message = schema.at(&indexes).map_err(wrong)?;
-                Ok((Content::Json(protobuf::decode(message, body).map_err(wrong)?), "protobuf"))
-            }
-        }
+        value.map_err(|why| format!("schema {}: {why}", self.id))
     }
 
-    /// The id of the schema and what it describes: from Confluent's frame (a zero byte and four bytes), or from a
-    /// header (Confluent's since 8.0, Apicurio's).
-    fn frame<'b>(&self, bytes: &'b [u8]) -> Option<(SchemaId, &'b [u8])> {
-        let (confluent, apicurio) = match self.side {
-            Side::Key => ("__key_schema_id", "apicurio.key.globalId"),
-            Side::Value => ("__value_schema_id", "apicurio.value.globalId"),
-        };
-        let header = |name: &'static str| self.headers.last(name).map(Bytes::as_ref);
-        match header(confluent) {
-            Some([0, id @ ..]) => {
-                let id = u32::from_be_bytes(id.try_into().ok()?);
-                return Some((SchemaId::Number(id), bytes));
-            }
-            Some([1, id @ ..]) => {
-                let id = uuid::Uuid::from_slice(id).ok()?;
-                return Some((SchemaId::Guid(id.to_string()), bytes));
-            }
-            _ => {}
-        }
-        if let Some(id) = header(apicurio).and_then(|id| <[u8; 8]>::try_from(id).ok()) {
-            return Some((SchemaId::Number(u32::try_from(i64::from_be_bytes(id)).ok()?), bytes));
-        }
-        Some((SchemaId::Number(schema_id(bytes)?), bytes.get(5..)?))
+    /// The document as it lies, where it is JSON.
+    pub fn json(&self) -> Option<&[u8]> {
+        matches!(*self.schema, Schema::Json(_)).then_some(self.body)
     }
+
+    /// The payload with another document, of the same schema: what did not change keeps its bytes. A JSON document is
+    /// taken as it is.
+    pub fn with(&self, document: &[u8]) -> Result<Vec<u8>, String> {
+        let wrong = |misfit: Misfit| format!("schema {}: {misfit}", self.id);
+        let value = json::parse(document).map_err(|why| why.to_string())?;
+        let body = match (&*self.schema, &self.message) {
+            (Schema::Avro(schema), _) => schema.splice(self.body, &value),
+            (Schema::Json(schema), _) => schema.check(&value).map(|()| document.to_vec()),
+            (Schema::Protobuf(_), Some(message)) => protobuf::splice(message.clone(), self.body, &value),
+            (Schema::Protobuf(_), None) => Err(Misfit::new("it has no message")),
+        };
+        let body = body.map_err(wrong)?;
+        // What is written must be readable again.
+        let (id, schema, message) = (self.id.clone(), Arc::clone(&self.schema), self.message.clone());
+        Described { id, schema, message, lead: &[], body: &body }.document()?;
+        Ok([self.lead, &body].concat())
+    }
+}
+
+impl Decoding {
+    /// The key or value of a record, where it names a schema; an error where that is not to be had.
+    pub fn described<'r>(
+        &self,
+        record: &'r Record,
+        side: Side,
+        patience: Patience,
+    ) -> Option<Result<Described<'r>, String>> {
+        let bytes = match side {
+            Side::Key => record.key.as_ref(),
+            Side::Value => record.value.as_ref(),
+        };
+        self.framed(&record.headers, side, bytes?, patience)
+    }
+
+    fn framed<'b>(
+        &self,
+        headers: &Headers,
+        side: Side,
+        bytes: &'b [u8],
+        patience: Patience,
+    ) -> Option<Result<Described<'b>, String>> {
+        let (id, body) = frame(headers, side, bytes)?;
+        let Some(schemas) = &self.schemas else {
+            return Some(Err(format!("names schema {id}, but the profile has no schema registry")));
+        };
+        Some(schemas.schema(&id, patience).and_then(|schema| {
+            let wrong = |why: String| format!("schema {id}: {why}");
+            let (message, body) = match &*schema {
+                Schema::Protobuf(schema) => {
+                    let framed = body.len() < bytes.len() || matches!(id, SchemaId::Guid(_));
+                    let (indexes, body) =
+                        if framed { indexes(body).map_err(wrong)? } else { (Vec::new(), body) };
+                    (Some(schema.at(&indexes).map_err(wrong)?), body)
+                }
+                _ => (None, body),
+            };
+            let lead = bytes.get(..bytes.len() - body.len()).unwrap_or_default();
+            Ok(Described { id, schema, message, lead, body })
+        }))
+    }
+}
+
+/// The id of the schema and what it describes: from Confluent's frame (a zero byte and four bytes), or from a header
+/// (Confluent's since 8.0, Apicurio's).
+fn frame<'b>(headers: &Headers, side: Side, bytes: &'b [u8]) -> Option<(SchemaId, &'b [u8])> {
+    let (confluent, apicurio) = match side {
+        Side::Key => ("__key_schema_id", "apicurio.key.globalId"),
+        Side::Value => ("__value_schema_id", "apicurio.value.globalId"),
+    };
+    let header = |name: &'static str| headers.last(name).map(Bytes::as_ref);
+    match header(confluent) {
+        Some([0, id @ ..]) => {
+            let id = u32::from_be_bytes(id.try_into().ok()?);
+            return Some((SchemaId::Number(id), bytes));
+        }
+        Some([1, id @ ..]) => {
+            let id = uuid::Uuid::from_slice(id).ok()?;
+            return Some((SchemaId::Guid(id.to_string()), bytes));
+        }
+        _ => {}
+    }
+    if let Some(id) = header(apicurio).and_then(|id| <[u8; 8]>::try_from(id).ok()) {
+        return Some((SchemaId::Number(u32::try_from(i64::from_be_bytes(id)).ok()?), bytes));
+    }
+    Some((SchemaId::Number(schema_id(bytes)?), bytes.get(5..)?))
 }
 
 /// The place of a message in its file, in front of a framed Protobuf payload: zig-zag numbers behind their count; a

@@ -1,5 +1,7 @@
 //! Protocol Buffers, read by a descriptor into a JSON document, and written from one.
 
+mod splice;
+
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -9,6 +11,7 @@ use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
 use serde_json::Value;
 
 use crate::event::encode::Misfit;
+pub(super) use splice::splice;
 
 /// Larger messages are not read: as values they take a multiple of their bytes.
 const LARGEST: usize = 16 << 20;
@@ -77,13 +80,7 @@ impl ProtobufSchema {
     pub fn encode(&self, message: Option<&str>, document: &Value) -> Result<Vec<u8>, Misfit> {
         let message = self.named(message).map_err(Misfit::new)?;
         let place = self.place(&message).map_err(Misfit::new)?;
-        let mut track = serde_path_to_error::Track::new();
-        let reader = serde_path_to_error::Deserializer::new(document, &mut track);
-        let message = DynamicMessage::deserialize(message, reader).map_err(|e| {
-            let place = track.path().to_string();
-            let misfit = Misfit::new(e.to_string());
-            if place == "." { misfit } else { misfit.at(&place) }
-        })?;
+        let message = message_of(message, document)?;
         let mut out = Vec::new();
         // One zero stands for the first message.
         let numbers = if place == [0] { vec![0] } else { [&[place.len()][..], &place].concat() };
@@ -132,6 +129,17 @@ impl ProtobufSchema {
             _ => Err("there are several messages: name one behind a #".into()),
         }
     }
+}
+
+/// The message that a document says.
+fn message_of(message: MessageDescriptor, document: &Value) -> Result<DynamicMessage, Misfit> {
+    let mut track = serde_path_to_error::Track::new();
+    let reader = serde_path_to_error::Deserializer::new(document, &mut track);
+    DynamicMessage::deserialize(message, reader).map_err(|e| {
+        let place = track.path().to_string();
+        let misfit = Misfit::new(e.to_string());
+        if place == "." { misfit } else { misfit.at(&place) }
+    })
 }
 
 /// Reads a message.

@@ -23,22 +23,22 @@ impl AvroSchema {
 
 /// How a document writes bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum BytesAs {
+pub(super) enum BytesAs {
     Base64,
     /// A character for each byte, as the defaults of a schema do.
     Characters,
 }
 
-struct Writer<'s> {
-    out: Vec<u8>,
+pub(super) struct Writer<'s> {
+    pub(super) out: Vec<u8>,
     /// Values that were tried.
-    tried: usize,
-    schema: &'s AvroSchema,
-    text: BytesAs,
+    pub(super) tried: usize,
+    pub(super) schema: &'s AvroSchema,
+    pub(super) text: BytesAs,
 }
 
 impl Writer<'_> {
-    fn long(&mut self, number: i64) {
+    pub(super) fn long(&mut self, number: i64) {
         let mut rest = (number << 1 ^ number >> 63) as u64;
         while rest >= 0x80 {
             self.out.push(rest as u8 | 0x80);
@@ -47,12 +47,12 @@ impl Writer<'_> {
         self.out.push(rest as u8);
     }
 
-    fn bytes(&mut self, bytes: &[u8]) {
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
         self.long(bytes.len() as i64);
         self.out.extend_from_slice(bytes);
     }
 
-    fn value(&mut self, kind: &Kind, value: &Value, depth: usize) -> Result<(), Misfit> {
+    pub(super) fn value(&mut self, kind: &Kind, value: &Value, depth: usize) -> Result<(), Misfit> {
         self.tried += 1;
         if depth > DEPTH {
             return Err(Misfit::new(format!("it is nested deeper than {DEPTH} levels")));
@@ -137,29 +137,29 @@ impl Writer<'_> {
     }
 
     fn record(&mut self, fields: &[Field], members: &Map<String, Value>, depth: usize) -> Result<(), Misfit> {
-        if let Some(name) = members.keys().find(|name| !fields.iter().any(|field| field.name == **name)) {
-            let names: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
-            return Err(
-                Misfit::new(format!("the schema has no such field (it has {})", names.join(", "))).at(name)
-            );
-        }
-        for Field { name, kind, default } in fields {
-            let written = match (members.get(name), default) {
-                (Some(member), _) => self.value(kind, member, depth + 1),
-                (None, Some(default)) => {
-                    let before = std::mem::replace(&mut self.text, BytesAs::Characters);
-                    let written = self.value(kind, default, depth + 1);
-                    self.text = before;
-                    written
-                }
-                (None, None) => Err(Misfit::new("it is missing, and the schema has no default for it")),
+        no_such_field(fields, members)?;
+        for field in fields {
+            let written = match members.get(&field.name) {
+                Some(member) => self.value(&field.kind, member, depth + 1),
+                None => self.absent(field, depth),
             };
-            written.map_err(|misfit| misfit.at(name))?;
+            written.map_err(|misfit| misfit.at(&field.name))?;
         }
         Ok(())
     }
 
-    fn union(&mut self, variants: &[Kind], value: &Value, depth: usize) -> Result<(), Misfit> {
+    /// Writes what stands for a field that the document has not.
+    pub(super) fn absent(&mut self, field: &Field, depth: usize) -> Result<(), Misfit> {
+        let Some(default) = &field.default else {
+            return Err(Misfit::new("it is missing, and the schema has no default for it"));
+        };
+        let before = std::mem::replace(&mut self.text, BytesAs::Characters);
+        let written = self.value(&field.kind, default, depth + 1);
+        self.text = before;
+        written
+    }
+
+    pub(super) fn union(&mut self, variants: &[Kind], value: &Value, depth: usize) -> Result<(), Misfit> {
         // What has the JSON type of the value, then what can be made of it.
         let own = |variant: &Kind| self.schema.is_own(variant, value);
         let (first, second): (Vec<usize>, Vec<usize>) =
@@ -272,6 +272,15 @@ impl Writer<'_> {
     }
 }
 
+/// Refuses a document with a member that its record has not.
+pub(super) fn no_such_field(fields: &[Field], members: &Map<String, Value>) -> Result<(), Misfit> {
+    let Some(name) = members.keys().find(|name| !fields.iter().any(|field| field.name == **name)) else {
+        return Ok(());
+    };
+    let names: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
+    Err(Misfit::new(format!("the schema has no such field (it has {})", names.join(", "))).at(name))
+}
+
 /// A decimal number without its point; `scale` digits stand behind it.
 fn unscaled(text: &str, scale: u32) -> Result<i128, String> {
     let no_decimal = || format!("a decimal number was expected, and {text:?} is there");
@@ -363,7 +372,7 @@ fn unlike(wanted: &str, value: &Value) -> Misfit {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -489,7 +498,7 @@ mod tests {
     }
 
     /// A schema, and a document that fits it as the decoder gives it.
-    fn fitting(depth: u32) -> BoxedStrategy<(Value, Value)> {
+    pub(in super::super) fn fitting(depth: u32) -> BoxedStrategy<(Value, Value)> {
         let leaf = prop_oneof![
             Just((json!("null"), Value::Null)),
             any::<bool>().prop_map(|v| (json!("boolean"), json!(v))),
@@ -544,7 +553,7 @@ mod tests {
     }
 
     /// Gives every type a name of its own.
-    fn name_types(schema: &mut Value, next: &mut usize) {
+    pub(in super::super) fn name_types(schema: &mut Value, next: &mut usize) {
         match schema {
             Value::Object(members) => {
                 if members.get("name").is_some_and(|name| name == "_") {
