@@ -541,6 +541,8 @@ pub trait Writer: Send + Sync {
     fn begin(&self, kind: SessionKind) -> Fut<'_, Box<dyn Session>>;
     /// Makes topics; one that exists is an error of kind [`ErrorKind::AlreadyExists`].
     fn create_topics<'a>(&'a self, topics: &'a [NewTopic]) -> Fut<'a, Each<()>>;
+    /// Whether topics could be made by this user, in the words that making them would fail with. Makes none.
+    fn check_topics<'a>(&'a self, topics: &'a [NewTopic]) -> Fut<'a, Each<()>>;
     /// Deletes topics with all their records.
     fn delete_topics<'a>(&'a self, topics: &'a [Name]) -> Fut<'a, Each<()>>;
     /// Deletes groups without members.

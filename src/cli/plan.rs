@@ -260,6 +260,12 @@ fn show(session: &Session<'_>, answer: &PlanAnswer) -> Result<(), Stop> {
         }
         out.text("\n")?;
         out.table(&table)?;
+        for hint in p.refusals.iter().filter_map(|refusal| refusal.hint.as_ref()) {
+            out.text("\n")?;
+            for line in hint.lines() {
+                out.text(&format!("{}\n", Safe::new(line)))?;
+            }
+        }
     }
     for warning in &p.warnings {
         out.note(&format!("warning: {warning}"));

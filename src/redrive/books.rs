@@ -1,9 +1,12 @@
-//! The topics of ledger and audit: made before the first write, exactly as the protocol says.
+//! The topics of ledger and audit: made before the first write, exactly as the protocol says, and looked at before
+//! anything else is written, so that what cannot be kept is not done by half. Limits: a profile that cannot write, and a
+//! broker that does not tell, leave open whether the topics can be made.
 
 use std::time::Duration;
 
-use super::cluster;
-use crate::broker::{ErrorKind, Name, NewTopic, Writer};
+use super::cluster::{self, Health};
+use super::rights;
+use crate::broker::{BrokerError, ErrorKind, Name, NewTopic, Writer};
 use crate::context::Cx;
 use crate::ledger::{AUDIT_TOPIC, LEDGER_TOPIC};
 use crate::text::Fault;
@@ -41,24 +44,89 @@ fn definitions(nodes: usize) -> [NewTopic; 2] {
     ]
 }
 
+/// Whether a ledger that can lose rows is written all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Weak {
+    /// By `--force ledger_weak`.
+    Forced,
+    /// Refused, with what can be done.
+    Refused(&'static str),
+}
+
+/// What `--force` says of a weak ledger.
+pub(super) fn weak(force: &[String]) -> Weak {
+    if force.iter().any(|rule| rule == "ledger_weak") {
+        return Weak::Forced;
+    }
+    Weak::Refused("let an administrator strengthen it, or give --force ledger_weak")
+}
+
+/// Makes ledger and audit ready to be written, or refuses before anything is written.
+pub(super) async fn open(cx: &Cx, writer: &dyn Writer, weak: Weak) -> Result<(), Fault> {
+    let health = cluster::health(cx).await?;
+    if let (Some(why), Weak::Refused(hint)) = (&health.weak, weak) {
+        return Err(Fault::refused("ledger_weak", "the ledger can lose what is written to it")
+            .why(why.as_str())
+            .hint(hint));
+    }
+    check(cx, &health).await?;
+    make(cx, writer, &health.missing).await
+}
+
+/// Refuses where ledger and audit cannot be written, as far as that is known before.
+pub(super) async fn check(cx: &Cx, health: &Health) -> Result<(), Fault> {
+    if let Some(why) = &health.unwritable {
+        return Err(Fault::refused("replicas", "what is done cannot be kept now")
+            .why(why.as_str())
+            .hint(BACK));
+    }
+    let books = [LEDGER_TOPIC, AUDIT_TOPIC].map(Name::from);
+    if let Some(why) = rights::missing(cx, &[], &books).await?.into_iter().next() {
+        return Err(Fault::refused("acl", "what is done cannot be kept").why(why));
+    }
+    unmakeable(cx, &health.missing).await?.map_or(Ok(()), Err)
+}
+
+/// What to do about replicas that are not in sync.
+pub(super) const BACK: &str = "bring the replicas back, then try again";
+
+/// Why the missing ones of the two topics cannot be made by this user; `None` where they can, and where nobody tells.
+pub(super) async fn unmakeable(cx: &Cx, missing: &[&str]) -> Result<Option<Fault>, Fault> {
+    let Some(writer) = cx.broker.writer().filter(|_| !missing.is_empty()) else { return Ok(None) };
+    let nodes = cx.broker.catalog().cluster().await?.nodes.len();
+    let checked = writer.check_topics(&wanted(nodes, missing)).await;
+    let denied = |error: BrokerError| (error.kind == ErrorKind::Authorisation).then_some(error.why);
+    let why = match checked {
+        Ok(each) => each.into_iter().filter_map(Result::err).find_map(denied),
+        Err(error) => denied(error),
+    };
+    Ok(why.map(|why| forbidden(missing, why, nodes)))
+}
+
+fn forbidden(missing: &[&str], why: String, nodes: usize) -> Fault {
+    let verb = if missing.len() == 1 { "is missing, and" } else { "are missing, and" };
+    Fault::refused("acl", format!("{} {verb} may not be made", missing.join(" and ")))
+        .why(why)
+        .hint(format!("let an administrator run:\n{}", commands(&wanted(nodes, missing))))
+}
+
+fn wanted(nodes: usize, missing: &[&str]) -> Vec<NewTopic> {
+    definitions(nodes).into_iter().filter(|t| missing.contains(&&*t.name)).collect()
+}
+
 /// Makes those of the two topics that are missing, and waits until they can be used.
 pub(super) async fn make(cx: &Cx, writer: &dyn Writer, missing: &[&str]) -> Result<(), Fault> {
     if missing.is_empty() {
         return Ok(());
     }
     let nodes = cx.broker.catalog().cluster().await?.nodes.len();
-    let wanted: Vec<NewTopic> =
-        definitions(nodes).into_iter().filter(|t| missing.contains(&&*t.name)).collect();
-    for (topic, made) in wanted.iter().zip(writer.create_topics(&wanted).await?) {
+    let wanted = wanted(nodes, missing);
+    for made in writer.create_topics(&wanted).await? {
         match made {
             Ok(()) => {}
             // Another run made it at the same moment.
             Err(e) if e.kind == ErrorKind::AlreadyExists => {}
-            Err(e) if e.kind == ErrorKind::Authorisation => {
-                return Err(Fault::refused("acl", format!("{} could not be made", topic.name))
-                    .why(e.why)
-                    .hint(format!("let an administrator run:\n{}", commands(nodes))));
-            }
+            Err(e) if e.kind == ErrorKind::Authorisation => return Err(forbidden(missing, e.why, nodes)),
             Err(e) => return Err(e.into()),
         }
     }
@@ -72,8 +140,8 @@ pub(super) async fn make(cx: &Cx, writer: &dyn Writer, missing: &[&str]) -> Resu
     Err(Fault::failed("timed_out", format!("{} was made, but cannot be seen", names.join(" and "))))
 }
 
-/// The commands that make both topics.
-fn commands(nodes: usize) -> String {
+/// The commands that make the topics.
+fn commands(topics: &[NewTopic]) -> String {
     let command = |topic: &NewTopic| {
         let config: Vec<String> = topic.config.iter().map(|(n, v)| format!(" --config {n}={v}")).collect();
         format!(
@@ -83,7 +151,7 @@ fn commands(nodes: usize) -> String {
             config.concat()
         )
     };
-    definitions(nodes).iter().map(command).collect::<Vec<_>>().join("\n")
+    topics.iter().map(command).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -92,6 +160,7 @@ mod tests {
 
     #[test]
     fn an_administrator_is_given_both_commands_as_the_protocol_has_them() {
+        let commands = |nodes| commands(&definitions(nodes));
         let text = commands(5);
         let ledger = text.lines().next().unwrap();
         assert!(ledger.contains("--topic __redrive.ledger --partitions 1 --replication-factor 3"));

@@ -22,6 +22,8 @@ use crate::text::{Fault, Timestamp, units};
 
 /// A record is redriven so often at most.
 const LOOP_LIMIT: u32 = 3;
+/// Reasons of one rule that are told apart.
+const MOST_REASONS: usize = 20;
 /// Letters that rules refuse, and the rules.
 #[derive(Default)]
 pub(super) struct Refused {
@@ -45,10 +47,21 @@ impl Refused {
 
     /// Refuses by a rule that is about no single letter.
     pub fn all(&mut self, rule: &'static str, why: String, count: u64) {
+        // Reasons that quote each letter would be as many as the letters.
+        let many = self.refusals.iter().filter(|r| r.rule == rule).count() >= MOST_REASONS;
+        let known = self.refusals.iter().any(|r| r.rule == rule && r.why == why);
+        let why = if many && !known { "for other reasons of the kind".to_owned() } else { why };
         match self.refusals.iter_mut().find(|r| r.rule == rule && r.why == why) {
             Some(refusal) => refusal.count += count,
-            None => self.refusals.push(Refusal { rule, why, count }),
+            None => self.refusals.push(Refusal { rule, why, count, hint: None }),
         }
+    }
+
+    /// Refuses all letters, with what can be done about it.
+    pub fn fault(&mut self, fault: Fault, count: u64) {
+        let hint = Some(fault.hint).filter(|hint| !hint.is_empty());
+        let why = if fault.why.is_empty() { fault.what } else { format!("{}: {}", fault.what, fault.why) };
+        self.refusals.push(Refusal { rule: fault.code, why, count, hint });
     }
 
     pub fn is_out(&self, letter: usize) -> bool {

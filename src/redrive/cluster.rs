@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::packed::Letters;
 use super::plan::PlannedTopic;
-use crate::broker::{ErrorKind, Name, TopicConfig, TopicInfo};
+use crate::broker::{ErrorKind, Name, PartitionInfo, TopicConfig, TopicInfo};
 use crate::context::Cx;
 use crate::ledger::{AUDIT_TOPIC, LEDGER_TOPIC};
 use crate::text::{Fault, Timestamp, units};
@@ -20,9 +21,29 @@ pub(super) struct Target {
     /// Whether the broker replaces timestamps by its own.
     pub stamps: bool,
     pub retention_ms: Option<i64>,
+    /// Partitions with fewer replicas in sync than a record needs, and how many they have.
+    short: BTreeMap<i32, usize>,
+    /// `min.insync.replicas`; 1 where it cannot be seen.
+    needed: usize,
 }
 
 impl Target {
+    /// Whether some partition takes no record now, for want of replicas in sync.
+    pub fn is_short(&self) -> bool {
+        !self.short.is_empty()
+    }
+
+    /// Why a partition takes no record now.
+    pub fn lacks(&self, partition: i32) -> Option<String> {
+        let in_sync = self.short.get(&partition)?;
+        let topic = &self.planned.topic;
+        let needed = self.needed;
+        let have = if *in_sync == 1 { "replica" } else { "replicas" };
+        Some(format!(
+            "{topic}[{partition}] has {in_sync} {have} in sync and needs {needed}: it takes no record now"
+        ))
+    }
+
     /// Why it would not take a record with this timestamp.
     pub fn refuses(&self, at: Timestamp, now: Timestamp) -> Option<String> {
         let age = now.since(at);
@@ -82,6 +103,10 @@ pub(super) async fn targets(cx: &Cx, names: &[Name]) -> Result<BTreeMap<Name, Ta
         let config = config.unwrap_or_default();
         let number = |name: &str| text(&config, name).and_then(|v| v.parse::<i64>().ok());
         let planned = PlannedTopic { topic: info.name.clone(), topic_id, partitions: partitions(&info) };
+        let needed = needed(&config);
+        // A broker that names a leader and no replicas in sync does not tell them.
+        let told = |p: &&PartitionInfo| !p.isr.is_empty() || p.leader.is_none();
+        let short = info.partitions.iter().filter(told).filter(|p| p.isr.len() < needed);
         let target = Target {
             planned,
             max_bytes: text(&config, "max.message.bytes").and_then(|v| v.parse().ok()),
@@ -93,10 +118,34 @@ pub(super) async fn targets(cx: &Cx, names: &[Name]) -> Result<BTreeMap<Name, Ta
             ),
             stamps: text(&config, "message.timestamp.type") == Some("LogAppendTime"),
             retention_ms: number("retention.ms").filter(|ms| *ms >= 0),
+            short: short.map(|p| (p.partition, p.isr.len())).collect(),
+            needed,
         };
         out.insert(info.name, target);
     }
     Ok(out)
+}
+
+/// Why partitions that letters go to take no record now, and how many letters each concerns. `planned` are the targets
+/// in the plan's order.
+pub(super) fn lacking(
+    planned: &[PlannedTopic],
+    letters: &Letters,
+    topics: &BTreeMap<Name, Target>,
+) -> BTreeMap<String, u64> {
+    let mut out = BTreeMap::new();
+    let targets: Vec<Option<&Target>> =
+        planned.iter().map(|t| topics.get(&t.topic).filter(|target| target.is_short())).collect();
+    if targets.iter().all(Option::is_none) {
+        return out;
+    }
+    for letter in letters {
+        let target = targets.get(letter.target as usize).copied().flatten();
+        if let Some(why) = target.and_then(|target| target.lacks(letter.target_partition)) {
+            *out.entry(why).or_default() += 1;
+        }
+    }
+    out
 }
 
 /// What is wrong with the settings of ledger and audit: what refuses, and what is only told.
@@ -142,7 +191,7 @@ fn judge(name: &str, info: &TopicInfo, config: &TopicConfig, nodes: usize, healt
         health.warnings.push(format!("{name} has {factor} replicas on a cluster of {nodes} nodes"));
     }
     let in_sync = info.partitions.iter().map(|p| p.isr.len()).min().unwrap_or(0);
-    let needed = text(config, "min.insync.replicas").and_then(|v| v.parse().ok()).unwrap_or(1);
+    let needed = needed(config);
     if in_sync < needed {
         let why =
             format!("{name} has {in_sync} replicas in sync and needs {needed}: no row can be written now");
@@ -170,6 +219,11 @@ fn judge(name: &str, info: &TopicInfo, config: &TopicConfig, nodes: usize, healt
 /// The number of partitions.
 pub(super) fn partitions(info: &TopicInfo) -> i32 {
     i32::try_from(info.partitions.len()).unwrap_or(i32::MAX)
+}
+
+/// Replicas in sync that a record needs. Where that cannot be seen it is the one that leads.
+fn needed(config: &TopicConfig) -> usize {
+    text(config, "min.insync.replicas").and_then(|v| v.parse().ok()).unwrap_or(1)
 }
 
 fn text<'c>(config: &'c TopicConfig, name: &str) -> Option<&'c str> {

@@ -63,6 +63,7 @@ pub async fn preview(
         })
         .await?;
     let health = cluster::health(cx).await?;
+    books::check(cx, &health).await?;
     let mut warnings = health.warnings;
     if !survey.complete && request.letters.selection.limit.is_none() {
         warnings.push("not all letters of the topic could be read: it is for those that were".to_owned());
@@ -150,13 +151,7 @@ pub async fn dispose(
     let place = (&*disposal.topic_id, &*disposal.topic);
     let took_over =
         fence::await_place(cx, &mut ledger, place, request.take_over, &|_| {}, sink, cancel).await?;
-    let health = cluster::health(cx).await?;
-    if let Some(why) = health.weak.filter(|_| !request.force.iter().any(|rule| rule == "ledger_weak")) {
-        return Err(Fault::refused("ledger_weak", "the ledger can lose what is written to it")
-            .why(why)
-            .hint("let an administrator strengthen it, or give --force ledger_weak"));
-    }
-    books::make(cx, writer, &health.missing).await?;
+    books::open(cx, writer, books::weak(&request.force)).await?;
     let fence = Fence::new(cx, &run, Arc::clone(&disposal.topic_id), ledger, sink, cancel);
     let mut work = Work { cx, request, reason, run, fence, answer, ready: VecDeque::new(), sink };
     let ended = work.go(writer, took_over.is_some()).await;

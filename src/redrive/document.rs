@@ -53,6 +53,8 @@ pub struct Refusal {
     pub why: String,
     /// Letters that it concerns.
     pub count: u64,
+    /// What can be done about it, in lines of which some may be commands; `None` where the rule says it all.
+    pub hint: Option<String>,
 }
 
 /// A count under a name.

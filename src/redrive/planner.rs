@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::arrange::Arranged;
+use super::books;
 use super::checks::{self, Refused, Search, Sent};
 use super::cluster::{self, Target};
 use super::document::{Into, PlanAnswer, PlanRequest, Preflight, Tally};
@@ -328,8 +329,9 @@ impl<'a> Planner<'a> {
         }
         let health = cluster::health(self.cx).await?;
         if let Some(why) = health.unwritable {
-            self.refused.all("ledger_weak", why, all);
+            self.refused.all("replicas", why, all);
         }
+        let unmakeable = books::unmakeable(self.cx, &health.missing).await?;
         if let Some(why) = health.weak {
             if self.forces("ledger_weak") {
                 self.preflight.warnings.push(format!("forced: {why}"));
@@ -338,7 +340,9 @@ impl<'a> Planner<'a> {
             }
         }
         self.preflight.warnings.extend(health.warnings);
-        if !health.missing.is_empty() {
+        if let Some(fault) = unmakeable {
+            self.refused.fault(fault, all);
+        } else if !health.missing.is_empty() {
             let topics = health.missing.join(" and ");
             self.preflight.warnings.push(format!("the first run makes {topics}: they keep what was done"));
         }
@@ -370,6 +374,9 @@ impl<'a> Planner<'a> {
         preflight.by_failure = by_failure;
         preflight.by_origin = by_origin;
         preflight.keys = keys;
+        for (why, count) in cluster::lacking(&self.header.target.topics, &letters, &self.targets) {
+            self.refused.all("replicas", why, count);
+        }
         preflight.refusals = std::mem::take(&mut self.refused).into_refusals();
         self.outlook(&mut preflight).await?;
         self.header.counts = PlanCounts { records: letters.len() as u64, keys };

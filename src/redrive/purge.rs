@@ -144,6 +144,7 @@ pub async fn purge(
     let Some(agreed) = &request.agreed else {
         look(&mut answer, &extent, ledger.ledger(), None);
         let health = cluster::health(cx).await?;
+        books::check(cx, &health).await?;
         answer.warnings = health.warnings;
         if let Some(why) = health.weak {
             answer.warnings.push(format!("{why}: refused, unless ledger_weak is forced"));
@@ -170,13 +171,7 @@ pub async fn purge(
     let run = uuid::Uuid::new_v4().simple().to_string();
     let place = (&*answer.topic_id, &**topic);
     fence::await_place(cx, &mut ledger, place, agreed.take_over, &|_| {}, sink, cancel).await?;
-    let health = cluster::health(cx).await?;
-    if let Some(why) = health.weak.filter(|_| !agreed.force.iter().any(|rule| rule == "ledger_weak")) {
-        return Err(Fault::refused("ledger_weak", "the ledger can lose what is written to it")
-            .why(why)
-            .hint("let an administrator strengthen it, or give --force ledger_weak"));
-    }
-    books::make(cx, writer, &health.missing).await?;
+    books::open(cx, writer, books::weak(&agreed.force)).await?;
     answer.reason = Some(reason);
     let fence = Fence::new(cx, &run, Arc::clone(&answer.topic_id), ledger, sink, cancel);
     let mut work = Work { cx, agreed, run, fence, answer };

@@ -27,6 +27,7 @@ pub const FIRM: &[&str] = &[
     "schema",
     "edit",
     "acl",
+    "replicas",
     "ledger_lost",
     "ledger_newer",
     "wrong_cluster",

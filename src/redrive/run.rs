@@ -4,18 +4,19 @@
 //! dead-letter topic, and only then the ledger is read to its end: what it says from here on stays true. Limits: a
 //! plan's letters are read in windows, and written in transactions short enough for live readers of the targets.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::books;
-use super::cluster;
+use super::books::{self, Weak};
+use super::cluster::{self, Target};
 use super::document::{CanaryAnswer, ParkedLetter, RunAnswer, RunRequest};
 use super::engine::{Engine, MOST_BYTES, Parts};
 use super::fence::{self, Fence, Halt};
 use super::follow;
-use super::plan::{Plan, PlannedLetter, damaged};
+use super::plan::{Plan, PlannedLetter, PlannedTopic, damaged};
+use super::rights;
 use super::rules::check_forced;
 use super::shape::Shape;
 use super::watch::Watch;
@@ -24,7 +25,7 @@ use crate::broker::{Guarantee, Name};
 use crate::context::{Cx, Sink};
 use crate::ledger::{Disposition, Ledger};
 use crate::letters::Index;
-use crate::letters::document::Target;
+use crate::letters::document;
 use crate::letters::ledger::LedgerReader;
 use crate::letters::outcome::{Outcome, Redriven};
 use crate::text::{Fault, FaultKind};
@@ -40,7 +41,7 @@ pub async fn run(
     let cx = index.cx();
     let plan = &*request.plan;
     let began = cx.clock.monotonic();
-    let (source, most_bytes) = preliminary(cx, plan).await?;
+    let Preliminary { source, most_bytes, targets } = preliminary(cx, plan).await?;
     let mut ledger = LedgerReader::new(cx.clone());
     ledger.refresh(sink, cancel).await?;
     let mut answer = RunAnswer {
@@ -69,13 +70,9 @@ pub async fn run(
         return Ok(answer);
     }
     let Some(writer) = cx.broker.writer() else { return Err(read_only(cx)) };
-    let health = cluster::health(cx).await?;
-    if let Some(why) = health.weak.filter(|_| !plan.forces("ledger_weak")) {
-        return Err(Fault::refused("ledger_weak", "the ledger can lose what is written to it")
-            .why(why)
-            .hint("let an administrator strengthen it, or force the rule in the plan"));
-    }
-    books::make(cx, writer, &health.missing).await?;
+    check_writable(cx, plan, &targets).await?;
+    let weak = Weak::Refused("let an administrator strengthen it, or force the rule in the plan");
+    books::open(cx, writer, if plan.forces("ledger_weak") { Weak::Forced } else { weak }).await?;
     let mut topics: Vec<Name> = index.rows().iter().map(|row| Name::clone(&row.topic)).collect();
     topics.push(Name::clone(topic));
     topics.sort();
@@ -117,9 +114,18 @@ pub async fn run(
     Ok(answer)
 }
 
-/// Compares what the plan says with the cluster, before anything is written. Gives the id of the dead-letter topic, and
-/// how many bytes a transaction may have.
-async fn preliminary(cx: &Cx, plan: &Plan) -> Result<(Arc<str>, usize), Fault> {
+/// What a run begins with.
+struct Preliminary {
+    /// Id of the dead-letter topic.
+    source: Arc<str>,
+    /// Bytes that a transaction may have.
+    most_bytes: usize,
+    /// The topics of the plan as they are now.
+    targets: BTreeMap<Name, Target>,
+}
+
+/// Compares what the plan says with the cluster, before anything is written.
+async fn preliminary(cx: &Cx, plan: &Plan) -> Result<Preliminary, Fault> {
     let header = &plan.header;
     if cx.broker.writer().is_none() {
         return Err(read_only(cx));
@@ -178,7 +184,25 @@ async fn preliminary(cx: &Cx, plan: &Plan) -> Result<(Arc<str>, usize), Fault> {
     // A client makes batches of about a megabyte, and a broker refuses by batch: where less is taken, a transaction has
     // no more than one batch may have.
     let smallest = there.values().filter_map(|t| t.max_bytes).min().filter(|max| *max < 1_000_000);
-    Ok((source, smallest.unwrap_or(MOST_BYTES)))
+    Ok(Preliminary { source, most_bytes: smallest.unwrap_or(MOST_BYTES), targets: there })
+}
+
+/// Refuses a run that could not write, or not read, what it is to: known before, and not half of the way.
+async fn check_writable(cx: &Cx, plan: &Plan, topics: &BTreeMap<Name, Target>) -> Result<(), Fault> {
+    let header = &plan.header;
+    let names = |topics: &[PlannedTopic]| topics.iter().map(|t| Name::clone(&t.topic)).collect::<Vec<_>>();
+    let mut read = names(&header.origins);
+    read.push(Name::clone(&header.source.topic));
+    if let Some(why) = rights::missing(cx, &read, &names(&header.target.topics)).await?.into_iter().next() {
+        return Err(Fault::refused("acl", "the plan cannot be run by this user").why(why));
+    }
+    if let Some((why, _)) = cluster::lacking(&header.target.topics, &plan.letters, topics).into_iter().next()
+    {
+        return Err(Fault::refused("replicas", "not all of the plan can be written now")
+            .why(why)
+            .hint(books::BACK));
+    }
+    Ok(())
 }
 
 pub(super) fn read_only(cx: &Cx) -> Fault {
@@ -233,7 +257,8 @@ async fn canary(
     let target = |l: PlannedLetter| {
         let row = ledger.ledger()?.get(source, l.partition, l.offset)?;
         let at = row.target?;
-        let target = Target { topic: Name::clone(at.topic), partition: at.partition, offset: at.offset };
+        let target =
+            document::Target { topic: Name::clone(at.topic), partition: at.partition, offset: at.offset };
         Some(Redriven::new(target, row.group.cloned(), (Some(source), l.partition, l.offset)))
     };
     let before: Vec<_> = plan.letters.iter().filter_map(target).take(size as usize).collect();

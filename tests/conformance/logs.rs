@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use redrive::broker::{Bounds, ErrorKind, Name, Shard};
+use redrive::broker::{Bounds, ErrorKind, Name, NewTopic, Shard};
 
 use crate::bench::{Bench, can, kind, now, only, soon, stage, unique, write};
 
@@ -90,6 +90,25 @@ pub async fn a_topic_shows_its_configuration_and_what_is_not_the_default(bench: 
 pub async fn a_topic_that_exists_is_not_made_again(bench: &Bench) {
     let topic = bench.topic(1, &[]).await;
     assert_eq!(kind(bench.make(&topic, 1, &[]).await), ErrorKind::AlreadyExists);
+}
+
+pub async fn whether_a_topic_can_be_made_is_told_and_none_is_made(bench: &Bench) {
+    let there = bench.topic(1, &[]).await;
+    let new = |name: &Name, config: &[(&str, &str)]| NewTopic {
+        name: Arc::clone(name),
+        partitions: 1,
+        replication: Some(1),
+        config: config.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
+    };
+    let free = unique("free");
+    let wanted =
+        [new(&free, &[("cleanup.policy", "compact")]), new(&there, &[]), new(&free, &[("no.such", "1")])];
+    let checked = async |topic| only(bench.broker.writer().unwrap().check_topics(&[topic]).await.unwrap());
+    let [good, same, wrong] = wanted;
+    assert_eq!(checked(good).await, Ok(()));
+    assert_eq!(kind(checked(same).await), ErrorKind::AlreadyExists);
+    assert_eq!(kind(checked(wrong).await), ErrorKind::Invalid);
+    assert_eq!(bench.broker.catalog().topics(Some(&[free])).await.unwrap(), []);
 }
 
 pub async fn a_name_that_is_not_allowed_is_refused(bench: &Bench) {

@@ -50,6 +50,7 @@ macro_rules! cases {
                 what_was_deleted_a_moment_ago_is_refused
                 a_topic_shows_its_configuration_and_what_is_not_the_default
                 a_topic_that_exists_is_not_made_again
+                whether_a_topic_can_be_made_is_told_and_none_is_made
                 a_name_that_is_not_allowed_is_refused;
             reading:
                 a_span_ends_before_its_offset

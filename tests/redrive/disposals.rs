@@ -353,3 +353,22 @@ async fn a_letter_tells_who_decided_what_and_why() {
     assert_eq!((told[0].0, told[1].0), (&"parked".into(), &"released".into()));
     assert_eq!((told[0].1, told[0].2), (&"ada".into(), &"known bug".into()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_kept_is_not_done_and_told_when_it_is_shown() {
+    let world = World::new().await;
+    let denied = || world.memory.faults().fail(Op::CheckTopics, 1, ErrorKind::Authorisation);
+    let shown = preview(&world, Act::Park, None).await;
+    for asked in [Request::Disposal(request(Act::Park, None)), agreed(&shown.disposal, false)] {
+        denied();
+        let fault = ask(&world, "ada", asked).await.unwrap_err();
+        assert_eq!((fault.code, fault.exit_code()), ("acl", 4), "{fault}");
+        assert_eq!(fault.hint.matches("kafka-topics.sh --create").count(), 2, "{fault}");
+    }
+    world.create(LEDGER_TOPIC, 1, &[("cleanup.policy", "compact"), ("min.insync.replicas", "2")]).await;
+    for asked in [Request::Disposal(request(Act::Park, None)), agreed(&shown.disposal, false)] {
+        let fault = ask(&world, "ada", asked).await.unwrap_err();
+        assert_eq!((fault.code, fault.exit_code()), ("replicas", 4), "{fault}");
+    }
+    assert_eq!(world.ends().await, [0, 0, 0, 0, -1]);
+}

@@ -1,7 +1,9 @@
 //! What a plan refuses, skips and says.
 
 use bytes::Bytes;
-use redrive::ledger::Disposition;
+use redrive::broker::ErrorKind;
+use redrive::broker::memory::fault::Op;
+use redrive::ledger::{AUDIT_TOPIC, Disposition, LEDGER_TOPIC};
 use redrive::redrive::document::{Into, PlanAnswer};
 use redrive::redrive::options::{Place, Which};
 
@@ -377,4 +379,62 @@ async fn a_replay_sends_a_slice_once_more_whatever_was_done_with_it_before() {
     request.replay = false;
     let plan = world.plan_with(request).await.unwrap();
     assert_eq!(plan.preflight.already_handled, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ledger_that_may_not_be_made_is_told_by_the_plan_with_the_commands_for_an_administrator() {
+    let world = World::new().await;
+    let denied = || world.memory.faults().fail(Op::CheckTopics, 1, ErrorKind::Authorisation);
+    let good = world.plan().await;
+    assert_eq!(rules(&good), []);
+    denied();
+    let plan = world.plan().await;
+    assert_eq!(rules(&plan), [("acl", 12)]);
+    let refusal = &plan.preflight.refusals[0];
+    assert!(refusal.why.starts_with("__redrive.ledger and __redrive.audit are missing, and may not be made"));
+    let commands: Vec<&str> = refusal.hint.as_ref().unwrap().lines().skip(1).collect();
+    assert_eq!(commands.len(), 2);
+    for (command, topic) in commands.iter().zip([LEDGER_TOPIC, AUDIT_TOPIC]) {
+        assert!(command.starts_with(&format!("kafka-topics.sh --create --topic {topic} ")), "{command}");
+    }
+    // A plan from before the right was taken away is run no half of the way.
+    denied();
+    let fault = world.run(&good.plan).await.unwrap_err();
+    assert_eq!((fault.code, fault.exit_code()), ("acl", 4));
+    assert_eq!(Some(&fault.hint), refusal.hint.as_ref());
+    assert_eq!(world.ends().await, [0, 0, 0, -1, -1]);
+    assert_eq!(world.run(&good.plan).await.unwrap().redriven, 12);
+    // What is there need not be made.
+    denied();
+    assert_eq!(rules(&*world.plan().await), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_told_about_making_the_ledger_is_no_refusal() {
+    let world = World::new().await;
+    world.memory.faults().fail(Op::CheckTopics, 1, ErrorKind::Unsupported);
+    assert_eq!(rules(&*world.plan().await), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_or_ledger_without_enough_replicas_in_sync_is_refused_before_anything_is_written() {
+    let world = World::new().await;
+    let plan = world.plan().await;
+    world.create("orders-safe", 3, &[("min.insync.replicas", "2")]).await;
+    let mut request = World::request();
+    request.into = Into::Topic("orders-safe".into());
+    let refused = world.plan_with(request).await.unwrap();
+    let refusals = &refused.preflight.refusals;
+    assert!(!refusals.is_empty() && refusals.iter().all(|r| r.rule == "replicas"), "{refusals:?}");
+    assert_eq!(refusals.iter().map(|r| r.count).sum::<u64>(), 12);
+    assert!(refusals[0].why.contains("has 1 replica in sync and needs 2"), "{refusals:?}");
+    let fault = world.run(&refused.plan).await.unwrap_err();
+    assert_eq!((fault.code, fault.exit_code()), ("replicas", 4), "{fault}");
+    assert_eq!(world.ends().await, [0, 0, 0, -1, -1]);
+
+    world.create(LEDGER_TOPIC, 1, &[("cleanup.policy", "compact"), ("min.insync.replicas", "2")]).await;
+    assert_eq!(rules(&*world.plan().await), [("replicas", 12)]);
+    let fault = world.run(&plan.plan).await.unwrap_err();
+    assert_eq!((fault.code, fault.exit_code()), ("replicas", 4), "{fault}");
+    assert_eq!(world.ends().await, [0, 0, 0, 0, -1]);
 }

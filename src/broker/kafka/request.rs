@@ -77,6 +77,8 @@ pub(super) enum Ask {
         partitions: i32,
         replication: i32,
         config: Vec<(CString, CString)>,
+        /// Nothing is made: only whether it could be is told.
+        only_checked: bool,
     },
     DeleteTopics(Vec<CString>),
     DeleteGroups(Vec<CString>),

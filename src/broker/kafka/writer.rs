@@ -19,7 +19,14 @@ use crate::broker::{
 const SEEN_WITHIN: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(25);
 
-fn created(new: &NewTopic, what: &str) -> Result<Ask, BrokerError> {
+/// Whether topics are made, or only could be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Making {
+    Real,
+    Check,
+}
+
+fn created(new: &NewTopic, what: &str, making: Making) -> Result<Ask, BrokerError> {
     let invalid = |why: String| BrokerError::new(ErrorKind::Invalid, what, why);
     if new.partitions < 1 {
         return Err(invalid(format!("a topic cannot have {} partitions", new.partitions)));
@@ -34,6 +41,7 @@ fn created(new: &NewTopic, what: &str) -> Result<Ask, BrokerError> {
         partitions: new.partitions,
         replication: new.replication.unwrap_or(-1),
         config: config.collect::<Result<_, _>>()?,
+        only_checked: making == Making::Check,
     })
 }
 
@@ -82,9 +90,9 @@ impl Ports {
         Ok(())
     }
 
-    async fn create(&self, topics: &[NewTopic]) -> Result<Each<()>, BrokerError> {
+    async fn create(&self, topics: &[NewTopic], making: Making) -> Result<Each<()>, BrokerError> {
         let what = |new: &NewTopic| format!("create {}", new.name);
-        let asks: Vec<_> = topics.iter().map(|new| created(new, &what(new))).collect();
+        let asks: Vec<_> = topics.iter().map(|new| created(new, &what(new), making)).collect();
         let wanted = asks.iter().filter_map(|ask| ask.as_ref().ok().cloned()).collect();
         let mut answers = self.link.ask("create topics", wanted, DEADLINE).await?.into_iter();
         let mut each = Each::new();
@@ -103,8 +111,8 @@ impl Ports {
                 },
             });
         }
-        let made: Vec<Name> =
-            topics.iter().zip(&each).filter(|(_, r)| r.is_ok()).map(|(new, _)| new.name.clone()).collect();
+        let made = topics.iter().zip(&each).filter(|(_, r)| r.is_ok() && making == Making::Real);
+        let made: Vec<Name> = made.map(|(new, _)| new.name.clone()).collect();
         self.seen(&made, true).await?;
         Ok(each)
     }
@@ -213,7 +221,11 @@ impl Writer for Ports {
     }
 
     fn create_topics<'a>(&'a self, topics: &'a [NewTopic]) -> Fut<'a, Each<()>> {
-        Box::pin(self.create(topics))
+        Box::pin(self.create(topics, Making::Real))
+    }
+
+    fn check_topics<'a>(&'a self, topics: &'a [NewTopic]) -> Fut<'a, Each<()>> {
+        Box::pin(self.create(topics, Making::Check))
     }
 
     fn delete_topics<'a>(&'a self, topics: &'a [Name]) -> Fut<'a, Each<()>> {

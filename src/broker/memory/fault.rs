@@ -44,6 +44,7 @@ operations! {
     Committed = "groups.committed",
     Begin = "writer.begin",
     CreateTopics = "writer.create_topics",
+    CheckTopics = "writer.check_topics",
     DeleteTopics = "writer.delete_topics",
     DeleteGroups = "writer.delete_groups",
     DeleteBefore = "writer.delete_before",

@@ -117,7 +117,8 @@ impl State {
             .ok_or_else(|| no_partition(shard, what))
     }
 
-    pub fn create(&mut self, new: &NewTopic) -> Result<(), BrokerError> {
+    /// Whether a topic can be made: its settings.
+    pub fn check(&self, new: &NewTopic) -> Result<Settings, BrokerError> {
         let what = format!("create {}", new.name);
         let invalid = |why: String| Err(BrokerError::new(ErrorKind::Invalid, what.clone(), why));
         check_name(&new.name, &what)?;
@@ -131,7 +132,11 @@ impl State {
         if let Some(n) = new.replication.filter(|n| *n != 1) {
             return invalid(format!("Replication factor: {n} does not fit the one broker."));
         }
-        let settings = Settings::new(&new.config, &what)?;
+        Settings::new(&new.config, &what)
+    }
+
+    pub fn create(&mut self, new: &NewTopic) -> Result<(), BrokerError> {
+        let settings = self.check(new)?;
         let partitions = (0..new.partitions).map(|_| Partition::new(settings.time)).collect();
         let topic = Topic { id: TopicId(self.ids.next()), serial: self.serial(), settings, partitions };
         self.topics.insert(new.name.clone(), topic);

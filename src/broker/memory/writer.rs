@@ -247,6 +247,12 @@ impl Writer for Link {
         self.alter(Op::CreateTopics, move |state, _| topics.iter().map(|t| state.create(t)).collect())
     }
 
+    fn check_topics<'a>(&'a self, topics: &'a [NewTopic]) -> Fut<'a, Each<()>> {
+        self.alter(Op::CheckTopics, move |state, _| {
+            topics.iter().map(|topic| state.check(topic).map(drop)).collect()
+        })
+    }
+
     fn delete_topics<'a>(&'a self, topics: &'a [Name]) -> Fut<'a, Each<()>> {
         self.alter(Op::DeleteTopics, move |state, _| topics.iter().map(|t| state.delete(t)).collect())
     }

@@ -238,8 +238,12 @@ fn a_read_only_profile_says_why_nothing_can_be_redriven() {
 #[test]
 fn a_plan_with_a_refusal_opens_no_dialog() {
     let mut refused = plan(3);
-    refused.preflight.refusals =
-        vec![Refusal { rule: "target_missing", why: "there is no topic payments".into(), count: 3 }];
+    refused.preflight.refusals = vec![Refusal {
+        rule: "target_missing",
+        why: "there is no topic payments".into(),
+        count: 3,
+        hint: None,
+    }];
     let mut console = Console::new().at_plan(refused);
     console.press("enter");
     let text = console.text();

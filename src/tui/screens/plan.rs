@@ -383,19 +383,25 @@ fn headline(plan: &PlanAnswer, current: bool) -> Line {
 fn findings(plan: &PlanAnswer, cells: usize) -> Vec<Line> {
     let found = &plan.preflight;
     let mut out = Vec::new();
-    let mut add = |sign: Sign, text: &str| {
-        for (i, part) in wrap(Safe::new(text).as_str(), cells, 4).into_iter().enumerate() {
-            let glyph = if i == 0 { sign.glyph() } else { " " };
-            let role = if sign == Sign::Ok { Role::Text } else { sign.role() };
-            out.push(vec![Span::new(glyph, sign.role()), Span::text(" "), Span::new(part, role)]);
+    let mut add = |sign: Option<Sign>, text: &str| {
+        // What has no sign is to be copied: it is not cut.
+        let most = if sign.is_some() { 4 } else { 12 };
+        let role = sign.map_or(Role::Text, Sign::role);
+        for (i, part) in wrap(Safe::new(text).as_str(), cells, most).into_iter().enumerate() {
+            let glyph = sign.filter(|_| i == 0).map_or(" ", Sign::glyph);
+            let words = if sign == Some(Sign::Ok) { Role::Text } else { role };
+            out.push(vec![Span::new(glyph, role), Span::text(" "), Span::new(part, words)]);
         }
     };
     for refusal in &found.refusals {
         let letters = if refusal.count == 1 { "letter" } else { "letters" };
         add(
-            Sign::Fail,
+            Some(Sign::Fail),
             &format!("{} refuses {} {letters}: {}", refusal.rule, count(refusal.count), refusal.why),
         );
+        for line in refusal.hint.iter().flat_map(|hint| hint.lines()) {
+            add(None, line);
+        }
     }
     let counts = [
         (found.already_handled, "handled before, left out", "none handled before"),
@@ -407,25 +413,25 @@ fn findings(plan: &PlanAnswer, cells: usize) -> Vec<Line> {
     ];
     let fine: Vec<_> = counts.iter().filter(|c| c.0 == 0 && !c.2.is_empty()).map(|c| c.2).collect();
     if !fine.is_empty() {
-        add(Sign::Ok, &fine.join(" · "));
+        add(Some(Sign::Ok), &fine.join(" · "));
     }
     let odd: Vec<_> = counts.iter().filter(|c| c.0 > 0).map(|c| format!("{} {}", count(c.0), c.1)).collect();
     if !odd.is_empty() {
-        add(Sign::Warn, &odd.join(" · "));
+        add(Some(Sign::Warn), &odd.join(" · "));
     }
     let groups = &found.groups_that_will_see_them;
     if groups.is_empty() {
-        add(Sign::Ok, "no consumer group with commits on the target is known");
+        add(Some(Sign::Ok), "no consumer group with commits on the target is known");
     } else {
         let names: Vec<_> = groups.iter().map(|g| Safe::new(g).to_string()).collect();
         let word = if groups.len() == 1 { "group" } else { "groups" };
-        add(Sign::Warn, &format!("seen by at least {} {word}: {}", groups.len(), names.join(", ")));
+        add(Some(Sign::Warn), &format!("seen by at least {} {word}: {}", groups.len(), names.join(", ")));
     }
     for warning in &found.warnings {
-        add(Sign::Warn, warning);
+        add(Some(Sign::Warn), warning);
     }
     if plan.guarantee != "exactly_once" {
-        add(Sign::Warn, &plan.guarantee_reason);
+        add(Some(Sign::Warn), &plan.guarantee_reason);
     }
     let tallies = [("failure", &found.by_failure), ("to", &found.by_origin)];
     for (name, tallies) in tallies {

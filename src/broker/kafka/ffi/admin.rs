@@ -274,7 +274,15 @@ unsafe fn submit(
                     Owned::new(new, rd::rd_kafka_DeleteConsumerGroupOffsets_destroy).ok_or_else(none)?;
                 rd::rd_kafka_DeleteConsumerGroupOffsets(rk, &mut new.raw(), 1, o, queue);
             }
-            Ask::CreateTopic { name, partitions, replication, config } => {
+            Ask::CreateTopic { name, partitions, replication, config, only_checked } => {
+                // Set where it is asked for only: a broker too old for it then refuses, and makes nothing.
+                if *only_checked {
+                    let refused =
+                        rd::rd_kafka_AdminOptions_set_validate_only(o, 1, words.as_mut_ptr(), words.len());
+                    if refused != rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+                        return Err(Refusal::invalid(text(words.as_ptr())));
+                    }
+                }
                 let new = rd::rd_kafka_NewTopic_new(
                     name.as_ptr(),
                     *partitions,
