@@ -137,7 +137,9 @@ impl LedgerReader {
             return Ok(());
         };
         if let Some(error) = &info.error {
-            return Err(error.clone().into());
+            let fault = Fault::from(error.clone());
+            // Without the right to see it a broker does not even tell whether it is there.
+            return Err(if error.kind == ErrorKind::Authorisation { fault.hint(UNSEEN) } else { fault });
         }
         if info.partitions.len() != 1 {
             return Err(Fault::refused("ledger_damaged", format!("{LEDGER_TOPIC} cannot be used"))
@@ -267,6 +269,10 @@ impl LedgerReader {
         Ok(None)
     }
 }
+
+/// What to do where the ledger cannot be seen.
+const UNSEEN: &str = "this user needs Describe and Read on __redrive.ledger and __redrive.audit, and Write to redrive; \
+                      an administrator gives the rights, and makes the topics where they are missing";
 
 /// Waits for batches, tells when nothing comes, and gives up when it takes too long.
 struct Waits {

@@ -81,8 +81,9 @@ pub(super) async fn check(cx: &Cx, health: &Health) -> Result<(), Fault> {
             .hint(BACK));
     }
     let books = [LEDGER_TOPIC, AUDIT_TOPIC].map(Name::from);
-    if let Some(why) = rights::missing(cx, &[], &books).await?.into_iter().next() {
-        return Err(Fault::refused("acl", "what is done cannot be kept").why(why));
+    let missing = rights::missing(cx, &[], &books).await?;
+    if !missing.is_empty() {
+        return Err(Fault::refused("acl", "what is done cannot be kept").why(missing.join("; ")));
     }
     unmakeable(cx, &health.missing).await?.map_or(Ok(()), Err)
 }

@@ -193,8 +193,9 @@ async fn check_writable(cx: &Cx, plan: &Plan, topics: &BTreeMap<Name, Target>) -
     let names = |topics: &[PlannedTopic]| topics.iter().map(|t| Name::clone(&t.topic)).collect::<Vec<_>>();
     let mut read = names(&header.origins);
     read.push(Name::clone(&header.source.topic));
-    if let Some(why) = rights::missing(cx, &read, &names(&header.target.topics)).await?.into_iter().next() {
-        return Err(Fault::refused("acl", "the plan cannot be run by this user").why(why));
+    let missing = rights::missing(cx, &read, &names(&header.target.topics)).await?;
+    if !missing.is_empty() {
+        return Err(Fault::refused("acl", "the plan cannot be run by this user").why(missing.join("; ")));
     }
     if let Some((why, _)) = cluster::lacking(&header.target.topics, &plan.letters, topics).into_iter().next()
     {

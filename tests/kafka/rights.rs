@@ -72,8 +72,7 @@ async fn rights_that_a_run_needs_are_asked_for_by_the_plan() {
     assert_eq!(selected["preflight"]["selected"], 9);
 
     let deny = ["--deny-principal", "User:alice", "--operation", "Write"];
-    let reads = ["--allow-principal", "User:alice", "--operation", "Read", "--operation", "DescribeConfigs"];
-    rights("--add", &[&reads[..], &BOOKS].concat()).await;
+    rights("--add", &[&READ[..], &BOOKS].concat()).await;
     rights("--add", &[&deny[..], &BOOKS].concat()).await;
     rights("--add", &[&deny[..], &IDS].concat()).await;
     let refused = as_alice(&bench, &plan).await.with(4);
@@ -98,6 +97,8 @@ async fn rights_that_a_run_needs_are_asked_for_by_the_plan() {
     assert_eq!(as_alice(&bench, &["run", &file, "--yes", "-o", "json"]).await.with(0)["redriven"], 9);
 }
 
+const READ: [&str; 6] =
+    ["--allow-principal", "User:alice", "--operation", "Read", "--operation", "DescribeConfigs"];
 const CREATE: [&str; 4] = ["--deny-principal", "User:alice", "--operation", "Create"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -150,10 +151,17 @@ async fn a_ledger_that_may_not_be_made_is_told_with_the_commands_for_an_administ
         gone.unwrap();
     }
     soon("the end of the ledger", async { while !gone().await {} }).await;
+    // Another test may have been cut off.
+    all_rights().await;
+    rights("--remove", &["--cluster"]).await;
     let file = bench.file("unmade").display().to_string();
     let plan: Vec<&str> = vec!["plan", &bench.source, "--save", &file, "-o", "json"];
     as_alice(&bench, &plan).await.with(0);
-    let denied = [[&CREATE[..], &BOOKS].concat(), [&CREATE[..], &["--cluster"]].concat()];
+    let denied = [
+        [&READ[..], &BOOKS].concat(),
+        [&CREATE[..], &BOOKS].concat(),
+        [&CREATE[..], &["--cluster"]].concat(),
+    ];
     for denied in &denied {
         rights("--add", denied).await;
     }
@@ -161,9 +169,8 @@ async fn a_ledger_that_may_not_be_made_is_told_with_the_commands_for_an_administ
     let run = as_alice(&bench, &["run", &file, "--yes", "-o", "json"]).await;
     let parked = as_alice(&bench, &["dlq", "park", &bench.source, "--reason", "no", "--yes"]).await;
     let none = gone().await;
-    for denied in &denied {
-        rights("--remove", denied).await;
-    }
+    all_rights().await;
+    rights("--remove", &["--cluster"]).await;
     let refused = refused.with(4);
     let refusal = &refused["preflight"]["refusals"][0];
     assert_eq!(refusal["rule"], "acl", "{refused}");

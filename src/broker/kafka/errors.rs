@@ -57,6 +57,8 @@ fn sort(code: Code) -> (ErrorKind, bool) {
         Code::QueueFull => (Kind::Full, true),
         Code::LeaderNotAvailable
         | Code::NotLeaderForPartition
+        | Code::FencedLeaderEpoch
+        | Code::UnknownLeaderEpoch
         | Code::BrokerNotAvailable
         | Code::CoordinatorLoadInProgress
         | Code::CoordinatorNotAvailable
