@@ -130,7 +130,7 @@ async fn whether_a_topic_may_be_made_is_told_and_none_is_made() {
     rights("--remove", &cluster).await;
     rights("--remove", &denied).await;
     assert_eq!(refused.unwrap_err().kind, ErrorKind::Authorisation);
-    assert_eq!(broker.catalog().topics(Some(&[name.clone()])).await.unwrap(), []);
+    assert_eq!(broker.catalog().topics(Some(std::slice::from_ref(&name))).await.unwrap(), []);
 }
 
 /// Needs a broker of its own, whose ledger it takes away: `tests/faults` gives it one.
