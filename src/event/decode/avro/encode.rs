@@ -372,7 +372,10 @@ fn unlike(wanted: &str, value: &Value) -> Misfit {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(super) use tests::{fitting, name_types};
+
+#[cfg(test)]
+mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 

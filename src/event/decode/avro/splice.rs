@@ -167,7 +167,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    use super::super::encode::tests::{fitting, name_types};
+    use super::super::encode::{fitting, name_types};
     use super::*;
 
     fn schema(json: &Value) -> AvroSchema {
