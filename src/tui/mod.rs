@@ -33,6 +33,7 @@ pub mod update;
 pub mod view;
 pub mod widgets;
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::Poll;
@@ -51,7 +52,7 @@ use effects::{Effects, Next};
 use hits::Hits;
 use keymap::{Chord, Keymap};
 use mailbox::Mailbox;
-use message::{Message, Mouse};
+use message::{Effect, Message, Mouse};
 use signals::{Signal, Signals};
 use state::{Seat, State};
 use terminal::Terminal;
@@ -140,13 +141,15 @@ async fn follow(
     let mut signals = Signals::new().map_err(|e| broken(&e))?;
     let mut pictures = desk.map(Desk::snapshots);
     let (mut dirty, mut pressed, mut drawn) = (true, false, None::<Instant>);
+    // What an update asks for is done, whatever the update was for: what is lost here is waited for in vain.
+    let mut todo: VecDeque<Effect> = VecDeque::new();
     state.size = terminal.size().map_err(|e| broken(&e))?;
     loop {
         let due = drawn.map_or_else(Instant::now, |at| at + FRAME);
         if dirty && (pressed || due <= Instant::now()) {
             let mut hits = Hits::default();
             terminal.draw(|buffer| view::view(state, buffer, &mut hits)).map_err(|e| broken(&e))?;
-            update::update(state, Message::Drawn(hits));
+            todo.extend(update::update(state, Message::Drawn(hits)));
             (dirty, pressed, drawn) = (false, false, Some(Instant::now()));
             panic_if_a_test_wants_it();
         }
@@ -175,32 +178,31 @@ async fn follow(
             () = tokio::time::sleep(tick) => {}
         }
         dirty = true;
-        update::update(state, Message::Clock(clock.now()));
+        messages.insert(0, Message::Clock(clock.now()));
         for message in messages {
-            for effect in update::update(state, message) {
-                match effects.perform(effect, terminal) {
-                    Ok(Next::GoOn(None)) => {}
-                    Ok(Next::GoOn(Some(message))) => {
-                        update::update(state, message);
-                    }
-                    Ok(Next::Page(text)) => {
+            todo.extend(update::update(state, message));
+            while let Some(effect) = todo.pop_front() {
+                let message = match effects.perform(effect, terminal).map_err(|e| broken(&e))? {
+                    Next::GoOn(None) => continue,
+                    Next::GoOn(Some(message)) => message,
+                    Next::Page(text) => {
                         // Meanwhile the pager alone reads keys, and ctrl-c is meant for it.
                         drop(input);
                         let said = terminal.lend(|| lend::page(&text)).map_err(|e| broken(&e))?;
                         signals.forget();
                         input = EventStream::new();
-                        update::update(state, Message::Said(said));
+                        Message::Said(said)
                     }
-                    Ok(Next::Edit(sheet)) => {
+                    Next::Edit(sheet) => {
                         drop(input);
                         let edited = terminal.lend(|| lend::edit(&sheet.text)).map_err(|e| broken(&e))?;
                         signals.forget();
                         input = EventStream::new();
-                        update::update(state, Message::Edited(sheet, edited));
+                        Message::Edited(sheet, edited)
                     }
-                    Ok(Next::End) => return Ok(()),
-                    Err(e) => return Err(broken(&e)),
-                }
+                    Next::End => return Ok(()),
+                };
+                todo.extend(update::update(state, message));
             }
         }
         if let Some(desk) = desk {

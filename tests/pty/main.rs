@@ -78,6 +78,24 @@ fn the_picture_follows_the_size_of_the_terminal() {
 }
 
 #[test]
+fn what_the_editor_leaves_of_a_letter_becomes_its_plan() {
+    let editor = [("EDITOR", "sed -i 's/\"key\": \"/&other-/'")];
+    let mut terminal = Terminal::start_with(&["demo", "--seed", "7"], 80, 24, &editor);
+    terminal.wait_for("THROUGHPUT");
+    terminal.press("gd");
+    terminal.wait("a letter", |text| text.contains("PENDING") && text.contains("-dlt"));
+    terminal.press("\r");
+    terminal.wait("failures", |text| text.contains("KEYS") && text.contains("at shop."));
+    terminal.press("\r");
+    terminal.wait("letters", |text| text.contains("ORIGIN") && text.contains("pending "));
+    terminal.press("E");
+    terminal.wait_for("1 letter ");
+    terminal.press(":q\r");
+    assert_eq!(terminal.end(), 0);
+    terminal.assert_restored();
+}
+
+#[test]
 fn without_colour_no_colour_is_sent() {
     let mut terminal = Terminal::start_with(&["demo", "--seed", "7"], 80, 24, &[("NO_COLOR", "1")]);
     terminal.wait_for("THROUGHPUT");
