@@ -108,7 +108,7 @@ impl Edit {
 }
 
 /// A key or value before it is edited.
-enum Payload<'r> {
+pub(super) enum Payload<'r> {
     /// It is what it looks like.
     Plain,
     /// It is in a schema's wire format, and this is what it says.
@@ -133,7 +133,7 @@ impl Unwritten {
 }
 
 impl<'r> Payload<'r> {
-    fn of(record: &'r Record, decoding: &Decoding, side: Side, patience: Patience) -> Self {
+    pub(super) fn of(record: &'r Record, decoding: &Decoding, side: Side, patience: Patience) -> Self {
         let described = match decoding.described(record, side, patience) {
             None => return Self::Plain,
             Some(Err(why)) => return Self::Closed(why),
@@ -151,7 +151,7 @@ impl<'r> Payload<'r> {
     }
 
     /// What it says, where that is not the payload itself.
-    fn document(&self) -> Option<&Bytes> {
+    pub(super) fn document(&self) -> Option<&Bytes> {
         match self {
             Self::Open(_, document) => Some(document),
             Self::Plain | Self::Closed(_) => None,
@@ -174,68 +174,7 @@ impl<'r> Payload<'r> {
     }
 }
 
-/// Key, headers and value of a record as a text to be edited by hand: one JSON document. A JSON value stands in it as it
-/// lies, what a schema describes as what it says; bytes that are no text are base64.
-///
-/// # Errors
-/// The schema of the value is not fetched yet, or does not fit, in words.
-pub fn sheet(record: &Record, formats: &DeadLetters, decoding: &Decoding) -> Result<String, String> {
-    let [key, value] =
-        [Side::Key, Side::Value].map(|side| Payload::of(record, decoding, side, Patience::Now));
-    if let Payload::Closed(why) = &value
-        && decoding.schemas.is_some()
-    {
-        return Err(format!("its value cannot be read: {why}"));
-    }
-    let document = document::whole(record, formats, [key.document(), value.document()]);
-    let json = |name: &str| member(&document, name).to_string();
-    let own = value.document().or(record.value.as_ref()).and_then(|v| std::str::from_utf8(v).ok());
-    let own = own.filter(|text| serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok());
-    let value = own.map_or_else(|| json("value"), str::to_owned);
-    Ok(format!(
-        "{{\n\"key\": {},\n\"headers\": {},\n\"value\": {}\n}}\n",
-        json("key"),
-        json("headers"),
-        value.trim()
-    ))
-}
-
-/// The members of a sheet.
-const PARTS: [&str; 3] = ["key", "headers", "value"];
-
-/// The expression that makes of a record what was made of its [`sheet`]; `None` where nothing was changed.
-///
-/// # Errors
-/// What is wrong with the text, in words.
-pub fn of_sheet(before: &str, after: &str) -> Result<Option<String>, String> {
-    let parsed: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_str(after).map_err(|e| format!("it is no JSON object any more: {e}"))?;
-    if let Some(other) = parsed.keys().find(|name| !PARTS.contains(&name.as_str())) {
-        return Err(format!("it has a member {other}; only key, headers and value are edited"));
-    }
-    if let Some(gone) = PARTS.iter().find(|name| !parsed.contains_key(**name)) {
-        return Err(format!("the member {gone} is missing; null takes it away"));
-    }
-    // As text, so that the digits of numbers stay as they were written.
-    let text = serde_json::Value::from(after.trim());
-    let same = |name: &str| text_of(before, name) == text_of(after, name);
-    let changed: Vec<String> =
-        PARTS.iter().filter(|name| !same(name)).map(|name| format!(".{name} = $edited.{name}")).collect();
-    let code = format!("({text} | fromjson) as $edited | {}", changed.join(" | "));
-    Ok((!changed.is_empty()).then_some(code))
-}
-
-/// A member of a sheet as it is written.
-fn text_of<'t>(sheet: &'t str, name: &str) -> Option<&'t [u8]> {
-    let src = sheet.as_bytes();
-    let start = skip(src, 0);
-    let members = members(src, start, value_end(src, start)?)?;
-    // Of one that is there twice the last one counts.
-    let member = members.iter().rfind(|member| member.name == Val::from(name.to_owned()))?;
-    src.get(member.value.0..member.value.1)
-}
-
-fn member(document: &Val, name: &str) -> Val {
+pub(super) fn member(document: &Val, name: &str) -> Val {
     match document {
         Val::Obj(map) => map.get(&Val::from(name.to_owned())).cloned().unwrap_or(Val::Null),
         _ => Val::Null,
@@ -312,12 +251,12 @@ fn headers(had: &Headers, old: &Val, new: &Val) -> Result<Headers, String> {
 }
 
 /// One member of an object as it is written.
-struct Member<'b> {
-    name: Val,
+pub(super) struct Member<'b> {
+    pub(super) name: Val,
     /// From the brace or comma to the value: white space, the name, the colon.
     lead: &'b [u8],
     /// Where the value begins and ends.
-    value: (usize, usize),
+    pub(super) value: (usize, usize),
     /// White space behind the value.
     trail: &'b [u8],
 }
@@ -383,7 +322,7 @@ fn splice(src: &[u8], at: usize, old: &Val, new: &Val, out: &mut Vec<u8>, before
 }
 
 /// The members of the object that begins at `at`, in order.
-fn members(src: &[u8], at: usize, end: usize) -> Option<Vec<Member<'_>>> {
+pub(super) fn members(src: &[u8], at: usize, end: usize) -> Option<Vec<Member<'_>>> {
     let mut out = Vec::new();
     let mut from = at + 1;
     loop {
@@ -411,13 +350,13 @@ fn members(src: &[u8], at: usize, end: usize) -> Option<Vec<Member<'_>>> {
 }
 
 /// The first byte from `at` on that is not white space.
-fn skip(src: &[u8], at: usize) -> usize {
+pub(super) fn skip(src: &[u8], at: usize) -> usize {
     let space = src.get(at..).unwrap_or_default().iter().take_while(|b| b.is_ascii_whitespace()).count();
     at + space
 }
 
 /// Where the value that begins at `at` ends.
-fn value_end(src: &[u8], at: usize) -> Option<usize> {
+pub(super) fn value_end(src: &[u8], at: usize) -> Option<usize> {
     let mut depth = 0_usize;
     let mut now = at;
     loop {
@@ -538,31 +477,6 @@ mod tests {
         assert!(matches!(edited("5", "{}"), Edited::Failed(_)));
         assert!(matches!(edited("empty", "{}"), Edited::Failed(_)));
         assert!(Edit::compile(".value = (", "--edit").is_err());
-    }
-
-    #[test]
-    fn a_sheet_edited_by_hand_changes_only_what_the_hand_has_changed() {
-        const VALUE: &str =
-            "{\"amount\": 1.10, \"id\":  12345678901234567890123, \"note\": \"a \\\\(b) \\u00e9\"}";
-        let record = record(Some("k"), VALUE);
-        let formats = DeadLetters::default();
-        let before = sheet(&record, &formats, &Decoding::default()).unwrap();
-        assert!(before.contains(VALUE), "{before}");
-        assert_eq!(of_sheet(&before, &before), Ok(None));
-        let by_hand = |from: &str, to: &str| {
-            let after = before.replacen(from, to, 1);
-            let code = of_sheet(&before, &after).unwrap().unwrap();
-            Edit::compile(&code, "E").unwrap().apply(&record, &formats, &Decoding::default())
-        };
-        let Edited::Changed { record: now, key: false, rewritten: false } = by_hand("1.10", "2.50") else {
-            panic!()
-        };
-        assert_eq!(now.value.as_deref(), Some(VALUE.replacen("1.10", "2.50", 1).as_bytes()));
-        assert_eq!((&now.key, &now.headers), (&record.key, &record.headers));
-        // White space alone is no change.
-        assert_eq!(by_hand("\"note\"", "\n  \"note\""), Edited::Same);
-        assert!(of_sheet(&before, "{").unwrap_err().contains("no JSON object"));
-        assert!(of_sheet(&before, "{\"key\": 1, \"headers\": {}}").unwrap_err().contains("value is missing"));
     }
 
     proptest::proptest! {

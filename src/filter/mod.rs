@@ -17,6 +17,7 @@ mod quick;
 #[cfg(test)]
 mod samples;
 mod scan;
+pub mod sheet;
 
 use bytes::Bytes;
 

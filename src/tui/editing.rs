@@ -9,7 +9,7 @@ use super::state::State;
 use super::theme::Sign;
 use crate::config::profile::DeadLetters;
 use crate::event::Position;
-use crate::filter::edit::{of_sheet, sheet};
+use crate::filter::sheet::{of_sheet, sheet};
 use crate::redrive::outgoing::{key, value};
 use crate::text::Fault;
 
