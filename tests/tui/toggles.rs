@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use redrive::ask::{Event, Request};
 use redrive::config::profile::Profile;
+use redrive::redrive::document::Sample;
 use redrive::tui::message::{Effect, Message, Mouse};
 
 use crate::bench::{Bench, NOW, console, console_on};
-use crate::made_up::{at_letters, incident, records};
+use crate::made_up::{at_letters, at_plan_of, incident, plan, records};
 
 fn at_records(bench: Bench) -> Bench {
     let mut bench = bench.seeing(incident()).keys("gt enter");
@@ -164,4 +165,26 @@ fn long_lines_are_wrapped_or_moved_along() {
     let wrapped = bench.expect("VALUE").keys("z w");
     let bench = wrapped.keys("l").expect_no("\"event_id\"").keys("h").expect("\"event_id\"");
     bench.keys("l z w").expect("\"event_id\"");
+}
+
+#[test]
+fn what_an_edit_changes_is_shown_side_by_side() {
+    let mut edited = plan(3);
+    let code = ".value.currency = \"CHF\"".to_owned();
+    let mut whole = (*edited.plan).clone();
+    whole.header.options.edit = Some(code);
+    edited.plan = Arc::new(whole);
+    edited.preflight.changed_by_edit = 3;
+    edited.preflight.edit_errors = 1;
+    edited.preflight.samples = vec![Sample {
+        partition: 2,
+        offset: 118,
+        before: vec!["value   \"currency\": \"EUR\",".to_owned()],
+        after: vec!["value   \"currency\": \"CHF\",".to_owned()],
+    }];
+    let bench = at_plan_of(console().seeing(incident()), edited);
+    let mut bench = bench.expect("the edit changes 3 letters, fails on 1 letter").expect("2/118");
+    let text = bench.text();
+    let line = text.lines().find(|line| line.contains("EUR")).unwrap();
+    assert!(line.find("EUR") < line.find("│") && line.find("│") < line.find("CHF"), "{line}");
 }

@@ -15,7 +15,7 @@ use crate::broker::Guarantee;
 use crate::filter::Selection;
 use crate::letters::document::LettersRequest;
 use crate::observe::snapshot::Snapshot;
-use crate::redrive::document::{Into, PlanAnswer, PlanRequest};
+use crate::redrive::document::{Into, PlanAnswer, PlanRequest, Sample};
 use crate::redrive::options::{CanaryThen, Options};
 pub use crate::text::shell::quoted;
 use crate::text::units::count;
@@ -379,20 +379,42 @@ fn headline(plan: &PlanAnswer, current: bool) -> Line {
     out
 }
 
+/// Adds what was found, in as many lines as it needs.
+fn say(out: &mut Vec<Line>, sign: Option<Sign>, text: &str, cells: usize) {
+    // What has no sign is to be copied: it is not cut.
+    let most = if sign.is_some() { 4 } else { 12 };
+    let role = sign.map_or(Role::Text, Sign::role);
+    for (i, part) in wrap(Safe::new(text).as_str(), cells, most).into_iter().enumerate() {
+        let glyph = sign.filter(|_| i == 0).map_or(" ", Sign::glyph);
+        let words = if sign == Some(Sign::Ok) { Role::Text } else { role };
+        out.push(vec![Span::new(glyph, role), Span::text(" "), Span::new(part, words)]);
+    }
+}
+
+/// The lines of a letter that an edit changes: before on the left, after on the right.
+fn beside(sample: &Sample, cells: usize) -> Vec<Line> {
+    let half = cells.saturating_sub(3) / 2;
+    let side = |lines: &[String], at: usize| {
+        let text = lines.get(at).map(|line| Safe::new(line).to_string()).unwrap_or_default();
+        width::left(&text, half)
+    };
+    let mut out = vec![vec![Span::dim(format!("  {}/{}", sample.partition, sample.offset))]];
+    for at in 0..sample.before.len().max(sample.after.len()) {
+        out.push(vec![
+            Span::text("  "),
+            Span::new(side(&sample.before, at), Role::Fail),
+            Span::dim(" │ "),
+            Span::new(side(&sample.after, at), Role::Ok),
+        ]);
+    }
+    out
+}
+
 /// What was found: what is fine, what refuses, what to think about, and of what the plan consists.
 fn findings(plan: &PlanAnswer, cells: usize) -> Vec<Line> {
     let found = &plan.preflight;
     let mut out = Vec::new();
-    let mut add = |sign: Option<Sign>, text: &str| {
-        // What has no sign is to be copied: it is not cut.
-        let most = if sign.is_some() { 4 } else { 12 };
-        let role = sign.map_or(Role::Text, Sign::role);
-        for (i, part) in wrap(Safe::new(text).as_str(), cells, most).into_iter().enumerate() {
-            let glyph = sign.filter(|_| i == 0).map_or(" ", Sign::glyph);
-            let words = if sign == Some(Sign::Ok) { Role::Text } else { role };
-            out.push(vec![Span::new(glyph, role), Span::text(" "), Span::new(part, words)]);
-        }
-    };
+    let mut add = |sign: Option<Sign>, text: &str| say(&mut out, sign, text, cells);
     for refusal in &found.refusals {
         let letters = if refusal.count == 1 { "letter" } else { "letters" };
         add(
@@ -403,6 +425,20 @@ fn findings(plan: &PlanAnswer, cells: usize) -> Vec<Line> {
             add(None, line);
         }
     }
+    if plan.plan.header.options.edit.is_some() {
+        let failed = match found.edit_errors {
+            0 => "none".to_owned(),
+            n => letters(n),
+        };
+        let anew = match found.rewritten {
+            0 => String::new(),
+            n => format!(" ({} written anew as a whole)", count(n)),
+        };
+        let words = format!("the edit changes {}{anew}, fails on {failed}", letters(found.changed_by_edit));
+        add(Some(if found.edit_errors + found.rewritten > 0 { Sign::Warn } else { Sign::Ok }), &words);
+        out.extend(found.samples.iter().flat_map(|sample| beside(sample, cells)));
+    }
+    let mut add = |sign: Sign, text: &str| say(&mut out, Some(sign), text, cells);
     let counts = [
         (found.already_handled, "handled before, left out", "none handled before"),
         (found.duplicates, "duplicates, left out", "no duplicates"),
@@ -413,25 +449,25 @@ fn findings(plan: &PlanAnswer, cells: usize) -> Vec<Line> {
     ];
     let fine: Vec<_> = counts.iter().filter(|c| c.0 == 0 && !c.2.is_empty()).map(|c| c.2).collect();
     if !fine.is_empty() {
-        add(Some(Sign::Ok), &fine.join(" · "));
+        add(Sign::Ok, &fine.join(" · "));
     }
     let odd: Vec<_> = counts.iter().filter(|c| c.0 > 0).map(|c| format!("{} {}", count(c.0), c.1)).collect();
     if !odd.is_empty() {
-        add(Some(Sign::Warn), &odd.join(" · "));
+        add(Sign::Warn, &odd.join(" · "));
     }
     let groups = &found.groups_that_will_see_them;
     if groups.is_empty() {
-        add(Some(Sign::Ok), "no consumer group with commits on the target is known");
+        add(Sign::Ok, "no consumer group with commits on the target is known");
     } else {
         let names: Vec<_> = groups.iter().map(|g| Safe::new(g).to_string()).collect();
         let word = if groups.len() == 1 { "group" } else { "groups" };
-        add(Some(Sign::Warn), &format!("seen by at least {} {word}: {}", groups.len(), names.join(", ")));
+        add(Sign::Warn, &format!("seen by at least {} {word}: {}", groups.len(), names.join(", ")));
     }
     for warning in &found.warnings {
-        add(Some(Sign::Warn), warning);
+        add(Sign::Warn, warning);
     }
     if plan.guarantee != "exactly_once" {
-        add(Some(Sign::Warn), &plan.guarantee_reason);
+        add(Sign::Warn, &plan.guarantee_reason);
     }
     let tallies = [("failure", &found.by_failure), ("to", &found.by_origin)];
     for (name, tallies) in tallies {
@@ -468,9 +504,10 @@ mod tests {
         let mut form = PlanForm::new(request(&"it's-dlt".into(), None, Some(vec![(2, 118), (0, 7)])));
         form.change(Field::Rate, "200").unwrap();
         form.change(Field::Into, "replay").unwrap();
+        form.request.options.edit = Some(".value.name = \"O'Hara\"".to_owned());
         assert!(form.change(Field::Canary, "5 soon").is_err());
         let command = "plan 'it'\\''s-dlt' --only 2:118,0:7 --into topic:replay --rate 200 \
-            --canary 10 --canary-then ask";
+            --canary 10 --canary-then ask --edit '.value.name = \"O'\\''Hara\"'";
         assert_eq!(form.command(), command);
         assert!(form.change(Field::Rate, "0").is_err());
     }

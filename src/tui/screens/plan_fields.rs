@@ -144,6 +144,9 @@ pub fn command(request: &PlanRequest) -> String {
     if options.stop_above != usual.stop_above {
         option("--stop-above", &options.stop_above.to_string());
     }
+    if let Some(code) = &request.options.edit {
+        option("--edit", code);
+    }
     for header in &request.options.strip_headers {
         option("--strip-header", header);
     }
