@@ -235,6 +235,8 @@ impl Engine<'_> {
                 .any(|o| matches!(o, Outcome::Processed | Outcome::Retrying | Outcome::Produced));
             let retrying = outcomes.iter().filter(|o| **o == Outcome::Retrying).count() as u64;
             let came_back = outcomes.iter().filter(|o| **o == Outcome::CameBack).count() as u64;
+            // The canary is all that was sent.
+            self.answer.came_back = came_back;
             self.tell_canary(|canary| {
                 canary.processed = known.then_some(processed);
                 canary.came_back = came_back;
@@ -284,11 +286,10 @@ impl Engine<'_> {
         if good && rest == Rest::Nothing {
             return Ok(());
         }
-        if options.canary_then == CanaryThen::Ask && self.may_ask && rest == Rest::Follows {
-            return self.ask(writer, &words).await;
-        }
         match options.canary_then {
+            // Whoever could be asked would be asked to go on with what has just been seen to fail.
             _ if !good => Err(Halt::Canary(words)),
+            CanaryThen::Ask if self.may_ask && rest == Rest::Follows => self.ask(writer, &words).await,
             CanaryThen::Continue => {
                 self.pace.begin(self.pace.rate(), self.cx.clock.monotonic());
                 Ok(())

@@ -153,6 +153,23 @@ async fn who_can_be_asked_decides_after_the_canary() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_canary_that_comes_back_stops_the_run_and_nobody_is_asked() {
+    let world = world().await;
+    let plan = planned(&world, canary(5, CanaryThen::Ask)).await;
+    let control = Control::default();
+    let tell = |event: Event| {
+        let asks = matches!(event, Event::Run(run) if run.canary.as_ref().is_some_and(|c| c.asks));
+        assert!(!asks, "the canary failed");
+    };
+    let back = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        world.bury(&[Dead { group: Some(GROUP), ..Dead::new(0, "a", (0, 3)) }]).await;
+    };
+    let run = run_while(&world, &plan, true, &control, &tell, back).await;
+    assert_eq!((run.redriven, run.stopped, run.came_back), (5, Some("canary"), 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_run_stops_by_itself_when_too_much_comes_back() {
     let world = world().await;
     let plan = planned(&world, Options { rate: Some(1), ..Options::default() }).await;
