@@ -21,7 +21,6 @@ pub fn listed(state: &State) -> Result<(), String> {
     state.view().list().map(drop).ok_or_else(|| "this is no list".to_owned())
 }
 
-/// There is a dead letter to plan for; a plan writes nothing, so that a read-only profile allows it.
 /// The cursor is on a line of what needs attention.
 pub fn attention(state: &State) -> Result<(), String> {
     let here = match state.screen() {
@@ -31,9 +30,14 @@ pub fn attention(state: &State) -> Result<(), String> {
     here.map(drop).ok_or_else(|| "choose a line of what needs attention first".to_owned())
 }
 
-/// Dead letters can be redriven: there is one, and the broker can be written to.
+/// There is a dead letter to plan for; a plan writes nothing, so that a read-only profile allows it.
 pub fn plan(state: &State) -> Result<(), String> {
-    row(state)
+    match state.screen() {
+        Screen::Inspector(inspector) if inspector.letter_at().is_none() => {
+            Err("this record is no dead letter".to_owned())
+        }
+        _ => row(state),
+    }
 }
 
 /// There is a record under the cursor, or on the screen.
@@ -61,7 +65,7 @@ pub fn two(state: &State) -> Result<(), String> {
 /// Letters can be discarded, parked or released: the broker can be written to, and there is one.
 pub fn dispose(state: &State) -> Result<(), String> {
     state.read_only()?;
-    row(state)
+    plan(state)
 }
 
 /// The plan that is shown can be run.
