@@ -69,3 +69,9 @@ fn an_answer_that_comes_after_another_key_is_not_shown() {
     let bench = decoded(bench).expect("cGxlYXNl").expect_no("please ring twice");
     assert!(!bench.asked.iter().any(|(_, request)| matches!(request, Request::Decode(_, Base64::Decode))));
 }
+
+#[test]
+fn what_only_dead_letters_have_done_with_them_is_not_offered_on_a_plain_record() {
+    let bench = inspecting(r#"{"total":12}"#).expect("section").expect_no("redrive…").expect_no("discard…");
+    bench.keys("X").expect("this record is no dead letter").keys("R").expect("this record is no dead letter");
+}
