@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::CString;
+use std::time::Duration;
 
 use rdkafka::TopicPartitionList;
 use rdkafka::bindings::rd_kafka_IsolationLevel_t as Level;
@@ -22,6 +23,11 @@ use crate::text::Timestamp;
 /// What ListOffsets takes for the end and the beginning.
 const END: i64 = -1;
 const BEGINNING: i64 = -2;
+
+/// How often, and in what distance, a partition's leader is asked once more that is not as far as the metadata: after a
+/// restart the controller knows of its new epoch first.
+const EPOCH_TRIES: usize = 10;
+const EPOCH_WAIT: Duration = Duration::from_millis(200);
 
 /// Partitions in one list: librdkafka searches a list from its beginning for each of its partitions.
 pub(super) const A_LIST: usize = 250;
@@ -118,9 +124,40 @@ impl Ports {
     async fn offsets<'s>(
         &self,
         what: &str,
-        questions: Vec<(HashMap<Shard, i64>, Isolation)>,
+        questions: Vec<Question>,
         seen: &'s Seen,
     ) -> Result<Offsets<'s>, BrokerError> {
+        let mut found = self.ask_offsets(what, &questions, seen).await?;
+        for _ in 0..EPOCH_TRIES {
+            let early = |(shard, _): &(&Shard, &i64), parts: &HashMap<Shard, Part>| {
+                let refusal = parts.get(*shard).and_then(|part| part.refusal.as_ref());
+                refusal.is_some_and(|r| matches!(r.code, Code::UnknownLeaderEpoch | Code::FencedLeaderEpoch))
+            };
+            let again: Vec<Question> = questions
+                .iter()
+                .zip(&found)
+                .map(|((of, isolation), parts)| {
+                    let of = of.iter().filter(|asked| early(asked, parts));
+                    (of.map(|(shard, spec)| (shard.clone(), *spec)).collect(), *isolation)
+                })
+                .collect();
+            if again.iter().all(|(of, _)| of.is_empty()) {
+                break;
+            }
+            tokio::time::sleep(EPOCH_WAIT).await;
+            for (found, new) in found.iter_mut().zip(self.ask_offsets(what, &again, seen).await?) {
+                found.extend(new);
+            }
+        }
+        Ok(Offsets { seen, found })
+    }
+
+    async fn ask_offsets(
+        &self,
+        what: &str,
+        questions: &[Question],
+        seen: &Seen,
+    ) -> Result<Vec<HashMap<Shard, Part>>, BrokerError> {
         let (mut asks, mut of_question) = (Vec::new(), Vec::new());
         for (question, (of, isolation)) in questions.iter().enumerate() {
             let mut known: Vec<_> = of.iter().filter(|(shard, _)| seen.exists(shard).is_ok()).collect();
@@ -149,7 +186,7 @@ impl Ports {
                 found.extend(parts.into_iter().map(|part| (part.shard.clone(), part)));
             }
         }
-        Ok(Offsets { seen, found })
+        Ok(found)
     }
 
     /// Bounds of partitions, and what is known of their topics.
@@ -223,6 +260,9 @@ impl Ports {
         Ok(known.iter().map(&mut bounds).collect())
     }
 }
+
+/// What is asked of each partition (a time, or one of librdkafka's words for an end), and which records are seen.
+type Question = (HashMap<Shard, i64>, Isolation);
 
 /// Answers to several questions about offsets.
 struct Offsets<'s> {
