@@ -16,6 +16,8 @@ use crate::text::units;
 
 /// The time between the two looks where no window was given: lag is told by one, so that nobody waits long for it.
 const RATES: Duration = Duration::from_millis(500);
+/// The same where it is printed again and again.
+const WATCHED: Duration = Duration::from_secs(1);
 
 /// Subcommands.
 #[derive(Clone, Debug, clap::Subcommand)]
@@ -132,6 +134,7 @@ pub(super) async fn run(session: &Session<'_>, command: Command) -> Ended {
     let Options { sampling, fail_on } = options;
     let (window, looks) = match fail_on {
         Some(Condition::Status(_)) => (Duration::from_secs(20), WINDOW),
+        _ if sampling.watch => (WATCHED, 2),
         _ => (RATES, 2),
     };
     let interest = Interest {

@@ -12,7 +12,7 @@ use crate::text::units;
 /// Options of commands that measure.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Sampling {
-    /// The time over which rates are measured (default 2s, for groups 1s, for overview 5s)
+    /// The time over which rates are measured (default 2s, for groups 500ms or watched 1s, for overview 5s)
     #[arg(long, value_name = "DURATION", value_parser = window)]
     pub(super) window: Option<Duration>,
     /// Print it again and again, once each window; jsonl has one document a line
