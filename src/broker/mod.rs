@@ -223,6 +223,16 @@ pub struct Span {
     pub until: Until,
 }
 
+impl Span {
+    /// How many offsets it has; `None` where its end is not known before.
+    pub fn length(&self) -> Option<u64> {
+        match self.until {
+            Until::Offset(end) => Some(end.saturating_sub(self.from).max(0).unsigned_abs()),
+            Until::End | Until::Follow => None,
+        }
+    }
+}
+
 /// What to read and with how much memory.
 #[derive(Clone)]
 pub struct ReadPlan {

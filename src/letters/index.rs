@@ -17,7 +17,7 @@ use super::discover::{Decided, Discovery, Found, MARK, is_named};
 use super::ledger::LedgerReader;
 use super::taking::Taking;
 use super::topic::Topic;
-use crate::broker::{Batch, BrokerError, ErrorKind, Name, Notice, ReadPlan, Shard, Sieve, Until};
+use crate::broker::{Batch, BrokerError, ErrorKind, Name, Notice, ReadPlan, Shard, Sieve, Span, Until};
 use crate::context::{Cx, Progress, Silent, Sink};
 use crate::dlq::groups::{DlqRow, FoundBy};
 use crate::text::Fault;
@@ -364,10 +364,7 @@ impl Index {
                 others.extend(then);
             }
         }
-        let total = newest.iter().chain(&others).map(|s| match s.until {
-            Until::Offset(end) => (end - s.from).max(0) as u64,
-            _ => 0,
-        });
+        let total = newest.iter().chain(&others).filter_map(Span::length);
         let mut progress = Progress {
             what: match topics {
                 [one] => format!("reading {}", one.name),

@@ -92,7 +92,7 @@ impl Index {
             return Err(self.unknown_state());
         }
         let spans = self.spans(&request.topic, &topic.shards(), selection).await?;
-        let total = spans.iter().map(length).sum();
+        let total = spans.iter().filter_map(Span::length).sum();
         let mut progress = Progress {
             what: format!("reading {}", request.topic),
             total: Some(total),
@@ -163,13 +163,6 @@ impl Index {
             }
         }
         Ok(spans)
-    }
-}
-
-fn length(span: &Span) -> u64 {
-    match span.until {
-        Until::Offset(end) => (end - span.from).unsigned_abs(),
-        Until::End | Until::Follow => 0,
     }
 }
 

@@ -225,12 +225,8 @@ pub(super) fn assign(consumer: &BaseConsumer<Context>, readings: &[Reading]) -> 
 
 /// Whether only a few records are to be read: a letter that is opened, or a sample.
 fn is_short(plan: &ReadPlan) -> bool {
-    const FEW: i64 = 1_000;
-    let length = |span: &Span| match span.until {
-        Until::Offset(end) => Some(end.saturating_sub(span.from).max(0)),
-        Until::End | Until::Follow => None,
-    };
-    let sum = plan.spans.iter().try_fold(0_i64, |sum, span| Some(sum.saturating_add(length(span)?)));
+    const FEW: u64 = 1_000;
+    let sum = plan.spans.iter().try_fold(0_u64, |sum, span| Some(sum.saturating_add(span.length()?)));
     sum.is_some_and(|sum| sum <= FEW)
 }
 

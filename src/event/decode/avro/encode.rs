@@ -137,15 +137,10 @@ impl Writer<'_> {
     }
 
     fn record(&mut self, fields: &[Field], members: &Map<String, Value>, depth: usize) -> Result<(), Misfit> {
-        no_such_field(fields, members)?;
-        for field in fields {
-            let written = match members.get(&field.name) {
-                Some(member) => self.value(&field.kind, member, depth + 1),
-                None => self.absent(field, depth),
-            };
-            written.map_err(|misfit| misfit.at(&field.name))?;
-        }
-        Ok(())
+        each_field(fields, members, |field, member| match member {
+            Some(member) => self.value(&field.kind, member, depth + 1),
+            None => self.absent(field, depth),
+        })
     }
 
     /// Writes what stands for a field that the document has not.
@@ -272,8 +267,20 @@ impl Writer<'_> {
     }
 }
 
+/// Writes the fields of a record in their order, each with its member of the document, where there is one.
+pub(super) fn each_field(
+    fields: &[Field],
+    members: &Map<String, Value>,
+    mut write: impl FnMut(&Field, Option<&Value>) -> Result<(), Misfit>,
+) -> Result<(), Misfit> {
+    no_such_field(fields, members)?;
+    fields
+        .iter()
+        .try_for_each(|field| write(field, members.get(&field.name)).map_err(|misfit| misfit.at(&field.name)))
+}
+
 /// Refuses a document with a member that its record has not.
-pub(super) fn no_such_field(fields: &[Field], members: &Map<String, Value>) -> Result<(), Misfit> {
+fn no_such_field(fields: &[Field], members: &Map<String, Value>) -> Result<(), Misfit> {
     let Some(name) = members.keys().find(|name| !fields.iter().any(|field| field.name == **name)) else {
         return Ok(());
     };

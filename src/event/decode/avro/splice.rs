@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-use super::encode::{BytesAs, Writer, no_such_field};
+use super::encode::{BytesAs, Writer, each_field};
 use super::{AvroSchema, DEPTH, Field, Kind, Reader};
 use crate::event::encode::Misfit;
 
@@ -78,15 +78,10 @@ impl Splice<'_, '_> {
     }
 
     fn record(&mut self, fields: &[Field], members: &Map<String, Value>, depth: usize) -> Result<(), Misfit> {
-        no_such_field(fields, members)?;
-        for field in fields {
-            let written = match members.get(&field.name) {
-                Some(member) => self.value(&field.kind, member, depth + 1),
-                None => self.old(&field.kind, depth + 1).and_then(|_| self.writer.absent(field, depth)),
-            };
-            written.map_err(|misfit| misfit.at(&field.name))?;
-        }
-        Ok(())
+        each_field(fields, members, |field, member| match member {
+            Some(member) => self.value(&field.kind, member, depth + 1),
+            None => self.old(&field.kind, depth + 1).and_then(|_| self.writer.absent(field, depth)),
+        })
     }
 
     fn union(&mut self, variants: &[Kind], new: &Value, depth: usize) -> Result<(), Misfit> {
