@@ -515,7 +515,7 @@ pub enum Commit {
 }
 
 /// A writing session, used by one task.
-pub trait Session: Send {
+pub trait Session: Send + Sync {
     /// What it guarantees.
     fn guarantee(&self) -> Guarantee;
     /// Queues one record; opens a transaction when none is open. Waits while the client's queue is full.

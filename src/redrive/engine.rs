@@ -16,10 +16,11 @@ use super::item::{Act, Item};
 use super::outgoing::batch_size;
 use super::plan::{Plan, PlannedLetter};
 use super::run::{Held, list_parked};
-use super::transaction::Ended;
+use super::rows::End;
+use super::transaction::{self, Ended};
 use super::twins::{Suspect, Twins, is_same};
 use super::watch::Watch;
-use crate::broker::{Name, Placed, Writer};
+use crate::broker::{Name, Placed, Write, Writer};
 use crate::context::Cx;
 use crate::ledger::Disposition;
 use crate::ledger::row::OwnerState;
@@ -31,12 +32,12 @@ use crate::text::{Fault, Timestamp};
 const LONGEST: Duration = Duration::from_millis(400);
 /// Records of a transaction: at first, and at most.
 const FIRST_BATCH: usize = 250;
-const MOST_BATCH: usize = 5_000;
+const MOST_BATCH: usize = 10_000;
 /// No fewer, however long a transaction takes: what is left of its time then is that of its round trips, and a slow or
 /// far broker would get one record at a time.
 const LEAST_BATCH: usize = 50;
 /// Bytes of a transaction at most.
-pub(super) const MOST_BYTES: usize = 4 << 20;
+pub(super) const MOST_BYTES: usize = 8 << 20;
 const TELL_EVERY: Duration = Duration::from_millis(100);
 /// Records whose outcome is followed: the latest.
 const MOST_FOLLOWED: usize = 100_000;
@@ -420,23 +421,49 @@ impl<'a> Engine<'a> {
     }
 
     /// One transaction. With `end` it is the run's last one.
-    async fn transact(
-        &mut self,
-        items: &[Item],
-        state: OwnerState,
-        end: Option<&(Option<&'static str>, Option<String>)>,
-    ) -> Ended {
+    async fn transact(&mut self, items: &[Item], state: OwnerState, end: Option<&End>) -> Ended {
         if !self.fence.is_transactional() {
             return self.transact_plain(items, state, end).await;
         }
         let renews = end.is_some() || self.fence.is_due();
-        match self.fence.send(items).await {
-            Ok(placed) => {
-                let rows = self.rows(items, &placed, renews, state, end);
-                self.fence.commit(rows, placed, renews).await
+        let mut rows = self.first_rows(renews, state);
+        let mut placed = Vec::with_capacity(items.len());
+        // The last piece: its rows are made while the next one is on its way, and written with the one behind that.
+        let mut before = 0..0;
+        for piece in transaction::pieces(items) {
+            let now = before.end..before.end + piece.len();
+            match self.send(piece, std::mem::take(&mut rows), &items[before.clone()], &placed[before]).await {
+                Ok((places, made)) => {
+                    placed.extend(places);
+                    rows = made;
+                }
+                Err(Ended::Refused { mut named, why, aborted }) => {
+                    named.iter_mut().for_each(|(i, _)| *i += now.start);
+                    let aborted = aborted + placed.iter().flatten().count() as u64;
+                    return Ended::Refused { named, why, aborted };
+                }
+                Err(ended) => return ended,
             }
-            Err(ended) => ended,
+            before = now;
         }
+        rows.extend(self.letter_rows(&items[before.clone()], &placed[before]));
+        rows.extend(self.last_row(items, end));
+        self.fence.commit(rows, placed, renews).await
+    }
+
+    /// Writes a piece of a transaction and rows with it, and makes the rows of the piece before.
+    async fn send(
+        &mut self,
+        piece: &[Item],
+        rows: Vec<Write>,
+        before: &[Item],
+        placed: &[Option<Placed>],
+    ) -> Result<(Vec<Option<Placed>>, Vec<Write>), Ended> {
+        let mut session = self.fence.session()?;
+        let sent = transaction::send(&mut *session, piece, &rows);
+        let (sent, made) = tokio::join!(sent, async { self.letter_rows(before, placed) });
+        self.fence.back(session, &sent);
+        Ok((sent?, made))
     }
 
     /// Closes the owner row and the audit of a run that has written something. What cannot be closed is found as

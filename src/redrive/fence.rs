@@ -243,24 +243,38 @@ impl<'a> Fence<'a> {
         self.sink.progress(Progress { what, waiting: Some(waiting), ..Progress::default() });
     }
 
+    /// The session, until it is given [`back`](Self::back): while a piece of a transaction is on its way, the rows of the
+    /// piece before it are made.
+    pub fn session(&mut self) -> Result<Box<dyn Session>, Ended> {
+        self.session.take().ok_or_else(no_session)
+    }
+
+    /// Takes the session back, and notes what became of a piece of the transaction.
+    pub fn back(&mut self, session: Box<dyn Session>, sent: &Result<Vec<Option<Placed>>, Ended>) {
+        match sent {
+            Ok(placed) => self.in_flight += placed.iter().flatten().count() as u64,
+            Err(Ended::Lost(_)) => return,
+            Err(_) => self.in_flight = 0,
+        }
+        self.session = Some(session);
+    }
+
     /// Writes the items that are sent, in a transaction that is then open.
     pub async fn send(&mut self, items: &[Item]) -> Result<Vec<Option<Placed>>, Ended> {
-        self.in_flight = 0;
-        let Some(session) = &mut self.session else { return Err(no_session()) };
-        let sent = transaction::send(&mut **session, items).await;
-        match &sent {
-            Ok(placed) => self.in_flight = placed.iter().flatten().count() as u64,
-            Err(Ended::Lost(_)) => self.session = None,
-            Err(_) => {}
-        }
+        let mut session = self.session()?;
+        let sent = transaction::send(&mut *session, items, &[]).await;
+        self.back(session, &sent);
         sent
     }
 
     /// Writes rows into the open transaction (or one of their own) and commits it. `renews` says that the owner row
     /// is among them.
     pub async fn commit(&mut self, rows: Vec<Write>, placed: Vec<Option<Placed>>, renews: bool) -> Ended {
-        let Some(session) = &mut self.session else { return no_session() };
-        let ended = transaction::commit(&mut **session, rows, placed).await;
+        let mut session = match self.session() {
+            Ok(session) => session,
+            Err(ended) => return ended,
+        };
+        let ended = transaction::commit(&mut *session, rows, placed).await;
         match &ended {
             Ended::Committed(_) => {
                 self.failures = 0;
@@ -269,8 +283,10 @@ impl<'a> Fence<'a> {
                 }
             }
             Ended::Refused { .. } | Ended::Partly { .. } | Ended::Failed(_) => {}
-            Ended::Lost(_) => self.session = None,
+            Ended::Lost(_) => return ended,
         }
+        self.in_flight = 0;
+        self.session = Some(session);
         ended
     }
 

@@ -13,6 +13,7 @@ use super::engine::{Engine, culprit};
 use super::fence::Halt;
 use super::item::{Act, Item, Run};
 use super::outgoing::ID;
+use super::rows::End;
 use super::transaction::{Ended, book};
 use crate::broker::{
     BrokerError, Isolation, Name, Notice, Placed, ReadPlan, Shard, Span, Until, Write, Writer,
@@ -31,7 +32,7 @@ impl Engine<'_> {
         &mut self,
         items: &[Item],
         state: OwnerState,
-        end: Option<&(Option<&'static str>, Option<String>)>,
+        end: Option<&End>,
     ) -> Ended {
         if let Err(ended) = self.fence.look_again().await {
             return ended;

@@ -9,6 +9,9 @@ use crate::ledger::audit::{Action, AuditRecord, ParkedAt, Totals, ranges};
 use crate::ledger::row::{Key, OwnerState};
 use crate::ledger::{AUDIT_TOPIC, LEDGER_TOPIC};
 
+/// The end of a run: why it stopped before its plan did.
+pub(super) type End = (Option<&'static str>, Option<String>);
+
 impl Engine<'_> {
     /// The rows of a transaction: what is written once, the owner, the letters, the audit.
     pub(super) fn rows(
@@ -17,29 +20,48 @@ impl Engine<'_> {
         placed: &[Option<Placed>],
         renews: bool,
         state: OwnerState,
-        end: Option<&(Option<&'static str>, Option<String>)>,
+        end: Option<&End>,
     ) -> Vec<Write> {
+        let mut rows = self.first_rows(renews, state);
+        rows.extend(self.letter_rows(items, placed));
+        rows.extend(self.last_row(items, end));
+        rows
+    }
+
+    /// What is written once, and the owner.
+    pub(super) fn first_rows(&self, renews: bool, state: OwnerState) -> Vec<Write> {
+        let now = self.cx.clock.now().as_millis();
+        let mut rows = self.fence.first_rows(self.audit(Action::Ledger, now));
+        if renews {
+            rows.push(self.fence.owner_row(&self.plan.header.cluster_id, state));
+        }
+        rows
+    }
+
+    /// The rows of letters.
+    pub(super) fn letter_rows(&self, items: &[Item], placed: &[Option<Placed>]) -> Vec<Write> {
         let header = &self.plan.header;
         let now = self.cx.clock.now().as_millis();
         let ledger = self.fence.rows();
-        let mut rows = self.fence.first_rows(self.audit(Action::Ledger, now));
-        if renews {
-            rows.push(self.fence.owner_row(&header.cluster_id, state));
-        }
         let run = Run { id: &self.answer.run, operator: &self.answer.operator, reason: self.reason };
         let (topic, source) = (Name::from(LEDGER_TOPIC), self.fence.source());
-        rows.reserve(items.len() + 1);
-        for (item, placed) in items.iter().zip(placed) {
+        let row = |(item, placed): (&Item, &Option<Placed>)| {
             let at = item.planned;
             let key = Key::letter(&header.cluster_id, source, at.partition, at.offset).encode();
             let row = item.row(&run, self.plan, source, ledger, *placed, now);
-            rows.push(Write { topic: Name::clone(&topic), ..book("", Some(key), row.encode()) });
-        }
+            book(Name::clone(&topic), Some(key), row.encode())
+        };
+        items.iter().zip(placed).map(row).collect()
+    }
+
+    /// The audit record of a transaction.
+    pub(super) fn last_row(&self, items: &[Item], end: Option<&End>) -> Option<Write> {
+        let now = self.cx.clock.now().as_millis();
         let action = match (end, self.fence.has_written()) {
             (Some(_), _) => Action::End,
             (None, false) => Action::Start,
             // The owner row alone: it tells nothing new.
-            (None, true) if items.is_empty() => return rows,
+            (None, true) if items.is_empty() => return None,
             (None, true) => Action::Batch,
         };
         let mut record = self.audit(action, now);
@@ -51,8 +73,7 @@ impl Engine<'_> {
             record.stopped = stopped.map(str::to_owned);
             record.stopped_reason.clone_from(reason);
         }
-        rows.push(book(AUDIT_TOPIC, None, record.encode()));
-        rows
+        Some(book(AUDIT_TOPIC, None, record.encode()))
     }
 
     pub(super) fn audit(&self, action: Action, now: i64) -> AuditRecord {

@@ -90,7 +90,8 @@ impl<'a> Shape<'a> {
             return plain(record, None);
         }
         let of = {
-            let reading = formats::digest(&record, self.config);
+            let read = if failures.is_some() { formats::digest } else { formats::places };
+            let reading = read(&record, self.config);
             let mut origin = |hop: &Hop<'_>| Origin {
                 topic: hop.topic.as_deref().map(|topic| names.share(topic)),
                 partition: hop.partition,

@@ -64,9 +64,9 @@ fn blame(error: &BrokerError) -> Blame {
 }
 
 /// A row of the ledger or audit, as a record.
-pub(super) fn book(topic: &str, key: Option<bytes::Bytes>, value: bytes::Bytes) -> Write {
+pub(super) fn book(topic: impl Into<Name>, key: Option<bytes::Bytes>, value: bytes::Bytes) -> Write {
     Write {
-        topic: Name::from(topic),
+        topic: topic.into(),
         partition: Some(0),
         key,
         value: Some(value),
@@ -75,10 +75,14 @@ pub(super) fn book(topic: &str, key: Option<bytes::Bytes>, value: bytes::Bytes) 
     }
 }
 
-/// Writes the items that are sent; gives their places in the order of the items.
-pub(super) async fn send(session: &mut dyn Session, items: &[Item]) -> Result<Vec<Option<Placed>>, Ended> {
+/// Writes the items that are sent, and rows with them; gives the items' places in their order.
+pub(super) async fn send(
+    session: &mut dyn Session,
+    items: &[Item],
+    rows: &[Write],
+) -> Result<Vec<Option<Placed>>, Ended> {
     let sent: Vec<usize> = (0..items.len()).filter(|i| items[*i].act == Act::Send).collect();
-    let writes: Vec<&Write> = sent.iter().map(|i| &items[*i].write).collect();
+    let writes: Vec<&Write> = sent.iter().map(|i| &items[*i].write).chain(rows).collect();
     let Staged { tickets, stuck } = match session.stage_all(&writes).await {
         Ok(staged) => staged,
         Err(error) => return Err(Ended::Lost(error)),
@@ -89,15 +93,22 @@ pub(super) async fn send(session: &mut dyn Session, items: &[Item]) -> Result<Ve
     };
     let mut placed: Vec<Option<Placed>> = vec![None; items.len()];
     let mut refused: Vec<(usize, BrokerError)> = Vec::new();
+    let mut row_refused = None;
     for (ticket, answer) in answers {
         let Ok(nth) = tickets.binary_search(&ticket) else { continue };
-        let i = sent[nth];
-        match answer {
-            Ok(place) => placed[i] = Some(place),
-            Err(error) => refused.push((i, error)),
+        match (sent.get(nth), answer) {
+            (Some(i), Ok(place)) => placed[*i] = Some(place),
+            (Some(i), Err(error)) => refused.push((*i, error)),
+            (None, Err(error)) => row_refused = row_refused.or(Some(error)),
+            (None, Ok(_)) => {}
         }
     }
     let written = placed.iter().flatten().count();
+    // Errors of records that follow from that of a row name nobody.
+    let innocent = refused.iter().all(|(_, error)| matches!(blame(error), Blame::Link));
+    if let Some(error) = row_refused.filter(|_| innocent) {
+        return Err(row_refusal(session, error).await);
+    }
     if !refused.is_empty() {
         let ended = refusal(session, refused, written as u64).await;
         return Err(match ended {
@@ -114,16 +125,34 @@ pub(super) async fn send(session: &mut dyn Session, items: &[Item]) -> Result<Ve
             _ => Ended::Lost(error),
         });
     }
-    if written < tickets.len() {
-        let why = format!("{} of {} records were not answered", tickets.len() - written, tickets.len());
+    if written < sent.len() {
+        let why = format!("{} of {} records were not answered", sent.len() - written, sent.len());
         return Err(Ended::Lost(BrokerError::new(ErrorKind::Other, "produce", why)));
     }
     Ok(placed)
 }
 
-/// Bytes of rows that are written together: a batch of the client. All rows are in one partition, and while another batch
-/// waits for the answer to the one before it, the client's thread does not sleep (`rd_kafka_broker_producer_serve`).
+/// Bytes that are written together to one partition: a batch of the client. While another batch waits for the answer to
+/// the one before it, the client's thread does not sleep (`rd_kafka_broker_producer_serve`).
 const TOGETHER: usize = 900_000;
+
+/// Items that are written together: their rows, which all go to one partition, are to make a batch, too.
+const MOST_TOGETHER: usize = 1_400;
+
+/// The items in the pieces that are written together.
+pub(super) fn pieces(mut items: &[Item]) -> impl Iterator<Item = &[Item]> {
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |item: &&Item| {
+            bytes += batch_size(&item.write);
+            bytes <= TOGETHER
+        };
+        let count = items.iter().take(MOST_TOGETHER).take_while(fits).count().max(1).min(items.len());
+        let (piece, rest) = items.split_at(count);
+        items = rest;
+        (!piece.is_empty()).then_some(piece)
+    })
+}
 
 /// Writes the rows of what was sent, then commits all of it.
 pub(super) async fn commit(
@@ -162,15 +191,22 @@ async fn write(session: &mut dyn Session, rows: &[&Write]) -> Result<(), Ended> 
         Ok(answers) => answers,
         Err(error) => return Err(Ended::Lost(error)),
     };
-    let Some(error) = answers.into_iter().find_map(|(_, answer)| answer.err()) else { return Ok(()) };
-    Err(match blame(&error) {
+    match answers.into_iter().find_map(|(_, answer)| answer.err()) {
+        Some(error) => Err(row_refusal(session, error).await),
+        None => Ok(()),
+    }
+}
+
+/// A row was not taken.
+async fn row_refusal(session: &mut dyn Session, error: BrokerError) -> Ended {
+    match blame(&error) {
         Blame::Link => Ended::Lost(error),
         Blame::Cluster(fault) => end(session, Ended::Failed(fault)).await,
         Blame::Record | Blame::Somebody => {
             let fault = Fault::failed("ledger", format!("{LEDGER_TOPIC} or {AUDIT_TOPIC} took no row"));
             end(session, Ended::Failed(fault.why(error.to_string()))).await
         }
-    })
+    }
 }
 
 /// Aborts; gives `ended`, or that the session is lost.

@@ -213,7 +213,8 @@ fn by_table<'r>(record: &'r Record, known: &Known, config: &DeadLetters, depth: 
             if is_origin {
                 reading.note(Note::Header(rule.header, "is null"));
                 hops.miss(rule.field);
-            } else if newest.contains(nth, rule.field)
+            } else if (depth != Depth::Places || rule.field == Field::OriginalKey)
+                && newest.contains(nth, rule.field)
                 && let Some(kept) = single.get_mut(hit.rule)
                 && (kept.is_none() || format.latest == Latest::Last || rule.field == Field::Attempts)
             {
@@ -245,6 +246,7 @@ fn by_table<'r>(record: &'r Record, known: &Known, config: &DeadLetters, depth: 
         .collect();
     origins(&mut reading, hops, record, format, &rules);
     match format.wrapping {
+        _ if depth == Depth::Places => {}
         Wrapping::None => {}
         Wrapping::Spring => wrapped::spring(&mut reading),
         Wrapping::Panic => wrapped::panic(&mut reading),
@@ -422,7 +424,7 @@ fn origins<'r>(
         reading.previous = (count > 1 && root != latest).then_some(latest);
         reading.root = root;
     }
-    if reading.depth == Depth::Digest {
+    if reading.depth != Depth::Whole {
         return;
     }
     let header = |field: Field| {

@@ -121,6 +121,8 @@ enum Depth {
     Whole,
     /// What groups it: not what else the format says, nor what gave each field.
     Digest,
+    /// Where it was and what it carries: not why it failed.
+    Places,
 }
 
 /// What a record says of itself as a dead letter, borrowed from it.
@@ -273,6 +275,11 @@ pub fn read<'r>(record: &'r Record, config: &DeadLetters) -> Reading<'r> {
 /// Reads of a dead letter what groups it, for many of them: `also` and `given` may be empty.
 pub fn digest<'r>(record: &'r Record, config: &DeadLetters) -> Reading<'r> {
     read_to(record, config, Depth::Digest)
+}
+
+/// The same, without why it failed: class, message and trace of the error may be missing.
+pub fn places<'r>(record: &'r Record, config: &DeadLetters) -> Reading<'r> {
+    read_to(record, config, Depth::Places)
 }
 
 fn read_to<'r>(record: &'r Record, config: &DeadLetters, depth: Depth) -> Reading<'r> {
