@@ -9,6 +9,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use foldhash::quality::RandomState;
+
 use super::row::{Earlier, HeaderRow, Key, LetterRow, OwnerRow, OwnerState, RowError};
 use super::{Disposition, FORMAT_VERSION};
 use crate::event::{Record, TimeKind};
@@ -185,11 +187,11 @@ pub struct Ledger {
     header: bool,
     names: Vec<Arc<str>>,
     dlqs: Vec<Dlq>,
-    by_name: HashMap<Arc<str>, u32>,
+    by_name: HashMap<Arc<str>, u32, RandomState>,
     commons: Vec<Common>,
     by_common: HashMap<Common, u32>,
     last_common: usize,
-    targets: HashMap<Arc<str>, BTreeMap<i32, BTreeMap<i64, Slot>>>,
+    targets: HashMap<Arc<str>, BTreeMap<i32, BTreeMap<i64, Slot>>, RandomState>,
     earlier: BTreeMap<Slot, Box<[Earlier]>>,
     /// What was begun without a transaction, and not told to be done.
     intents: BTreeMap<Slot, Box<LetterRow<'static>>>,
@@ -207,11 +209,11 @@ impl Ledger {
             header: false,
             names: Vec::new(),
             dlqs: Vec::new(),
-            by_name: HashMap::new(),
+            by_name: HashMap::default(),
             commons: Vec::new(),
             by_common: HashMap::new(),
             last_common: 0,
-            targets: HashMap::new(),
+            targets: HashMap::default(),
             earlier: BTreeMap::new(),
             intents: BTreeMap::new(),
             newest: None,

@@ -4,6 +4,7 @@
 //! topic `__redrive.audit`, one partition, append-only.
 
 pub mod audit;
+pub mod encoder;
 pub mod fold;
 pub mod row;
 pub mod states;

@@ -394,7 +394,7 @@ impl Index {
             let Some(note) = &row.redrive else { continue };
             let at = &row.letter.record.at;
             let id = topics.iter().find(|t| t.name == at.topic).and_then(|t| t.lock().id.clone());
-            let letter = (id.as_ref().map(|id| &*id.0), at.partition, at.offset);
+            let letter = (id.map(|id| id.0), at.partition, at.offset);
             of.push(Redriven::new(note.target.clone(), group(row), letter).told_by(&row.letter));
             asked.push(i);
         }

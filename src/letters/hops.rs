@@ -420,7 +420,9 @@ impl<'a> Hops<'a> {
         };
         let at = &of.target;
         let place = Mark::Place(Name::clone(&at.topic), at.partition, at.offset);
-        let letter = of.letter.as_ref().map(|id| Mark::Letter(id.as_bytes().into()));
+        // As the header `redrive-id` has it.
+        let id = |(topic, partition, offset): &(Name, i32, i64)| format!("{topic}:{partition}:{offset}");
+        let letter = of.letter.as_ref().map(|at| Mark::Letter(id(at).as_bytes().into()));
         let mut hops = std::iter::once(place).chain(letter).filter_map(|mark| self.seen.get(&mark)).flatten();
         if hops.any(|hop| waits(&hop)) {
             return Retry::Waits;

@@ -25,8 +25,8 @@ pub struct Redriven {
     pub target: Target,
     /// The group that had failed.
     pub group: Option<Name>,
-    /// Its letter, as the header `redrive-id` has it; `None` where it has none.
-    pub letter: Option<Arc<str>>,
+    /// Its letter: topic id, partition and offset; `None` where the topic has no id.
+    pub letter: Option<(Arc<str>, i32, i64)>,
     /// The topic where it failed last, where that is not the one where it failed first.
     pub via: Option<Name>,
     /// Whether its letter says that it went through retry topics.
@@ -35,9 +35,9 @@ pub struct Redriven {
 
 impl Redriven {
     /// A redriven record of the letter at a position of the topic with this id.
-    pub fn new(target: Target, group: Option<Name>, letter: (Option<&str>, i32, i64)) -> Self {
+    pub fn new(target: Target, group: Option<Name>, letter: (Option<Arc<str>>, i32, i64)) -> Self {
         let (topic_id, partition, offset) = letter;
-        let letter = topic_id.map(|id| format!("{id}:{partition}:{offset}").into());
+        let letter = topic_id.map(|id| (id, partition, offset));
         Self { target, group, letter, via: None, retried: false }
     }
 

@@ -13,16 +13,16 @@ use super::document::{RunAnswer, RunRequest};
 use super::fence::{Fence, Halt, Other};
 use super::gate::{Pace, Rest};
 use super::item::{Act, Item};
-use super::outgoing::batch_size;
 use super::plan::{Plan, PlannedLetter};
-use super::run::{Held, list_parked};
 use super::rows::End;
+use super::run::{Held, list_parked};
 use super::transaction::{self, Ended};
 use super::twins::{Suspect, Twins, is_same};
 use super::watch::Watch;
 use crate::broker::{Name, Placed, Write, Writer};
 use crate::context::Cx;
 use crate::ledger::Disposition;
+use crate::ledger::encoder::RowEncoder;
 use crate::ledger::row::OwnerState;
 use crate::letters::document::Target;
 use crate::letters::outcome::Redriven;
@@ -54,6 +54,7 @@ pub(super) struct Engine<'a> {
     twins: Twins,
     held: Held,
     pub(super) parked: u64,
+    pub(super) encoder: RowEncoder,
     batch: usize,
     /// Bytes of a transaction at most: no more than a batch of its targets may have, because a broker refuses by batch.
     most_bytes: usize,
@@ -110,6 +111,7 @@ impl<'a> Engine<'a> {
             twins: Twins::default(),
             held: Held::new(),
             parked: 0,
+            encoder: RowEncoder::default(),
             batch: FIRST_BATCH,
             most_bytes: parts.most_bytes,
             took_over: parts.took_over,
@@ -163,7 +165,12 @@ impl<'a> Engine<'a> {
         };
         let mut ahead = Ahead::begin(order, self.fence.cancel.clone());
         while let Some(read) = self.read(writer, &mut ahead).await? {
-            let items = self.items(read).await?;
+            let mut items = self.items(read).await?;
+            while items.len() < self.batch
+                && let Some(read) = ahead.ready()
+            {
+                items.extend(self.items(read?).await?);
+            }
             self.write(writer, items).await?;
             self.report(false);
         }
@@ -327,7 +334,7 @@ impl<'a> Engine<'a> {
     fn fitting(&self, items: &VecDeque<Item>) -> usize {
         let mut bytes = 0;
         let fits = |item: &&Item| {
-            bytes += batch_size(&item.write);
+            bytes += item.size;
             bytes <= self.most_bytes
         };
         let canary =
@@ -381,7 +388,7 @@ impl<'a> Engine<'a> {
                         self.sent.pop_front();
                     }
                     let source = self.fence.source();
-                    let letter = (Some(&**source), item.planned.partition, item.planned.offset);
+                    let letter = (Some(Arc::clone(source)), item.planned.partition, item.planned.offset);
                     let mut sent = Redriven::new(target, item.group.clone(), letter);
                     (sent.via, sent.retried) = item.hops.clone();
                     self.sent.push_back(sent);

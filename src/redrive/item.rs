@@ -1,8 +1,9 @@
 //! One letter of a run on its way: what is done with it, and its row in the ledger. Pure.
 
 use std::borrow::Cow;
+use std::ops::{Deref, DerefMut};
 
-use super::outgoing::{Recipe, counted, recount};
+use super::outgoing::{Recipe, batch_size, counted, recount};
 use super::plan::{Plan, PlannedLetter};
 use super::twins::{Identity, Twin};
 use crate::broker::{Name, Placed, Write};
@@ -28,12 +29,32 @@ pub(super) enum Act {
     Park(String),
 }
 
-/// A letter on its way.
+/// A letter on its way. It goes from queue to queue and is large, so what moves is a pointer.
 #[derive(Clone, Debug)]
-pub(super) struct Item {
+pub(super) struct Item(Box<Parts>);
+
+impl Deref for Item {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl DerefMut for Item {
+    fn deref_mut(&mut self) -> &mut Parts {
+        &mut self.0
+    }
+}
+
+/// What there is of a letter on its way.
+#[derive(Clone, Debug)]
+pub(super) struct Parts {
     pub planned: PlannedLetter,
     pub act: Act,
     pub write: Write,
+    /// Its bytes, as the broker counts them.
+    pub size: usize,
     pub group: Option<Name>,
     /// When the record was written first, where that is known.
     pub time: Option<Timestamp>,
@@ -72,10 +93,11 @@ impl Item {
         let own = (&letter.record.key, &letter.record.value);
         let changed = own != (&write.key, &write.value) || plan.header.options.edit.is_some();
         let identity = if twins { Identity::of(letter) } else { None };
-        Some(Self {
+        Some(Self(Box::new(Parts {
             after: changed.then(|| digest(&write, planned)),
             planned,
             act: Act::Send,
+            size: batch_size(&write),
             write,
             time: letter.root.timestamp.or(letter.record.timestamp()),
             group: group(letter),
@@ -87,7 +109,7 @@ impl Item {
             root: letter.root.clone(),
             latest: letter.previous.clone(),
             count,
-        })
+        })))
     }
 
     /// Takes what the ledger says of redrives before.
@@ -99,6 +121,7 @@ impl Item {
         if count > self.count {
             self.count = count;
             recount(&mut self.write, count);
+            self.size = batch_size(&self.write);
         }
     }
 

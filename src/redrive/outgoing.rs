@@ -1,17 +1,18 @@
 //! The record that a letter becomes: its bytes, without what the failure left in the headers. Pure.
 
 use std::collections::HashMap;
+use std::fmt::{self, Write as _};
 use std::io::Write as _;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::plan::PlanHeader;
 use crate::broker::{Name, Write};
 use crate::config::profile::DeadLetters;
 use crate::dlq::Letter;
 use crate::dlq::formats::{StripRules, strip_rules};
-use crate::event::{Digest, Headers};
+use crate::event::Headers;
 use crate::text::Timestamp;
 
 /// Which letter it was: topic id, partition, offset. The same for every try.
@@ -50,7 +51,12 @@ pub struct Recipe<'a> {
     layout: Layout,
     /// Run, operator and the first count as they stand in headers.
     stamps: [Bytes; 3],
+    /// Room for what is told of letters in headers.
+    chunk: BytesMut,
 }
+
+/// Bytes of one allocation for headers.
+const CHUNK: usize = 16 << 10;
 
 /// Names of headers in their order, and which of them stay.
 #[derive(Default)]
@@ -79,7 +85,25 @@ impl<'a> Recipe<'a> {
             ..StripRules::default()
         };
         let stamps = [stamp.run, stamp.operator, "1"].map(|text| Bytes::copy_from_slice(text.as_bytes()));
-        Self { header, config, strip, by_format: HashMap::new(), layout: Layout::default(), stamps }
+        Self {
+            header,
+            config,
+            strip,
+            by_format: HashMap::new(),
+            layout: Layout::default(),
+            stamps,
+            chunk: BytesMut::new(),
+        }
+    }
+
+    /// A text of a few words, in the chunk.
+    fn text(&mut self, words: fmt::Arguments<'_>) -> Bytes {
+        if self.chunk.capacity() < CHUNK / 16 {
+            self.chunk = BytesMut::with_capacity(CHUNK);
+        }
+        // It grows as it must.
+        let _ = self.chunk.write_fmt(words);
+        self.chunk.split().freeze()
     }
 
     /// Looks which headers of the letter stay.
@@ -138,29 +162,29 @@ impl<'a> Recipe<'a> {
             headers.push(name.clone().into_bytes(), Some(value.clone().into_bytes().into()));
         }
         let at = &letter.record.at;
-        let [run, operator, first] = &self.stamps;
+        let [run, operator, first] = self.stamps.clone();
         let mut add = |name: &'static str, value: Bytes| {
             headers.push(Bytes::from_static(name.as_bytes()), Some(value));
         };
         if self.header.replay {
-            add(REPLAY, format!("{}:{}:{}", at.topic, at.partition, at.offset).into());
-            add(RUN, run.clone());
-            add(BY, operator.clone());
+            add(REPLAY, self.text(format_args!("{}:{}:{}", at.topic, at.partition, at.offset)));
+            add(RUN, run);
+            add(BY, operator);
         } else {
             let source = self.header.source.topic_id.as_deref().unwrap_or(&self.header.source.topic);
             let root = &letter.root;
             let topic = root.topic.as_deref().unwrap_or("?");
             let origin = match (root.partition, root.offset) {
-                (Some(partition), Some(offset)) => format!("{topic}:{partition}:{offset}"),
-                (Some(partition), None) => format!("{topic}:{partition}:?"),
-                (None, Some(offset)) => format!("{topic}:?:{offset}"),
-                (None, None) => format!("{topic}:?:?"),
+                (Some(partition), Some(offset)) => self.text(format_args!("{topic}:{partition}:{offset}")),
+                (Some(partition), None) => self.text(format_args!("{topic}:{partition}:?")),
+                (None, Some(offset)) => self.text(format_args!("{topic}:?:{offset}")),
+                (None, None) => self.text(format_args!("{topic}:?:?")),
             };
-            add(ID, format!("{source}:{}:{}", at.partition, at.offset).into());
-            add(RUN, run.clone());
-            add(COUNT, if count == 1 { first.clone() } else { count.to_string().into() });
-            add(BY, operator.clone());
-            add(ORIGIN, origin.into());
+            add(ID, self.text(format_args!("{source}:{}:{}", at.partition, at.offset)));
+            add(RUN, run);
+            add(COUNT, if count == 1 { first } else { count.to_string().into() });
+            add(BY, operator);
+            add(ORIGIN, origin);
         }
         Write {
             topic: Name::clone(topic),
@@ -227,19 +251,6 @@ pub fn sent_size(write: &Write) -> usize {
     let compressed = written.ok().and_then(|()| frame.finish().ok());
     // Batch header, and the record's own lengths.
     compressed.map_or(raw, |bytes| raw.min(88 + bytes.len()))
-}
-
-/// Digest of key and value alone.
-pub fn body(key: Option<&Bytes>, value: Option<&Bytes>) -> Digest {
-    crate::event::Record {
-        at: crate::event::Position::new("", 0, 0),
-        time: None,
-        key: key.cloned(),
-        value: value.cloned(),
-        headers: Headers::default(),
-        lease: None,
-    }
-    .digest()
 }
 
 #[cfg(test)]

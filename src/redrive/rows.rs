@@ -6,7 +6,7 @@ use super::item::{Act, Item, Run};
 use super::transaction::book;
 use crate::broker::{Name, Placed, Write};
 use crate::ledger::audit::{Action, AuditRecord, ParkedAt, Totals, ranges};
-use crate::ledger::row::{Key, OwnerState};
+use crate::ledger::row::OwnerState;
 use crate::ledger::{AUDIT_TOPIC, LEDGER_TOPIC};
 
 /// The end of a run: why it stopped before its plan did.
@@ -15,7 +15,7 @@ pub(super) type End = (Option<&'static str>, Option<String>);
 impl Engine<'_> {
     /// The rows of a transaction: what is written once, the owner, the letters, the audit.
     pub(super) fn rows(
-        &self,
+        &mut self,
         items: &[Item],
         placed: &[Option<Placed>],
         renews: bool,
@@ -39,17 +39,17 @@ impl Engine<'_> {
     }
 
     /// The rows of letters.
-    pub(super) fn letter_rows(&self, items: &[Item], placed: &[Option<Placed>]) -> Vec<Write> {
+    pub(super) fn letter_rows(&mut self, items: &[Item], placed: &[Option<Placed>]) -> Vec<Write> {
         let header = &self.plan.header;
         let now = self.cx.clock.now().as_millis();
-        let ledger = self.fence.rows();
+        let (ledger, source, encoder) = (self.fence.rows(), self.fence.source(), &mut self.encoder);
         let run = Run { id: &self.answer.run, operator: &self.answer.operator, reason: self.reason };
-        let (topic, source) = (Name::from(LEDGER_TOPIC), self.fence.source());
+        let topic = Name::from(LEDGER_TOPIC);
         let row = |(item, placed): (&Item, &Option<Placed>)| {
             let at = item.planned;
-            let key = Key::letter(&header.cluster_id, source, at.partition, at.offset).encode();
             let row = item.row(&run, self.plan, source, ledger, *placed, now);
-            book(Name::clone(&topic), Some(key), row.encode())
+            let key = encoder.key(&header.cluster_id, source, at.partition, at.offset);
+            book(Name::clone(&topic), Some(key), encoder.row(&row))
         };
         items.iter().zip(placed).map(row).collect()
     }

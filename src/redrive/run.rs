@@ -248,7 +248,7 @@ fn all_handled(plan: &Plan, source: &str, ledger: Option<&Ledger>) -> Option<u64
 async fn canary(
     index: &Index,
     plan: &Plan,
-    source: &str,
+    source: &Arc<str>,
     ledger: &LedgerReader,
     answer: &mut RunAnswer,
     sink: &dyn Sink,
@@ -260,7 +260,7 @@ async fn canary(
         let at = row.target?;
         let target =
             document::Target { topic: Name::clone(at.topic), partition: at.partition, offset: at.offset };
-        Some(Redriven::new(target, row.group.cloned(), (Some(source), l.partition, l.offset)))
+        Some(Redriven::new(target, row.group.cloned(), (Some(Arc::clone(source)), l.partition, l.offset)))
     };
     let before: Vec<_> = plan.letters.iter().filter_map(target).take(size as usize).collect();
     let report = CanaryAnswer { size, state: "sending", ..CanaryAnswer::default() };

@@ -191,7 +191,7 @@ async fn settle(
         let (Some(&i), Some(target)) = (numbers.get(&**row.run), row.target) else { continue };
         let topic = Arc::clone(target.topic);
         let target = Target { topic, partition: target.partition, offset: target.offset };
-        let letter = (Some(&**row.topic_id), row.partition, row.offset);
+        let letter = (Some(Arc::clone(row.topic_id)), row.partition, row.offset);
         of.push(Redriven::new(target, row.group.cloned(), letter));
         whose.push(i);
     }

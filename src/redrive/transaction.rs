@@ -144,7 +144,7 @@ pub(super) fn pieces(mut items: &[Item]) -> impl Iterator<Item = &[Item]> {
     std::iter::from_fn(move || {
         let mut bytes = 0;
         let fits = |item: &&Item| {
-            bytes += batch_size(&item.write);
+            bytes += item.size;
             bytes <= TOGETHER
         };
         let count = items.iter().take(MOST_TOGETHER).take_while(fits).count().max(1).min(items.len());

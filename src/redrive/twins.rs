@@ -7,18 +7,17 @@
 //! was redriven before costs 24 bytes here.
 
 use std::collections::HashSet;
-use std::hash::BuildHasher as _;
-use std::sync::Arc;
+use std::hash::{BuildHasher as _, Hash};
+use std::sync::{Arc, LazyLock};
 
 use foldhash::quality::RandomState;
-use sha2::{Digest as _, Sha256};
 
-use super::outgoing::{body, key, value};
+use super::outgoing::{key, value};
 use super::plan::PlannedTopic;
 use crate::broker::{BrokerError, Isolation, Name, Notice, ReadPlan, Shard, Span, Until};
 use crate::context::Cx;
 use crate::dlq::Letter;
-use crate::event::{Digest, Record};
+use crate::event::Record;
 use crate::ledger::fold::Row;
 use crate::ledger::{Disposition, Ledger};
 use crate::text::{Fault, Timestamp};
@@ -31,7 +30,8 @@ type Root = (Arc<str>, i32, i64);
 pub struct Identity {
     root: Root,
     time: Option<Timestamp>,
-    body: Digest,
+    /// Hash of key and value.
+    body: u128,
     /// When it was dead-lettered.
     lettered: Option<Timestamp>,
 }
@@ -43,31 +43,28 @@ impl Identity {
         Some(Self {
             root: (root.topic.clone()?, root.partition?, root.offset?),
             time: root.timestamp,
-            body: body(key(letter), value(letter)),
+            body: hash(&(key(letter), value(letter))),
             lettered: letter.record.timestamp(),
         })
     }
 
     /// What letters have in common that are the same failed record for the same target.
     pub fn hash(&self, target: &str) -> Twin {
-        let mut sha = Sha256::new();
-        for part in [&*self.root.0, target] {
-            sha.update((part.len() as u64).to_be_bytes());
-            sha.update(part);
-        }
-        sha.update(self.root.1.to_be_bytes());
-        sha.update(self.root.2.to_be_bytes());
-        sha.update(self.time.map_or(i64::MIN, Timestamp::as_millis).to_be_bytes());
-        sha.update(self.body.0);
-        let mut out = [0; 16];
-        out.copy_from_slice(&sha.finalize()[..16]);
-        Twin(out)
+        Twin(hash(&(&self.root, target, self.time.map(Timestamp::as_millis), self.body)))
     }
+}
+
+/// A hash of 128 bits that is the same in this process alone: its keys are secret, so that nobody can write a record that
+/// is taken for another one.
+fn hash(of: &impl Hash) -> u128 {
+    static KEYS: LazyLock<[RandomState; 2]> = LazyLock::new(Default::default);
+    let [high, low] = KEYS.each_ref().map(|key| u128::from(key.hash_one(of)));
+    high << 64 | low
 }
 
 /// A hash over what two duplicates have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Twin([u8; 16]);
+pub struct Twin(u128);
 
 /// Where a redriven record lies, to be compared with.
 #[derive(Clone, Debug)]
@@ -93,7 +90,7 @@ struct Handled {
 /// Finds duplicates among letters in their order, and of letters that were redriven before.
 #[derive(Default)]
 pub struct Twins {
-    seen: HashSet<Twin>,
+    seen: HashSet<Twin, RandomState>,
     hasher: RandomState,
     /// Ids of dead-letter topics.
     topics: Vec<Arc<str>>,
@@ -188,7 +185,7 @@ impl Twins {
 pub async fn is_same(cx: &Cx, suspect: &Suspect, identity: &Identity) -> Result<bool, Fault> {
     let found = one(cx, &Shard::new(Name::clone(&suspect.topic), suspect.partition), suspect.offset).await?;
     Ok(match found {
-        Some(record) => body(record.key.as_ref(), record.value.as_ref()) == identity.body,
+        Some(record) => hash(&(record.key.as_ref(), record.value.as_ref())) == identity.body,
         None => suspect.same_time,
     })
 }
@@ -274,7 +271,7 @@ mod tests {
     }
 
     fn identity(offset: i64) -> Identity {
-        Identity { root: ("orders".into(), 0, offset), time: None, body: body(None, None), lettered: None }
+        Identity { root: ("orders".into(), 0, offset), time: None, body: 0, lettered: None }
     }
 
     #[test]

@@ -17,9 +17,9 @@ use crate::letters::read;
 use crate::text::Fault;
 
 /// Bytes of records held at once.
-const BUDGET: usize = 16 << 20;
+const BUDGET: usize = 4 << 20;
 /// Letters read in one window at most.
-const MOST: usize = 10_000;
+const MOST: usize = 2_000;
 const FIRST: usize = 1_000;
 /// So many letters in the order of one partition are worth a read of their own.
 const LONG: usize = 500;
@@ -107,7 +107,8 @@ impl<'a> Reader<'a> {
         let end = self.ends.get(&partition).copied().unwrap_or(0);
         let shard = Shard::new(Name::clone(self.topic), partition);
         let span = Span { shard, from: first.offset, until: Until::Offset(end) };
-        let batches = self.cx.broker.reader().open(ReadPlan::new(vec![span]), cancel.clone()).await?;
+        let plan = ReadPlan { budget: BUDGET / 2, ..ReadPlan::new(vec![span]) };
+        let batches = self.cx.broker.reader().open(plan, cancel.clone()).await?;
         Ok(Stream { partition, batches, waiting: VecDeque::new(), position: first.offset })
     }
 

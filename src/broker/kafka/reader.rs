@@ -148,6 +148,8 @@ fn begin(
 fn properties(mut config: ClientConfig, plan: &ReadPlan) -> ClientConfig {
     let follows = plan.spans.iter().any(|span| span.until == Until::Follow);
     let short = is_short(plan);
+    // A larger queue is read no faster, and a caller who waits with little has little wait here, too.
+    let queue = (plan.budget / 512).clamp(1_024, 16_384).to_string();
     let tuning = if short {
         // What the client fetches beyond the span, it fetches for nothing.
         [
@@ -174,8 +176,7 @@ fn properties(mut config: ClientConfig, plan: &ReadPlan) -> ClientConfig {
         ]
     } else {
         [
-            // A larger queue is read no faster.
-            ("queued.max.messages.kbytes", "16384"),
+            ("queued.max.messages.kbytes", queue.as_str()),
             ("max.partition.fetch.bytes", "1048576"),
             ("fetch.max.bytes", "33554432"),
             // An empty answer is what tells that the end is reached.

@@ -5,7 +5,7 @@
 //! or to the next session with the same id.
 
 use std::collections::HashMap;
-use std::ffi::CString;
+use std::ffi::CStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,11 +15,11 @@ use rdkafka::producer::{BaseProducer, Producer as _};
 
 use super::catalog::{c_name, exists, missing};
 use super::client::{Client, Context, Deliveries};
-use super::ffi::{Outgoing, flush, produce};
+use super::ffi::{Destination, Outgoing, flush, produce};
 use super::{Ports, errors};
 use crate::broker::{
-    BrokerError, Commit, ErrorKind, Fut, Guarantee, Name, Placed, Session, SessionKind, Shard, Staged,
-    Ticket, Write,
+    BrokerError, Catalog as _, Commit, ErrorKind, Fut, Guarantee, Name, Placed, Session, SessionKind, Shard,
+    Staged, Ticket, Write,
 };
 use crate::event::murmur2;
 
@@ -50,7 +50,7 @@ type Answers = Vec<(Ticket, Result<Placed, BrokerError>)>;
 
 /// What a session knows of a topic.
 struct Topic {
-    name: CString,
+    topic: Destination,
     partitions: i32,
 }
 
@@ -62,6 +62,8 @@ struct KafkaSession {
     /// Whether a transaction is open.
     open: bool,
     topics: HashMap<Name, Topic>,
+    /// Whether the profile says how records are compressed.
+    compression_is_chosen: bool,
     answers: Answers,
     next_ticket: u64,
     /// Where the next record without a key goes.
@@ -74,6 +76,8 @@ struct KafkaSession {
 impl Ports {
     pub(super) async fn begin_session(&self, kind: SessionKind) -> Result<Box<dyn Session>, BrokerError> {
         let mut config = self.link.properties();
+        let compression_is_chosen =
+            ["compression.type", "compression.codec"].iter().any(|name| config.get(name).is_some());
         for (name, value) in [
             ("compression.type", "lz4"),
             // Records go when a batch is full or the queue is flushed. A thread of the client that waits for less than a
@@ -128,6 +132,7 @@ impl Ports {
             transactional,
             open: false,
             topics: HashMap::new(),
+            compression_is_chosen,
             answers: Vec::new(),
             next_ticket: 0,
             round_robin: -1,
@@ -225,8 +230,32 @@ impl KafkaSession {
             return exists(&sheets, &Shard::new(name.clone(), 0));
         };
         let partitions = i32::try_from(sheet.partitions.len()).unwrap_or(i32::MAX);
-        self.topics.insert(name.clone(), Topic { name: c_name, partitions });
+        let compression = self.compression(name).await;
+        let Some(topic) = Destination::new(&self.producer, &c_name, compression) else {
+            return Err(BrokerError::new(
+                ErrorKind::Invalid,
+                what,
+                "the client does not take the topic's name",
+            ));
+        };
+        self.topics.insert(name.clone(), Topic { topic, partitions });
         Ok(())
+    }
+
+    /// The compression that the topic keeps its records in, where it says one: the broker then needs not compress them
+    /// anew. What the profile says goes before it.
+    async fn compression(&self, name: &Name) -> Option<&'static CStr> {
+        if self.compression_is_chosen {
+            return None;
+        }
+        let configs = self.ports.configs(std::slice::from_ref(name)).await.ok()?;
+        let config = configs.into_iter().next()?.ok()?;
+        match config.get("compression.type")?.value.as_deref()? {
+            "zstd" => Some(c"zstd"),
+            "gzip" => Some(c"gzip"),
+            "snappy" => Some(c"snappy"),
+            _ => None,
+        }
     }
 
     fn place(&mut self, write: &Write, partitions: i32) -> Result<i32, BrokerError> {
@@ -274,18 +303,15 @@ impl KafkaSession {
             if under_way == 0 || under_way + size <= MOST_BYTES {
                 let Some(topic) = self.topics.get(&write.topic) else { return Ok(Ok(())) };
                 self.deliveries.bytes.fetch_add(size, Ordering::Relaxed);
-                let sent = produce(
-                    &self.producer,
-                    &Outgoing {
-                        topic: &topic.name,
-                        partition,
-                        key: write.key.as_deref(),
-                        value: write.value.as_deref(),
-                        headers: &write.headers,
-                        time: write.timestamp,
-                        tag: ticket.0 as usize,
-                    },
-                );
+                let sent = produce(&Outgoing {
+                    topic: &topic.topic,
+                    partition,
+                    key: write.key.as_deref(),
+                    value: write.value.as_deref(),
+                    headers: &write.headers,
+                    time: write.timestamp,
+                    tag: ticket.0 as usize,
+                });
                 let Err(refusal) = sent else { return Ok(Ok(())) };
                 self.deliveries.bytes.fetch_sub(size, Ordering::Relaxed);
                 if refusal.code != Code::QueueFull {

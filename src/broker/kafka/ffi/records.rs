@@ -12,7 +12,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::BorrowedMessage;
 use rdkafka::producer::BaseProducer;
 
-use super::super::client::Context;
+use super::super::client::{Client, Context};
 use super::super::request::Refusal;
 use super::{Native as _, Owned, take_refusal, text};
 use crate::event::{Headers, RecordBytes, RecordTime, TimeKind};
@@ -190,9 +190,56 @@ impl RecordBytes for Look<'_> {
     }
 }
 
+/// A topic that a producer writes to.
+pub(in super::super) struct Destination {
+    topic: Owned<rd::rd_kafka_topic_t>,
+    producer: Client<BaseProducer<Context>>,
+}
+
+// SAFETY: librdkafka's topics may be used by every thread, and their producer lives as long as they do.
+unsafe impl Send for Destination {}
+// SAFETY: as above.
+unsafe impl Sync for Destination {}
+
+impl Destination {
+    /// A topic of a producer; its records are compressed with `compression` where that is given, else as the producer's
+    /// are. `None` where librdkafka does not take the name.
+    pub(in super::super) fn new(
+        producer: &Client<BaseProducer<Context>>,
+        name: &CStr,
+        compression: Option<&CStr>,
+    ) -> Option<Self> {
+        // SAFETY: the producer is borrowed, so that its handle is valid; the copy is owned by the guard.
+        let config = Owned::new(
+            unsafe { rd::rd_kafka_default_topic_conf_dup(producer.raw()) },
+            rd::rd_kafka_topic_conf_destroy,
+        )?;
+        // The fastest level: what a codec wins beyond it, it pays with its time.
+        let settings = compression.map(|codec| [(c"compression.type", codec), (c"compression.level", c"1")]);
+        for (name, value) in settings.into_iter().flatten() {
+            let mut words = [0; 256];
+            // SAFETY: all pointers are valid; the strings are copied. What is not taken stays as it was.
+            unsafe {
+                rd::rd_kafka_topic_conf_set(
+                    config.raw(),
+                    name.as_ptr(),
+                    value.as_ptr(),
+                    words.as_mut_ptr(),
+                    words.len(),
+                );
+            }
+        }
+        // SAFETY: the producer is borrowed; the name is copied, and the configuration belongs to the topic if there is one.
+        let topic = unsafe { rd::rd_kafka_topic_new(producer.raw(), name.as_ptr(), config.raw()) };
+        let topic = Owned::new(topic, rd::rd_kafka_topic_destroy)?;
+        std::mem::forget(config);
+        Some(Self { topic, producer: Client::clone(producer) })
+    }
+}
+
 /// A record to be sent.
 pub(in super::super) struct Outgoing<'a> {
-    pub(in super::super) topic: &'a CStr,
+    pub(in super::super) topic: &'a Destination,
     pub(in super::super) partition: i32,
     pub(in super::super) key: Option<&'a [u8]>,
     pub(in super::super) value: Option<&'a [u8]>,
@@ -204,10 +251,7 @@ pub(in super::super) struct Outgoing<'a> {
 }
 
 /// Queues a record; all bytes are copied. It does not wait.
-pub(in super::super) fn produce(
-    producer: &BaseProducer<Context>,
-    record: &Outgoing<'_>,
-) -> Result<(), Refusal> {
+pub(in super::super) fn produce(record: &Outgoing<'_>) -> Result<(), Refusal> {
     use rd::rd_kafka_vtype_t as kind;
     let part = |bytes: Option<&[u8]>| bytes.map_or((null(), 0), |b| (b.as_ptr().cast::<c_void>(), b.len()));
     // An empty list would be made and destroyed for nothing.
@@ -241,7 +285,7 @@ pub(in super::super) fn produce(
         }
     };
     let fields = [
-        field(kind::RD_KAFKA_VTYPE_TOPIC, rd::rd_kafka_vu_s__bindgen_ty_1 { cstr: record.topic.as_ptr() }),
+        field(kind::RD_KAFKA_VTYPE_RKT, rd::rd_kafka_vu_s__bindgen_ty_1 { rkt: record.topic.topic.raw() }),
         field(kind::RD_KAFKA_VTYPE_PARTITION, rd::rd_kafka_vu_s__bindgen_ty_1 { i32_: record.partition }),
         field(kind::RD_KAFKA_VTYPE_MSGFLAGS, rd::rd_kafka_vu_s__bindgen_ty_1 { i: rd::RD_KAFKA_MSG_F_COPY }),
         field(kind::RD_KAFKA_VTYPE_KEY, memory(record.key)),
@@ -261,8 +305,9 @@ pub(in super::super) fn produce(
         ),
     ];
     let count = if headers.is_some() { fields.len() } else { fields.len() - 1 };
-    // SAFETY: the producer is borrowed, so that its handle is valid; bytes are copied before this returns.
-    let refused = unsafe { take_refusal(rd::rd_kafka_produceva(producer.raw(), fields.as_ptr(), count)) };
+    // SAFETY: the topic is borrowed and keeps its producer; bytes are copied before this returns.
+    let refused =
+        unsafe { take_refusal(rd::rd_kafka_produceva(record.topic.producer.raw(), fields.as_ptr(), count)) };
     if let Some(refused) = refused {
         return Err(refused);
     }
