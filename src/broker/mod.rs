@@ -249,9 +249,12 @@ pub struct ReadPlan {
 }
 
 impl ReadPlan {
-    /// A committed read of all records with the default budget of 8 MiB.
+    /// The budget where none is said.
+    pub const BUDGET: usize = 8 << 20;
+
+    /// A committed read of all records with the usual budget.
     pub fn new(spans: Vec<Span>) -> Self {
-        Self { spans, isolation: Isolation::ReadCommitted, budget: 8 << 20, sieve: None, headers: true }
+        Self { spans, isolation: Isolation::ReadCommitted, budget: Self::BUDGET, sieve: None, headers: true }
     }
 }
 

@@ -148,8 +148,12 @@ fn begin(
 fn properties(mut config: ClientConfig, plan: &ReadPlan) -> ClientConfig {
     let follows = plan.spans.iter().any(|span| span.until == Until::Follow);
     let short = is_short(plan);
-    // A larger queue is read no faster, and a caller who waits with little has little wait here, too.
-    let queue = (plan.budget / 512).clamp(1_024, 16_384).to_string();
+    // A caller who lets little wait has little wait here, too: what is fetched at once is many times larger when it is
+    // decompressed.
+    let sparing = plan.budget < ReadPlan::BUDGET;
+    // A larger queue is read no faster.
+    let queue = if sparing { "4096" } else { "16384" };
+    let at_once = if sparing { "262144" } else { "1048576" };
     let tuning = if short {
         // What the client fetches beyond the span, it fetches for nothing.
         [
@@ -176,8 +180,8 @@ fn properties(mut config: ClientConfig, plan: &ReadPlan) -> ClientConfig {
         ]
     } else {
         [
-            ("queued.max.messages.kbytes", queue.as_str()),
-            ("max.partition.fetch.bytes", "1048576"),
+            ("queued.max.messages.kbytes", queue),
+            ("max.partition.fetch.bytes", at_once),
             ("fetch.max.bytes", "33554432"),
             // An empty answer is what tells that the end is reached.
             ("fetch.wait.max.ms", "50"),
@@ -187,6 +191,7 @@ fn properties(mut config: ClientConfig, plan: &ReadPlan) -> ClientConfig {
     let few = match (short, looks_into_headers(plan)) {
         (true, _) => "100",
         (false, true) => "2000",
+        (false, false) if sparing => "2000",
         (false, false) => "10000",
     };
     let waiting = (short || plan.headers).then_some(("queued.min.messages", few));

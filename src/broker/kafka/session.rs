@@ -26,8 +26,8 @@ use crate::event::murmur2;
 /// How long is waited where the producer's queue has nothing.
 const STEP: Duration = Duration::from_micros(500);
 
-/// How long one flush waits until it looks again whether anything is under way.
-const FLUSH: Duration = Duration::from_millis(100);
+/// How long one flush waits before the delivery reports are taken that came meanwhile.
+const FLUSH: Duration = Duration::from_millis(1);
 
 /// Bytes of records that may be under way.
 const MOST_BYTES: usize = 32 << 20;
@@ -164,23 +164,23 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 
 /// Polls until nothing is under way. librdkafka gives every record up after `message.timeout.ms`.
 fn drain(producer: &Producer) {
-    if producer.in_flight_count() == 0 {
-        return;
+    while producer.in_flight_count() > 0 {
+        flush(producer, FLUSH);
+        while takes_reports(producer) {}
     }
-    std::thread::scope(|scope| {
-        scope.spawn(|| while !flush(producer, FLUSH) && producer.in_flight_count() > 0 {});
-        while producer.in_flight_count() > 0 {
-            serve(producer);
-        }
-    });
+}
+
+/// Takes delivery reports; whether there were any.
+fn takes_reports(producer: &Producer) -> bool {
+    let before = producer.in_flight_count();
+    producer.poll(Duration::ZERO);
+    producer.in_flight_count() < before
 }
 
 /// Serves a delivery report; waits a moment where there is none. rust-rdkafka's own wait would look at the clock all
 /// through its last millisecond (`Timeout::from(&Deadline)` rounds down to none): a core for each transaction under way.
 fn serve(producer: &Producer) {
-    let before = producer.in_flight_count();
-    producer.poll(Duration::ZERO);
-    if producer.in_flight_count() >= before {
+    if !takes_reports(producer) {
         std::thread::sleep(STEP);
     }
 }

@@ -317,10 +317,9 @@ pub(in super::super) fn produce(record: &Outgoing<'_>) -> Result<(), Refusal> {
 }
 
 /// Sends at once what waits for more records to go with it (`linger.ms`), for as long as the call takes: until nothing is
-/// under way, or `timeout` is over; whether nothing is. Another thread must take the delivery reports meanwhile.
-pub(in super::super) fn flush(producer: &BaseProducer<Context>, timeout: Duration) -> bool {
+/// under way, or `timeout` is over. It takes no delivery reports, without which a record stays under way.
+pub(in super::super) fn flush(producer: &BaseProducer<Context>, timeout: Duration) {
     let millis = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
     // SAFETY: the producer is borrowed, so that its handle is valid.
-    let code = unsafe { rd::rd_kafka_flush(producer.raw(), millis) };
-    code == rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR
+    unsafe { rd::rd_kafka_flush(producer.raw(), millis) };
 }
