@@ -14,6 +14,7 @@ use crate::broker::{
     TopicInfo,
 };
 use crate::context::{Cx, Progress, Sink};
+use crate::event::placement::Partitioner;
 use crate::event::{Record, RecordBytes};
 use crate::filter::{Matcher, Selection};
 use crate::text::{Clock, Fault, Safe};
@@ -29,8 +30,8 @@ pub async fn tail(
     sink: &dyn Sink,
     cancel: &CancellationToken,
 ) -> Result<TailAnswer, Fault> {
-    let survey = survey(cx, request, cancel).await?;
-    let mut walk = Walk::begin(cx, survey, cancel).await?;
+    let (survey, begun) = look(cx, request, Ahead::Yes, cancel).await?;
+    let mut walk = Walk::with(cx, survey, begun, cancel).await?;
     loop {
         match walk.next(sink).await {
             Ok(Some(records)) if records.is_empty() => {}
@@ -55,21 +56,53 @@ pub struct Survey {
 
 /// Finds out what a read would cover.
 pub async fn survey(cx: &Cx, request: &TailRequest, cancel: &CancellationToken) -> Result<Survey, Fault> {
+    Ok(look(cx, request, Ahead::No, cancel).await?.0)
+}
+
+/// Whether a read may begin before all is known of what it covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ahead {
+    Yes,
+    No,
+}
+
+/// A read that has begun.
+type Begun = Option<Box<dyn Batches>>;
+
+/// Finds out what a read would cover. Where one key is looked for, the partition where most clients would have put it is
+/// read already while a sample tells whether it was: that read is given, too, if it is the one.
+async fn look(
+    cx: &Cx,
+    request: &TailRequest,
+    ahead: Ahead,
+    cancel: &CancellationToken,
+) -> Result<(Survey, Begun), Fault> {
     let selection = &request.selection;
     let matcher = Arc::new(Matcher::compile(selection, &cx.profile.dead_letters)?.with(&cx.profile.decoding));
     let topics = range::topics(cx, &request.topics).await?;
-    let (shards, notes) = shards(cx, &topics, selection, cancel).await?;
-    let pieces = range::resolve(cx, shards, selection, request.follow, cancel).await?;
     let mut survey = Survey {
         matcher,
         isolation: range::isolation(selection),
-        pieces,
-        notes,
+        pieces: Pieces::default(),
+        notes: Vec::new(),
         limit: selection.limit,
         follow: request.follow,
         wanted: request.wanted,
         headers: request.wanted == Wanted::Whole || selection.filter.is_some(),
     };
+    let likely = likely(&topics, selection).filter(|_| ahead == Ahead::Yes && request.after.is_empty());
+    let (found, begun) = tokio::join!(shards(cx, &topics, selection, cancel), async {
+        survey.begin(cx, selection, likely.clone()?, cancel).await
+    });
+    let (shards, notes) = found?;
+    survey.notes = notes;
+    if let Some((pieces, batches)) = begun
+        && shards.iter().eq(&likely)
+    {
+        survey.pieces = pieces;
+        return Ok((survey, Some(batches)));
+    }
+    survey.pieces = range::resolve(cx, shards, selection, request.follow, cancel).await?;
     if !request.after.is_empty() {
         survey.change(|shard, from, to| {
             let stopped =
@@ -77,10 +110,49 @@ pub async fn survey(cx: &Cx, request: &TailRequest, cancel: &CancellationToken) 
             Some((stopped.2.max(from), to))
         });
     }
-    Ok(survey)
+    Ok((survey, None))
+}
+
+/// The partition where most clients would have put the key that is looked for.
+fn likely(topics: &[TopicInfo], selection: &Selection) -> Option<Shard> {
+    let [topic] = topics else { return None };
+    let count = i32::try_from(topic.partitions.len()).ok().filter(|count| *count > 1)?;
+    let partition = Partitioner::Murmur2.partition(one_key(selection)?, count)?;
+    Some(Shard::new(Name::clone(&topic.name), partition))
+}
+
+/// The key that is looked for where it must be, and not in partitions that are named.
+fn one_key(selection: &Selection) -> Option<&bytes::Bytes> {
+    selection.key.as_ref().filter(|_| !selection.all_partitions && selection.partitions.is_empty())
 }
 
 impl Survey {
+    /// How these pieces are read; `None` where there is nothing to be read.
+    fn plan(&self, pieces: &Pieces) -> Option<ReadPlan> {
+        let count = self.wanted == Wanted::Count;
+        let sieve = (count || !self.matcher.is_all()).then(|| {
+            // A count with a limit is taken behind the reading thread, which does not know when to stop.
+            let counts = count && self.limit.is_none();
+            Arc::new(Glance { matcher: Arc::clone(&self.matcher), counts }) as Arc<dyn Sieve>
+        });
+        let plan = range::plan(pieces.ranges.iter(), self.isolation);
+        let plan = ReadPlan { sieve, headers: self.headers, ..plan };
+        Some(plan).filter(|plan| !plan.spans.is_empty() && self.limit != Some(0))
+    }
+
+    /// Begins to read one partition; what hinders is met again by whoever reads it in earnest.
+    async fn begin(
+        &self,
+        cx: &Cx,
+        selection: &Selection,
+        shard: Shard,
+        cancel: &CancellationToken,
+    ) -> Option<(Pieces, Box<dyn Batches>)> {
+        let pieces = range::resolve(cx, vec![shard], selection, self.follow, cancel).await.ok()?;
+        let batches = cx.broker.reader().open(self.plan(&pieces)?, cancel.clone()).await.ok()?;
+        Some((pieces, batches))
+    }
+
     /// Each partition with its first offset, and the offset before which the read ends; `None` for never.
     pub fn ranges(&self) -> impl Iterator<Item = (&Shard, i64, Option<i64>)> {
         self.pieces.ranges.iter().map(|piece| (&piece.shard, piece.from, piece.to))
@@ -121,22 +193,18 @@ pub struct Walk {
 impl Walk {
     /// Begins to read what a survey found.
     pub async fn begin(cx: &Cx, survey: Survey, cancel: &CancellationToken) -> Result<Self, Fault> {
+        Self::with(cx, survey, None, cancel).await
+    }
+
+    /// Goes on with the read of a survey that has begun, or begins it.
+    async fn with(cx: &Cx, survey: Survey, begun: Begun, cancel: &CancellationToken) -> Result<Self, Fault> {
+        let batches = match (begun, survey.plan(&survey.pieces)) {
+            (None, Some(plan)) => Some(cx.broker.reader().open(plan, cancel.clone()).await?),
+            (begun, _) => begun,
+        };
         let Survey { matcher, isolation, limit, follow, wanted, .. } = survey;
-        let count = wanted == Wanted::Count;
-        let sieve = (count || !matcher.is_all()).then(|| {
-            // A count with a limit is taken behind the reading thread, which does not know when to stop.
-            let counts = count && limit.is_none();
-            Arc::new(Glance { matcher: Arc::clone(&matcher), counts }) as Arc<dyn Sieve>
-        });
-        let headers = survey.headers;
-        let plan = ReadPlan { sieve, headers, ..range::plan(survey.pieces.ranges.iter(), isolation) };
         let mut reading = Reading::new(matcher, limit, wanted, survey.pieces, survey.notes);
         reading.answer.isolation = isolation.as_str();
-        let batches = if plan.spans.is_empty() || limit == Some(0) {
-            None
-        } else {
-            Some(cx.broker.reader().open(plan, cancel.clone()).await?)
-        };
         let clock = Arc::clone(&cx.clock);
         let began = clock.monotonic();
         Ok(Self { reading, batches, follow, cancel: cancel.clone(), clock, began })
@@ -214,11 +282,7 @@ async fn shards(
 ) -> Result<(Vec<Shard>, Vec<String>), Fault> {
     let mut shards = range::shards(topics, &selection.partitions)?;
     let mut notes = Vec::new();
-    let Some(key) =
-        selection.key.as_ref().filter(|_| !selection.all_partitions && selection.partitions.is_empty())
-    else {
-        return Ok((shards, notes));
-    };
+    let Some(key) = one_key(selection) else { return Ok((shards, notes)) };
     let isolation = range::isolation(selection);
     for topic in topics.iter().filter(|topic| topic.partitions.len() > 1) {
         notes.push(match placement::of(cx, topic, key, isolation, cancel).await? {

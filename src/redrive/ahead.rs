@@ -21,7 +21,7 @@ use crate::dlq::Letter;
 use crate::text::Fault;
 
 /// Windows that wait: about as many letters as a transaction has.
-const AHEAD: usize = 4;
+const AHEAD: usize = 3;
 
 /// A window of letters, in the plan's order.
 #[derive(Default)]

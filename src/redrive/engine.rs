@@ -32,7 +32,7 @@ use crate::text::{Fault, Timestamp};
 const LONGEST: Duration = Duration::from_millis(400);
 /// Records of a transaction: at first, and at most.
 const FIRST_BATCH: usize = 250;
-const MOST_BATCH: usize = 10_000;
+const MOST_BATCH: usize = 8_000;
 /// No fewer, however long a transaction takes: what is left of its time then is that of its round trips, and a slow or
 /// far broker would get one record at a time.
 const LEAST_BATCH: usize = 50;
@@ -143,7 +143,7 @@ impl<'a> Engine<'a> {
             self.claim(writer, OwnerState::Running).await?;
         }
         if let Some(ledger) = self.fence.rows().filter(|_| !self.plan.forces("duplicate")) {
-            self.twins = Twins::new(ledger);
+            self.twins = Twins::new(ledger).with_room(self.plan.letters.len());
         }
         let now = self.cx.clock.monotonic();
         self.pace.begin(self.pace.rate(), now);

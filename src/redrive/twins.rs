@@ -129,6 +129,12 @@ impl Twins {
         twins
     }
 
+    /// With room for so many letters: to grow, it would need the room of both sizes.
+    pub fn with_room(mut self, letters: usize) -> Self {
+        self.seen.reserve(letters);
+        self
+    }
+
     fn hash(&self, topic: &str, partition: i32, offset: i64) -> u64 {
         self.hasher.hash_one((topic, partition, offset))
     }

@@ -153,7 +153,9 @@ fn properties(mut config: ClientConfig, plan: &ReadPlan) -> ClientConfig {
     let sparing = plan.budget < ReadPlan::BUDGET;
     // A larger queue is read no faster.
     let queue = if sparing { "4096" } else { "16384" };
-    let at_once = if sparing { "262144" } else { "1048576" };
+    // Half a megabyte of a partition is many times that when it is decompressed, and a larger piece is read more slowly:
+    // its memory is new each time.
+    let at_once = if sparing { "262144" } else { "524288" };
     let tuning = if short {
         // What the client fetches beyond the span, it fetches for nothing.
         [
