@@ -517,9 +517,6 @@ pub enum Commit {
     Aborted(BrokerError),
 }
 
-/// What became of staged records, by their tickets.
-pub type Answers = Vec<(Ticket, Result<Placed, BrokerError>)>;
-
 /// A writing session, used by one task.
 pub trait Session: Send + Sync {
     /// What it guarantees.
@@ -544,17 +541,7 @@ pub trait Session: Send + Sync {
     }
     /// Waits until every staged record is answered, and gives the answers since the last call. A refused
     /// record leaves a transaction that can only be aborted.
-    fn settle(&mut self) -> Fut<'_, Answers>;
-    /// Sends what is staged, and does not wait for answers. Without it a client may wait for more records to go with it,
-    /// until [`Self::settle`] or a full batch.
-    fn launch(&mut self) -> Fut<'_, ()> {
-        Box::pin(async { Ok(()) })
-    }
-    /// Waits until every record up to this ticket is answered; gives the answers since the last call, which may be of
-    /// later ones, too.
-    fn answers(&mut self, _last: Ticket) -> Fut<'_, Answers> {
-        self.settle()
-    }
+    fn settle(&mut self) -> Fut<'_, Vec<(Ticket, Result<Placed, BrokerError>)>>;
     /// Ends the transaction (or flushes, without one). Never guesses: see [`Commit`].
     fn commit(&mut self) -> Fut<'_, Commit>;
     /// Aborts the open transaction, if there is one.

@@ -19,7 +19,7 @@ use super::run::{Held, list_parked};
 use super::transaction::{self, Ended};
 use super::twins::{Suspect, Twins, is_same};
 use super::watch::Watch;
-use crate::broker::{Name, Placed, Session, Write, Writer};
+use crate::broker::{Name, Placed, Write, Writer};
 use crate::context::Cx;
 use crate::ledger::Disposition;
 use crate::ledger::encoder::RowEncoder;
@@ -433,58 +433,44 @@ impl<'a> Engine<'a> {
             return self.transact_plain(items, state, end).await;
         }
         let renews = end.is_some() || self.fence.is_due();
-        let rows = self.first_rows(renews, state);
+        let mut rows = self.first_rows(renews, state);
         let mut placed = Vec::with_capacity(items.len());
-        let mut session = match self.fence.session() {
-            Ok(session) => session,
-            Err(ended) => return ended,
-        };
-        let sent = self.send(&mut *session, items, rows, &mut placed).await;
-        self.fence.back(session, &placed, sent.as_ref().err());
-        match sent {
-            Ok(mut rows) => {
-                rows.extend(self.last_row(items, end));
-                self.fence.commit(rows, placed, renews).await
+        // The last piece: its rows are made while the next one is on its way, and written with the one behind that.
+        let mut before = 0..0;
+        for piece in transaction::pieces(items) {
+            let now = before.end..before.end + piece.len();
+            match self.send(piece, std::mem::take(&mut rows), &items[before.clone()], &placed[before]).await {
+                Ok((places, made)) => {
+                    placed.extend(places);
+                    rows = made;
+                }
+                Err(Ended::Refused { mut named, why, aborted }) => {
+                    named.iter_mut().for_each(|(i, _)| *i += now.start);
+                    let aborted = aborted + placed.iter().flatten().count() as u64;
+                    return Ended::Refused { named, why, aborted };
+                }
+                Err(ended) => return ended,
             }
-            Err(Ended::Refused { named, why, aborted }) => {
-                let at = placed.len();
-                let named = named.into_iter().map(|(i, why)| (at + i, why)).collect();
-                let aborted = aborted + placed.iter().flatten().count() as u64;
-                Ended::Refused { named, why, aborted }
-            }
-            Err(ended) => ended,
+            before = now;
         }
+        rows.extend(self.letter_rows(&items[before.clone()], &placed[before]));
+        rows.extend(self.last_row(items, end));
+        self.fence.commit(rows, placed, renews).await
     }
 
-    /// Writes items in pieces, and rows; gives the rows that are still to be written. While a piece is on its way, the rows
-    /// of the one before are made, and staged with the one behind.
+    /// Writes a piece of a transaction and rows with it, and makes the rows of the piece before.
     async fn send(
         &mut self,
-        session: &mut dyn Session,
-        items: &[Item],
-        mut rows: Vec<Write>,
-        placed: &mut Vec<Option<Placed>>,
-    ) -> Result<Vec<Write>, Ended> {
-        let mut pieces = transaction::pieces(items);
-        let Some(mut piece) = pieces.next() else { return Ok(rows) };
-        let mut flight = transaction::stage(session, piece, &rows).await?;
-        let mut answers = Vec::new();
-        // From here on the letters have no rows yet.
-        let mut bare = 0;
-        loop {
-            let made = async { self.letter_rows(&items[bare..placed.len()], &placed[bare..]) };
-            let (launched, made) = tokio::join!(session.launch(), made);
-            launched.map_err(Ended::Lost)?;
-            bare = placed.len();
-            rows = made;
-            let Some(next_piece) = pieces.next() else { break };
-            let next = transaction::stage(session, next_piece, &rows).await?;
-            placed.extend(transaction::land(session, flight, piece, Some(&next), &mut answers).await?);
-            (flight, piece) = (next, next_piece);
-        }
-        placed.extend(transaction::land(session, flight, piece, None, &mut answers).await?);
-        rows.extend(self.letter_rows(&items[bare..], &placed[bare..]));
-        Ok(rows)
+        piece: &[Item],
+        rows: Vec<Write>,
+        before: &[Item],
+        placed: &[Option<Placed>],
+    ) -> Result<(Vec<Option<Placed>>, Vec<Write>), Ended> {
+        let mut session = self.fence.session()?;
+        let sent = transaction::send(&mut *session, piece, &rows);
+        let (sent, made) = tokio::join!(sent, async { self.letter_rows(before, placed) });
+        self.fence.back(session, &sent);
+        Ok((sent?, made))
     }
 
     /// Closes the owner row and the audit of a run that has written something. What cannot be closed is found as

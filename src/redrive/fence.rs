@@ -243,27 +243,27 @@ impl<'a> Fence<'a> {
         self.sink.progress(Progress { what, waiting: Some(waiting), ..Progress::default() });
     }
 
-    /// The session, until it is given [`back`](Self::back): while records are on their way, the rows of those before are
-    /// made.
+    /// The session, until it is given [`back`](Self::back): while a piece of a transaction is on its way, the rows of the
+    /// piece before it are made.
     pub fn session(&mut self) -> Result<Box<dyn Session>, Ended> {
         self.session.take().ok_or_else(no_session)
     }
 
-    /// Takes the session back, after records were written in a transaction that is open unless it `ended`.
-    pub fn back(&mut self, session: Box<dyn Session>, placed: &[Option<Placed>], ended: Option<&Ended>) {
-        let is_over = ended.is_some_and(|ended| !matches!(ended, Ended::Lost(_)));
-        self.in_flight = if is_over { 0 } else { placed.iter().flatten().count() as u64 };
-        self.session = Some(session).filter(|_| ended.is_none() || is_over);
+    /// Takes the session back, and notes what became of a piece of the transaction.
+    pub fn back(&mut self, session: Box<dyn Session>, sent: &Result<Vec<Option<Placed>>, Ended>) {
+        match sent {
+            Ok(placed) => self.in_flight += placed.iter().flatten().count() as u64,
+            Err(Ended::Lost(_)) => return,
+            Err(_) => self.in_flight = 0,
+        }
+        self.session = Some(session);
     }
 
-    /// Writes the items that are sent.
+    /// Writes the items that are sent, in a transaction that is then open.
     pub async fn send(&mut self, items: &[Item]) -> Result<Vec<Option<Placed>>, Ended> {
         let mut session = self.session()?;
-        let sent = match transaction::stage(&mut *session, items, &[]).await {
-            Ok(flight) => transaction::land(&mut *session, flight, items, None, &mut Vec::new()).await,
-            Err(ended) => Err(ended),
-        };
-        self.back(session, sent.as_deref().unwrap_or_default(), sent.as_ref().err());
+        let sent = transaction::send(&mut *session, items, &[]).await;
+        self.back(session, &sent);
         sent
     }
 

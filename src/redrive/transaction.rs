@@ -2,9 +2,7 @@
 
 use super::item::{Act, Item};
 use super::outgoing::batch_size;
-use crate::broker::{
-    Answers, BrokerError, Commit, ErrorKind, Guarantee, Name, Placed, Session, Staged, Ticket, Write,
-};
+use crate::broker::{BrokerError, Commit, ErrorKind, Guarantee, Name, Placed, Session, Staged, Write};
 use crate::event::Headers;
 use crate::ledger::{AUDIT_TOPIC, LEDGER_TOPIC};
 use crate::text::Fault;
@@ -77,74 +75,41 @@ pub(super) fn book(topic: impl Into<Name>, key: Option<bytes::Bytes>, value: byt
     }
 }
 
-/// Records and rows that are staged, and not answered yet.
-pub(super) struct Flight {
-    /// Which of the items are sent: theirs are the first tickets.
-    sent: Vec<usize>,
-    tickets: Vec<Ticket>,
-    /// Why not all of them are staged.
-    stuck: Option<BrokerError>,
-}
-
-impl Flight {
-    /// Of which item this ticket is.
-    fn item(&self, ticket: Ticket) -> Option<usize> {
-        self.sent.get(self.tickets.binary_search(&ticket).ok()?).copied()
-    }
-}
-
-/// Stages the items that are sent, and rows with them.
-pub(super) async fn stage(
+/// Writes the items that are sent, and rows with them; gives the items' places in their order.
+pub(super) async fn send(
     session: &mut dyn Session,
     items: &[Item],
     rows: &[Write],
-) -> Result<Flight, Ended> {
+) -> Result<Vec<Option<Placed>>, Ended> {
     let sent: Vec<usize> = (0..items.len()).filter(|i| items[*i].act == Act::Send).collect();
     let writes: Vec<&Write> = sent.iter().map(|i| &items[*i].write).chain(rows).collect();
-    let Staged { tickets, stuck } = session.stage_all(&writes).await.map_err(Ended::Lost)?;
-    Ok(Flight { sent, tickets, stuck })
-}
-
-/// Waits for the answers to a flight of these items; gives their places in their order. What `next`, which is staged
-/// already, is told meanwhile is kept in `answers`.
-pub(super) async fn land(
-    session: &mut dyn Session,
-    flight: Flight,
-    items: &[Item],
-    next: Option<&Flight>,
-    answers: &mut Answers,
-) -> Result<Vec<Option<Placed>>, Ended> {
-    let Some(last) = flight.tickets.last().copied() else {
-        return stuck(session, flight.stuck).await.map(|()| vec![None; items.len()]);
+    let Staged { tickets, stuck } = match session.stage_all(&writes).await {
+        Ok(staged) => staged,
+        Err(error) => return Err(Ended::Lost(error)),
     };
-    answers.extend(session.answers(last).await.map_err(Ended::Lost)?);
-    let (own, later): (Answers, Answers) = answers.drain(..).partition(|(ticket, _)| *ticket <= last);
-    *answers = later;
+    let answers = match session.settle().await {
+        Ok(answers) => answers,
+        Err(error) => return Err(Ended::Lost(error)),
+    };
     let mut placed: Vec<Option<Placed>> = vec![None; items.len()];
     let mut refused: Vec<(usize, BrokerError)> = Vec::new();
     let mut row_refused = None;
-    for (ticket, answer) in own {
-        match (flight.item(ticket), answer) {
-            (Some(i), Ok(place)) => placed[i] = Some(place),
-            (Some(i), Err(error)) => refused.push((i, error)),
+    for (ticket, answer) in answers {
+        let Ok(nth) = tickets.binary_search(&ticket) else { continue };
+        match (sent.get(nth), answer) {
+            (Some(i), Ok(place)) => placed[*i] = Some(place),
+            (Some(i), Err(error)) => refused.push((*i, error)),
             (None, Err(error)) => row_refused = row_refused.or(Some(error)),
             (None, Ok(_)) => {}
         }
     }
-    let mut written = placed.iter().flatten().count();
+    let written = placed.iter().flatten().count();
     // Errors of records that follow from that of a row name nobody.
     let innocent = refused.iter().all(|(_, error)| matches!(blame(error), Blame::Link));
     if let Some(error) = row_refused.filter(|_| innocent) {
         return Err(row_refusal(session, error).await);
     }
     if !refused.is_empty() {
-        if let Some(next) = next {
-            answers.extend(session.settle().await.map_err(Ended::Lost)?);
-            let is_written = |(ticket, answer): &(Ticket, Result<Placed, BrokerError>)| {
-                answer.is_ok() && next.item(*ticket).is_some()
-            };
-            written += answers.iter().filter(|answer| is_written(answer)).count();
-        }
         let ended = refusal(session, refused, written as u64).await;
         return Err(match ended {
             // There is nothing that an abort could take back.
@@ -154,22 +119,17 @@ pub(super) async fn land(
             ended => ended,
         });
     }
-    stuck(session, flight.stuck).await?;
-    if written < flight.sent.len() {
-        let why =
-            format!("{} of {} records were not answered", flight.sent.len() - written, flight.sent.len());
+    if let Some(error) = stuck {
+        return Err(match blame(&error) {
+            Blame::Cluster(fault) => end(session, Ended::Failed(fault)).await,
+            _ => Ended::Lost(error),
+        });
+    }
+    if written < sent.len() {
+        let why = format!("{} of {} records were not answered", sent.len() - written, sent.len());
         return Err(Ended::Lost(BrokerError::new(ErrorKind::Other, "produce", why)));
     }
     Ok(placed)
-}
-
-/// Ends a transaction of which not all could be staged.
-async fn stuck(session: &mut dyn Session, error: Option<BrokerError>) -> Result<(), Ended> {
-    let Some(error) = error else { return Ok(()) };
-    Err(match blame(&error) {
-        Blame::Cluster(fault) => end(session, Ended::Failed(fault)).await,
-        _ => Ended::Lost(error),
-    })
 }
 
 /// Bytes that are written together to one partition: a batch of the client. While another batch waits for the answer to

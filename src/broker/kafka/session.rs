@@ -18,18 +18,13 @@ use super::client::{Client, Context, Deliveries};
 use super::ffi::{Destination, Outgoing, flush, produce};
 use super::{Ports, errors};
 use crate::broker::{
-    Answers, BrokerError, Catalog as _, Commit, ErrorKind, Fut, Guarantee, Name, Placed, Session,
-    SessionKind, Shard, Staged, Ticket, Write,
+    BrokerError, Catalog as _, Commit, ErrorKind, Fut, Guarantee, Name, Placed, Session, SessionKind, Shard,
+    Staged, Ticket, Write,
 };
 use crate::event::murmur2;
 
 /// How long is waited where the producer's queue has nothing.
 const STEP: Duration = Duration::from_micros(500);
-
-/// How long what is launched may take until it is on its way, and how long answers may be missing before it is looked
-/// whether it is.
-const LAUNCH: Duration = Duration::from_millis(2);
-const QUIET: Duration = Duration::from_millis(20);
 
 /// How long one flush waits before the delivery reports are taken that came meanwhile.
 const FLUSH: Duration = Duration::from_millis(1);
@@ -51,6 +46,7 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 const SHORTEST_TIMEOUT: Duration = Duration::from_secs(1);
 
 type Producer = Client<BaseProducer<Context>>;
+type Answers = Vec<(Ticket, Result<Placed, BrokerError>)>;
 
 /// What a session knows of a topic.
 struct Topic {
@@ -70,8 +66,6 @@ struct KafkaSession {
     compression_is_chosen: bool,
     answers: Answers,
     next_ticket: u64,
-    /// The first ticket whose answer was not given.
-    first_open: u64,
     /// Where the next record without a key goes.
     round_robin: i32,
     /// The first refusal since the last end of a transaction.
@@ -86,9 +80,9 @@ impl Ports {
             ["compression.type", "compression.codec"].iter().any(|name| config.get(name).is_some());
         for (name, value) in [
             ("compression.type", "lz4"),
-            // Records go when a batch is full or the queue is flushed. What waits for less than that while another batch of
-            // its partition is on its way costs a core: the client's thread then does not sleep.
-            ("linger.ms", "200"),
+            // Records go when a batch is full or the queue is flushed. A thread of the client that waits for less than a
+            // millisecond looks at the clock all the time: a short pause costs it a core.
+            ("linger.ms", "20"),
             ("batch.size", "1000000"),
             ("queue.buffering.max.messages", "500000"),
             // The bound is kept here; the client's own must let one large record through.
@@ -141,7 +135,6 @@ impl Ports {
             compression_is_chosen,
             answers: Vec::new(),
             next_ticket: 0,
-            first_open: 0,
             round_robin: -1,
             refused: None,
             dead: None,
@@ -175,17 +168,6 @@ fn drain(producer: &Producer) {
         flush(producer, FLUSH);
         while takes_reports(producer) {}
     }
-}
-
-/// Waits for delivery reports and takes them; whether any came within [`QUIET`].
-fn awaits_reports(producer: &Producer) -> bool {
-    for _ in 0..QUIET.as_micros() / STEP.as_micros() {
-        if takes_reports(producer) {
-            return true;
-        }
-        std::thread::sleep(STEP);
-    }
-    false
 }
 
 /// Takes delivery reports; whether there were any.
@@ -355,28 +337,11 @@ impl KafkaSession {
             return Err(BrokerError::new(ErrorKind::Other, "produce", why));
         }
         let ticket = Ticket(self.next_ticket);
-        let sent = self.send(ticket, write).await?;
         self.next_ticket += 1;
-        if let Err(error) = sent {
+        if let Err(error) = self.send(ticket, write).await? {
             self.answer(ticket, Err(error));
         }
         Ok(ticket)
-    }
-
-    /// Whether all records up to this one are answered.
-    fn has_answers(&self, last: Ticket) -> bool {
-        let answered = self.answers.iter().filter(|(ticket, _)| *ticket <= last).count();
-        self.first_open + answered as u64 > last.0
-    }
-
-    /// Gives the answers, as far as there are no gaps between them.
-    fn give(&mut self) -> Answers {
-        self.answers.sort_unstable_by_key(|(ticket, _)| *ticket);
-        let open = (self.first_open..).zip(&self.answers).position(|(next, (ticket, _))| ticket.0 != next);
-        let later = self.answers.split_off(open.unwrap_or(self.answers.len()));
-        let answers = std::mem::replace(&mut self.answers, later);
-        self.first_open += answers.len() as u64;
-        answers
     }
 
     async fn drain(&mut self) -> Result<(), BrokerError> {
@@ -454,39 +419,9 @@ impl Session for KafkaSession {
         Box::pin(async move {
             self.usable()?;
             self.drain().await?;
-            self.first_open = self.next_ticket;
             let mut answers = std::mem::take(&mut self.answers);
             answers.sort_unstable_by_key(|(ticket, _)| *ticket);
             Ok(answers)
-        })
-    }
-
-    fn launch(&mut self) -> Fut<'_, ()> {
-        Box::pin(async move {
-            self.usable()?;
-            let producer = Arc::clone(&self.producer);
-            blocking(move || flush(&producer, LAUNCH)).await
-        })
-    }
-
-    fn answers(&mut self, last: Ticket) -> Fut<'_, Answers> {
-        Box::pin(async move {
-            self.usable()?;
-            self.collect()?;
-            let mut quiet = false;
-            while !self.has_answers(last) {
-                let producer = Arc::clone(&self.producer);
-                // Where nothing came for a while some of it may still wait to be sent.
-                quiet = blocking(move || {
-                    if quiet {
-                        flush(&producer, LAUNCH);
-                    }
-                    !awaits_reports(&producer)
-                })
-                .await?;
-                self.collect()?;
-            }
-            Ok(self.give())
         })
     }
 
@@ -519,7 +454,6 @@ impl Session for KafkaSession {
                 self.drain().await?;
             }
             self.answers.clear();
-            self.first_open = self.next_ticket;
             self.refused = None;
             Ok(())
         })

@@ -13,14 +13,16 @@ use super::members;
 use super::state::{Now, State, absent, check_name};
 use super::transactions::LONGEST_TIMEOUT;
 use crate::broker::{
-    Answers, BrokerError, Commit, Each, ErrorKind, Fut, Guarantee, Membership, Name, NewTopic, Placed,
-    Session, SessionKind, Shard, Ticket, Write, Writer,
+    BrokerError, Commit, Each, ErrorKind, Fut, Guarantee, Membership, Name, NewTopic, Placed, Session,
+    SessionKind, Shard, Ticket, Write, Writer,
 };
 use crate::event::murmur2;
 
 /// A session hands its queue over when it holds so much.
 const QUEUE_RECORDS: usize = 512;
 const QUEUE_BYTES: usize = 1 << 20;
+
+type Answers = Vec<(Ticket, Result<Placed, BrokerError>)>;
 
 struct MemorySession {
     link: Link,
