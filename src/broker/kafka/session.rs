@@ -337,8 +337,9 @@ impl KafkaSession {
             return Err(BrokerError::new(ErrorKind::Other, "produce", why));
         }
         let ticket = Ticket(self.next_ticket);
+        let sent = self.send(ticket, write).await?;
         self.next_ticket += 1;
-        if let Err(error) = self.send(ticket, write).await? {
+        if let Err(error) = sent {
             self.answer(ticket, Err(error));
         }
         Ok(ticket)

@@ -43,6 +43,22 @@ fn capture(jsonl: &str) -> Vec<Record> {
     jsonl.lines().map(record).collect()
 }
 
+proptest::proptest! {
+    #[test]
+    fn where_a_letter_was_and_what_it_carries_is_read_without_why_it_failed(record in super::hostile::any_record()) {
+        let config = DeadLetters::default();
+        let (whole, places) = (digest(&record, &config), places(&record, &config));
+        let of = |r: &Reading<'_>| {
+            (
+                (r.format.clone(), r.others.clone(), r.hops, r.pointer),
+                format!("{:?} {:?}", r.root, r.previous),
+                (r.original_key.clone(), r.original_value.clone()),
+            )
+        };
+        proptest::prop_assert_eq!(of(&whole), of(&places));
+    }
+}
+
 /// Decodes every dead letter of a capture; gives each with the truth about it.
 fn decoded(jsonl: &str, expected: &str) -> Vec<(Letter, Value)> {
     let records = capture(jsonl);
