@@ -445,7 +445,9 @@ impl<'a> Engine<'a> {
                     rows = made;
                 }
                 Err(Ended::Refused { mut named, why, aborted }) => {
-                    named.iter_mut().for_each(|(i, _)| *i += now.start);
+                    for (i, _) in &mut named {
+                        *i += now.start;
+                    }
                     let aborted = aborted + placed.iter().flatten().count() as u64;
                     return Ended::Refused { named, why, aborted };
                 }

@@ -130,6 +130,7 @@ impl Twins {
     }
 
     /// With room for so many letters: to grow, it would need the room of both sizes.
+    #[must_use]
     pub fn with_room(mut self, letters: usize) -> Self {
         self.seen.reserve(letters);
         self
