@@ -28,6 +28,9 @@ const STEP: Duration = Duration::from_micros(500);
 
 /// How long one flush waits before the delivery reports are taken that came meanwhile.
 const FLUSH: Duration = Duration::from_millis(1);
+/// The same after so many in vain: a broker that is away is waited for with less work.
+const LONG_FLUSH: Duration = Duration::from_millis(20);
+const MOST_VAIN: usize = 100;
 
 /// Bytes of records that may be under way.
 const MOST_BYTES: usize = 32 << 20;
@@ -164,9 +167,13 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 
 /// Polls until nothing is under way. librdkafka gives every record up after `message.timeout.ms`.
 fn drain(producer: &Producer) {
+    let mut vain = 0;
     while producer.in_flight_count() > 0 {
-        flush(producer, FLUSH);
-        while takes_reports(producer) {}
+        flush(producer, if vain < MOST_VAIN { FLUSH } else { LONG_FLUSH });
+        vain += 1;
+        while takes_reports(producer) {
+            vain = 0;
+        }
     }
 }
 
