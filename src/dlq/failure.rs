@@ -5,14 +5,14 @@
 //! writes no trace would be one group.
 
 use std::borrow::Cow;
-use std::hash::{BuildHasher, Hash};
+use std::hash::{BuildHasher, Hash, Hasher as _};
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
 use super::formats::Reading;
 use super::message::normalise;
-use super::trace::Trace;
+use super::trace::{Trace, shape};
 
 /// Why a letter failed, without what differs from letter to letter.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
@@ -111,6 +111,20 @@ impl<'r> Fingerprint<'r> {
             group: self.group.map(Into::into),
         }
     }
+}
+
+/// A hash that letters of one failure have in common, without a trace being parsed: over its [`shape`] and what else
+/// decides, or where there is none the fingerprint itself. `None` where the trace has no shape. Of a letter whose trace
+/// shows no frame it says nothing: there the message decides.
+pub fn likeness(reading: &Reading<'_>, by: &impl BuildHasher) -> Option<u64> {
+    let Some(trace) = reading.stack_trace.as_deref() else {
+        return Some(Fingerprint::of(reading, &Trace::default()).hash(by));
+    };
+    let at = reading.failed_in();
+    let mut hasher = by.build_hasher();
+    let classes = [reading.error_class.as_deref(), reading.cause_class.as_deref()];
+    (classes, at.group.as_deref(), at.topic.as_deref()).hash(&mut hasher);
+    shape(trace, &mut hasher).then(|| hasher.finish())
 }
 
 #[derive(Hash)]

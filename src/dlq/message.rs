@@ -3,6 +3,10 @@
 //! Two letters that failed for one reason should read the same. One pass over at most [`LOOK`] bytes; no
 //! regular expression.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 /// Bytes of a message that are looked at.
 pub const LOOK: usize = 2048;
 /// The longest result in bytes.
@@ -15,7 +19,8 @@ const LONGEST_NAME: usize = 80;
 /// The message with every number, id, hash, time and quoted value replaced by `#`. Quoted names of a program's
 /// parts stay: `"customer" is null`.
 pub fn normalise(message: &str) -> String {
-    let message = message.split("; nested exception is ").next().unwrap_or(message);
+    static NESTED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("; nested exception is "));
+    let message = NESTED.find(message.as_bytes()).and_then(|at| message.get(..at)).unwrap_or(message);
     let bytes = message.as_bytes();
     let bytes = &bytes[..bytes.len().min(LOOK)];
     let mut out = String::with_capacity(bytes.len().min(LONGEST) + 8);

@@ -16,4 +16,4 @@ pub mod spreadsheet;
 pub mod time;
 pub mod view;
 
-pub use record::{Digest, Headers, Position, Record, RecordBytes, RecordTime, TimeKind};
+pub use record::{Digest, Header, Headers, Parts, Position, Record, RecordBytes, RecordTime, TimeKind};

@@ -91,7 +91,7 @@ impl Headers {
     }
 
     /// The headers in order.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&Bytes, Option<&Bytes>)> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&Bytes, Option<&Bytes>)> + Clone {
         self.0.iter().map(|(n, v)| (n, v.as_ref()))
     }
 }
@@ -156,38 +156,57 @@ impl Record {
         }
     }
 
-    /// SHA-256 over the header count (u64 big-endian), then key, value and each header's name and value,
-    /// each as one byte of presence, the length as u64 big-endian, and the bytes. No timestamp, no position.
+    /// The digest by which a plan knows it.
     pub fn digest(&self) -> Digest {
-        /// Shorter parts are put together: to digest each of them alone takes longer than to copy it.
-        const SHORT: usize = 1 << 10;
-        let mut sha = Sha256::new();
-        let mut parts = Vec::with_capacity(2 * SHORT);
-        parts.extend((self.headers.len() as u64).to_be_bytes());
-        let mut part = |bytes: Option<&Bytes>| {
-            parts.push(u8::from(bytes.is_some()));
-            let bytes = bytes.map_or(&[][..], Bytes::as_ref);
-            parts.extend((bytes.len() as u64).to_be_bytes());
-            if bytes.len() <= SHORT {
-                parts.extend_from_slice(bytes);
-            }
-            if parts.len() > SHORT || bytes.len() > SHORT {
-                sha.update(&parts);
-                parts.clear();
-            }
-            if bytes.len() > SHORT {
-                sha.update(bytes);
-            }
-        };
-        part(self.key.as_ref());
-        part(self.value.as_ref());
-        for (name, value) in self.headers.iter() {
-            part(Some(name));
-            part(value);
-        }
-        sha.update(&parts);
-        Digest(sha.finalize().into())
+        let headers = self.headers.iter().map(|(name, value)| (&**name, value.map(|value| &**value)));
+        digest(self.key.as_deref(), self.value.as_deref(), self.headers.len(), headers)
     }
+}
+
+/// SHA-256 over the header count (u64 big-endian), then key, value and each header's name and value,
+/// each as one byte of presence, the length as u64 big-endian, and the bytes. No timestamp, no position.
+fn digest<'r>(
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+    count: usize,
+    headers: impl Iterator<Item = Header<'r>>,
+) -> Digest {
+    /// Shorter parts are put together: to digest each of them alone takes longer than to copy it.
+    const SHORT: usize = 1 << 10;
+    let mut sha = Sha256::new();
+    let mut waiting = [0; 2 * SHORT];
+    let mut filled = 0;
+    let mut put = |bytes: &[u8]| {
+        if filled + bytes.len() > waiting.len() {
+            sha.update(&waiting[..filled]);
+            filled = 0;
+        }
+        if bytes.len() > SHORT {
+            sha.update(&waiting[..filled]);
+            sha.update(bytes);
+            filled = 0;
+        } else {
+            waiting[filled..filled + bytes.len()].copy_from_slice(bytes);
+            filled += bytes.len();
+        }
+    };
+    put(&(count as u64).to_be_bytes());
+    let mut part = |bytes: Option<&[u8]>| {
+        let mut begin = [0; 9];
+        begin[0] = u8::from(bytes.is_some());
+        let bytes = bytes.unwrap_or_default();
+        begin[1..].copy_from_slice(&(bytes.len() as u64).to_be_bytes());
+        put(&begin);
+        put(bytes);
+    };
+    part(key);
+    part(value);
+    for (name, value) in headers {
+        part(Some(name));
+        part(value);
+    }
+    sha.update(&waiting[..filled]);
+    Digest(sha.finalize().into())
 }
 
 /// The bytes of a record wherever they lie: what cheap tests look at before anything is copied.
@@ -225,6 +244,73 @@ impl RecordBytes for Record {
         for (name, value) in self.headers.iter() {
             each(name, value.map(AsRef::as_ref));
         }
+    }
+}
+
+/// A header where its bytes lie: name and value.
+pub type Header<'r> = (&'r [u8], Option<&'r [u8]>);
+
+/// The parts of a record where they lie, with its headers taken apart: once for all who look at them.
+#[derive(Clone, Debug)]
+pub struct Parts<'r> {
+    /// Topic, partition and offset.
+    pub place: (&'r str, i32, i64),
+    /// Timestamp.
+    pub time: Option<RecordTime>,
+    /// Key; null is not empty.
+    pub key: Option<&'r [u8]>,
+    /// Value; null is a tombstone.
+    pub value: Option<&'r [u8]>,
+    /// Headers in order.
+    pub headers: Vec<Header<'r>>,
+}
+
+impl<'r> Parts<'r> {
+    /// The parts of a record.
+    pub fn of(record: &'r dyn RecordBytes) -> Self {
+        let mut headers = Vec::with_capacity(16);
+        record.each_header(&mut |name, value| headers.push((name, value)));
+        let (place, time) = (record.place(), record.time());
+        Self { place, time, key: record.key(), value: record.value(), headers }
+    }
+
+    /// Size in bytes, as [`Record::size`] counts it.
+    pub fn size(&self) -> usize {
+        let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+        let headers = self.headers.iter().map(|(name, value)| name.len() + length(*value));
+        length(self.key) + length(self.value) + headers.sum::<usize>()
+    }
+
+    /// The timestamp alone.
+    pub fn timestamp(&self) -> Option<Timestamp> {
+        self.time.map(|time| time.at)
+    }
+
+    /// The digest of the record, as [`Record::digest`] makes it.
+    pub fn digest(&self) -> Digest {
+        digest(self.key, self.value, self.headers.len(), self.headers.iter().copied())
+    }
+}
+
+impl RecordBytes for Parts<'_> {
+    fn place(&self) -> (&str, i32, i64) {
+        self.place
+    }
+
+    fn time(&self) -> Option<RecordTime> {
+        self.time
+    }
+
+    fn key(&self) -> Option<&[u8]> {
+        self.key
+    }
+
+    fn value(&self) -> Option<&[u8]> {
+        self.value
+    }
+
+    fn each_header<'s>(&'s self, each: &mut dyn FnMut(&'s [u8], Option<&'s [u8]>)) {
+        self.headers.iter().for_each(|(name, value)| each(name, *value));
     }
 }
 
@@ -281,7 +367,9 @@ mod tests {
                 part(Some(name));
                 part(value);
             }
-            assert_eq!(record.digest(), Digest(sha.finalize().into()), "{length}");
+            let digest = Digest(sha.finalize().into());
+            assert_eq!((record.digest(), Parts::of(&record).digest()), (digest, digest), "{length}");
+            assert_eq!(Parts::of(&record).size(), record.size());
         }
     }
 }

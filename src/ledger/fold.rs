@@ -304,6 +304,15 @@ impl Ledger {
         own.into_iter().flatten().map(|(slot, row)| (slot.partition, slot.offset, &**row))
     }
 
+    /// The letters of a dead-letter topic that have a row: partition, offset and disposition, in order.
+    pub fn dispositions(&self, topic_id: &str) -> impl Iterator<Item = (i32, i64, Disposition)> {
+        let dlq = self.by_name.get(topic_id).and_then(|dlq| self.dlqs.get(*dlq as usize));
+        let partitions = dlq.into_iter().flat_map(|dlq| &dlq.partitions);
+        partitions.flat_map(|(partition, letters)| {
+            letters.iter().map(|(offset, packed)| (*partition, *offset, packed.disposition))
+        })
+    }
+
     /// Letters of a dead-letter topic by disposition.
     pub fn counts(&self, topic_id: &str) -> Counts {
         self.by_name.get(topic_id).map_or_else(Counts::default, |dlq| self.dlqs[*dlq as usize].counts)

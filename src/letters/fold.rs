@@ -4,21 +4,20 @@
 //! itself is read again when somebody looks at it. Bounds: [`MOST_LETTERS`] letters of a topic,
 //! [`MOST_FAILURES`] failures (more are one failure called "other failures").
 //!
-//! Most letters of a topic failed like one before: a stack trace of a [`shape`] that was seen is not parsed
+//! Most letters of a topic failed like one before: what has the [`likeness`] of one that was seen is not parsed
 //! again. Such letters are looked at where their bytes lie (`taking.rs`).
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
 use foldhash::quality::RandomState;
 
 use crate::config::profile::DeadLetters;
-use crate::dlq::failure::{Failure, Fingerprint};
-use crate::dlq::formats::glance::{Glance, Seen};
+use crate::dlq::failure::{Failure, Fingerprint, likeness};
+use crate::dlq::formats::glance::Glance;
 use crate::dlq::formats::{self, Hop, Reading};
 use crate::dlq::message;
-use crate::dlq::trace::shape;
 use crate::event::Record;
 use crate::ledger::Disposition;
 use crate::text::Timestamp;
@@ -30,8 +29,8 @@ pub type Span = (i64, i64);
 pub const MOST_LETTERS: usize = 2_000_000;
 /// Failures that are told apart in one topic.
 pub const MOST_FAILURES: usize = 5_000;
-/// Shapes of stack traces that are remembered.
-const MOST_SHAPES: usize = 20_000;
+/// Likenesses that are remembered.
+const MOST_LIKE: usize = 20_000;
 /// Letters of a failure whose messages are compared, to see which quoted values vary.
 const COMPARED: u32 = 64;
 /// Distinct topics, groups or formats listed for one topic.
@@ -143,8 +142,8 @@ pub struct Fold {
     hasher: RandomState,
     pub(super) failures: Vec<Known>,
     by_hash: HashMap<u64, u32>,
-    /// Failures by the shape of their stack trace and what else decides.
-    by_shape: HashMap<u64, u32>,
+    /// Failures by their [`likeness`].
+    by_likeness: HashMap<u64, u32>,
     pub(super) formats: Vec<Arc<str>>,
     /// What the headers of letters mean that came last.
     pub(super) glances: Vec<Arc<Glance>>,
@@ -187,7 +186,7 @@ impl Fold {
             hasher,
             failures: Vec::new(),
             by_hash: HashMap::new(),
-            by_shape: HashMap::new(),
+            by_likeness: HashMap::new(),
             formats: Vec::new(),
             glances: Vec::new(),
             parts: BTreeMap::new(),
@@ -349,12 +348,8 @@ impl Fold {
         config: &DeadLetters,
         appeared: Option<Timestamp>,
     ) -> u32 {
-        let at = reading.latest();
-        let shape = reading.stack_trace.as_deref().and_then(|trace| {
-            let classes = [reading.error_class.as_deref(), reading.cause_class.as_deref()];
-            shape_of(&self.hasher, classes, at.group.as_deref(), at.topic.as_deref(), trace)
-        });
-        if let Some(index) = shape.and_then(|shape| self.by_shape.get(&shape)).copied() {
+        let likeness = likeness(reading, &self.hasher);
+        if let Some(index) = likeness.and_then(|likeness| self.by_likeness.get(&likeness)).copied() {
             if self.compares(index)
                 && let Some(message) = reading.message.as_deref()
             {
@@ -365,9 +360,9 @@ impl Fold {
         let trace = reading.trace(config);
         let fingerprint = Fingerprint::of(reading, &trace);
         let index = self.known(&fingerprint, appeared);
-        // Without a frame the message decides.
-        if let Some(shape) = shape.filter(|_| trace.frame.is_some() && self.by_shape.len() < MOST_SHAPES) {
-            self.by_shape.insert(shape, index);
+        let decides = reading.stack_trace.is_none() || trace.frame.is_some();
+        if let Some(likeness) = likeness.filter(|_| decides && self.by_likeness.len() < MOST_LIKE) {
+            self.by_likeness.insert(likeness, index);
         }
         index
     }
@@ -377,15 +372,9 @@ impl Fold {
         self.hasher.clone()
     }
 
-    /// What a letter has in common with its like.
-    pub(super) fn shape(hasher: &RandomState, seen: &Seen<'_>) -> Option<u64> {
-        let classes = [seen.error_class, seen.cause_class];
-        shape_of(hasher, classes, seen.group, Some(&seen.topic), seen.stack_trace)
-    }
-
-    /// The failure of letters of this shape, where such were seen; `None` where the letter must be read.
-    pub(super) fn like(&self, shape: u64) -> Option<u32> {
-        self.by_shape.get(&shape).copied().filter(|index| !self.compares(*index))
+    /// The failure of letters of this likeness, where such were seen; `None` where the letter must be read.
+    pub(super) fn like(&self, likeness: u64) -> Option<u32> {
+        self.by_likeness.get(&likeness).copied().filter(|index| !self.compares(*index))
     }
 
     /// Whether messages of the failure are compared still.
@@ -422,7 +411,8 @@ impl Fold {
         }
     }
 
-    fn place(&self, hop: &Hop<'_>) -> u64 {
+    /// The hash of where a hop was; 0 where it is not whole.
+    pub(super) fn place(&self, hop: &Hop<'_>) -> u64 {
         match (hop.topic.as_deref(), hop.partition, hop.offset) {
             (Some(topic), Some(partition), Some(offset)) => self.place_hash(topic, partition, offset),
             _ => 0,
@@ -528,19 +518,6 @@ impl Fold {
     }
 }
 
-/// A hash of all that decides of a letter with a stack trace; `None` where the trace has no shape.
-fn shape_of(
-    hasher: &RandomState,
-    classes: [Option<&str>; 2],
-    group: Option<&str>,
-    topic: Option<&str>,
-    trace: &str,
-) -> Option<u64> {
-    let mut hasher = hasher.build_hasher();
-    (classes, group, topic).hash(&mut hasher);
-    shape(trace, &mut hasher).then(|| hasher.finish())
-}
-
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
@@ -575,13 +552,13 @@ mod tests {
     }
 
     #[test]
-    fn letters_of_one_failure_are_told_by_the_shape_of_their_trace_and_vary_in_quotes() {
+    fn letters_of_one_failure_are_told_by_their_likeness_and_vary_in_quotes() {
         let mut fold = Fold::new(RandomState::default());
         for (offset, order) in ["red", "red", "blue", "green"].iter().enumerate() {
             fold.add(&record(offset as i64, order), &DeadLetters::default());
         }
         let rows = fold.failures(Timestamp(0), |_, _| true);
-        assert_eq!((rows.len(), rows[0].count, fold.by_shape.len()), (1, 4, 1));
+        assert_eq!((rows.len(), rows[0].count, fold.by_likeness.len()), (1, 4, 1));
         assert_eq!(rows[0].root_cause_class.as_deref(), Some("x.Gone"));
         assert_eq!(rows[0].frame.as_deref(), Some("shop.Stock.find"));
         assert_eq!(rows[0].message.as_deref(), Some("no '#' in #"));

@@ -28,4 +28,4 @@ pub use answer::{Survey, Walk};
 pub use extent::{Extent, PartitionExtent};
 pub use index::Index;
 pub use json::letter_json;
-pub use pass::Pass;
+pub use pass::{Pass, Take};

@@ -5,23 +5,19 @@
 //! selection is told by what it keeps (the last letters, a time, a key, a limit), [`Index::each`] is what serves.
 
 use std::collections::HashMap;
-use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
 use super::Index;
 use super::document::LettersRequest;
 use super::retention::Retention;
-use crate::broker::{Name, Notice, ReadPlan, Shard, Span, Until};
+use crate::broker::{Name, Notice, ReadPlan, Shard, Sieve, Sifted, Span, Until};
 use crate::context::{Progress, Sink};
-use crate::event::Record;
+use crate::event::{Parts, Record, RecordBytes};
 use crate::filter::{Edge, Matcher, Selection};
 use crate::ledger::Disposition;
 use crate::text::{Fault, Timestamp};
-
-/// Bytes of records that wait to be looked at.
-const BUDGET: usize = 16 << 20;
 
 /// How a pass went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,6 +27,10 @@ pub struct Pass {
     /// When retention can delete the first open letter of the range; `None` where it never does, or it is not known.
     pub expires_at: Option<Timestamp>,
 }
+
+/// Takes a letter of a pass, with its state. Called on the threads that read, with the letters of one partition in their
+/// order.
+pub type Take = dyn Fn(&Parts<'_>, Disposition) + Send + Sync;
 
 /// What retention goes by in one partition.
 #[derive(Default)]
@@ -42,6 +42,63 @@ struct Age {
     /// The largest timestamp when the first one was.
     first_open: Option<Timestamp>,
     bytes: u64,
+}
+
+impl Age {
+    fn add(&mut self, letter: &Parts<'_>, state: Disposition) {
+        self.bytes += letter.size() as u64;
+        self.largest = self.largest.max(letter.timestamp());
+        if state.is_pending() && !self.open {
+            self.first_open = self.largest;
+            self.open = true;
+        }
+    }
+}
+
+/// One partition of a pass.
+#[derive(Default)]
+struct Part {
+    /// The letters that the ledger has, by offset.
+    states: Vec<(i64, Disposition)>,
+    age: Mutex<Age>,
+}
+
+impl Part {
+    fn state(&self, offset: i64) -> Disposition {
+        let at = self.states.binary_search_by_key(&offset, |(offset, _)| *offset);
+        at.ok().and_then(|at| self.states.get(at)).map_or(Disposition::Pending, |(_, state)| *state)
+    }
+
+    fn age(&self) -> MutexGuard<'_, Age> {
+        self.age.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Hands out what is meant.
+struct Passing {
+    parts: HashMap<i32, Part>,
+    matcher: Matcher,
+    topic: Name,
+    take: Arc<Take>,
+}
+
+impl Sieve for Passing {
+    fn sift(&self, record: &dyn RecordBytes) -> Sifted {
+        let letter = Parts::of(record);
+        let (_, partition, offset) = letter.place;
+        let Some(part) = self.parts.get(&partition) else { return Sifted::Leave };
+        let state = part.state(offset);
+        part.age().add(&letter, state);
+        let whole = || self.matcher.matches(&Record::copy_of(record, Name::clone(&self.topic)));
+        if self.matcher.glance(&letter).unwrap_or_else(whole) {
+            (self.take)(&letter, state);
+        }
+        Sifted::Count
+    }
+
+    fn is_work(&self) -> bool {
+        true
+    }
 }
 
 /// Whether a selection is told by the records themselves.
@@ -64,7 +121,7 @@ impl Index {
         request: &LettersRequest,
         sink: &dyn Sink,
         cancel: &CancellationToken,
-        take: &mut (dyn FnMut(Record, Disposition) -> ControlFlow<()> + Send),
+        take: Arc<Take>,
     ) -> Result<Option<Pass>, Fault> {
         let selection = &request.selection;
         if !is_simple(selection) {
@@ -88,51 +145,40 @@ impl Index {
         self.follow_ledger(sink, cancel).await?;
         let id = topic.lock().id.clone();
         let Some(id) = id else { return Err(self.unknown_state()) };
-        if self.ledger().await.ledger().is_none() {
-            return Err(self.unknown_state());
+        let mut parts: HashMap<i32, Part> = HashMap::new();
+        {
+            let follower = self.ledger().await;
+            let Some(ledger) = follower.ledger() else { return Err(self.unknown_state()) };
+            for (partition, offset, state) in ledger.dispositions(&id.0) {
+                parts.entry(partition).or_default().states.push((offset, state));
+            }
         }
         let spans = self.spans(&request.topic, &topic.shards(), selection).await?;
-        let total = spans.iter().filter_map(Span::length).sum();
+        for span in &spans {
+            parts.entry(span.shard.partition).or_default();
+        }
         let mut progress = Progress {
             what: format!("reading {}", request.topic),
-            total: Some(total),
+            total: Some(spans.iter().filter_map(Span::length).sum()),
             ..Progress::default()
         };
-        let mut ages: HashMap<i32, Age> = HashMap::new();
+        let passing = Arc::new(Passing { parts, matcher, topic: Name::clone(&request.topic), take });
         if !spans.is_empty() {
-            let plan = ReadPlan { budget: BUDGET, ..ReadPlan::new(spans) };
+            let sieve: Arc<dyn Sieve> = passing.clone();
+            let plan = ReadPlan { sieve: Some(sieve), ..ReadPlan::new(spans) };
             let mut batches = self.cx().broker.reader().open(plan, cancel.clone()).await?;
             while let Some(batch) = batches.next().await? {
                 if let Some(error) = batch.notices.into_iter().find_map(failure) {
                     return Err(error);
                 }
-                let follower = self.ledger().await;
-                let Some(ledger) = follower.ledger() else { return Err(self.unknown_state()) };
-                for record in batch.records {
-                    let at = &record.at;
-                    let state = ledger.disposition(&id.0, at.partition, at.offset);
-                    let size = record.size() as u64;
-                    let age = ages.entry(at.partition).or_default();
-                    age.bytes += size;
-                    age.largest = age.largest.max(record.timestamp());
-                    if state.is_pending() {
-                        if !age.open {
-                            age.first_open = age.largest;
-                        }
-                        age.open = true;
-                    }
-                    progress.done += 1;
-                    progress.bytes += size;
-                    if matcher.matches(&record) && take(record, state).is_break() {
-                        return Err(Fault::cancelled());
-                    }
-                }
-                drop(follower);
+                progress.done += batch.left.records;
+                progress.bytes = passing.parts.values().map(|part| part.age().bytes).sum();
                 sink.progress(progress.clone());
             }
         }
+        let ages = passing.parts.values().map(Part::age);
         let now = self.cx().clock.now();
-        let open = ages.values().filter(|age| age.open).map(|age| (age.first_open, age.bytes));
+        let open = ages.filter(|age| age.open).map(|age| (age.first_open, age.bytes));
         let expires_at = open
             .flat_map(|(largest, bytes)| {
                 let by_age = retention.age_ms.zip(largest).map(|(ms, at)| at.plus_millis(ms));
@@ -140,7 +186,7 @@ impl Index {
             })
             .flatten()
             .min();
-        Ok(Some(Pass { filter_errors: matcher.errors(), expires_at }))
+        Ok(Some(Pass { filter_errors: passing.matcher.errors(), expires_at }))
     }
 
     /// The pieces of the topic that a selection means, up to what can be read now.

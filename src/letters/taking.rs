@@ -1,7 +1,7 @@
 //! Letters taken where their bytes lie: on the reading thread, before anything is copied.
 //!
-//! A letter that failed like one before it costs a look at its headers and a hash of its stack trace. The others are
-//! copied and read.
+//! A letter that failed like one before it costs a look at its headers and a hash of its trace or message. The others
+//! are copied and read.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,8 +11,9 @@ use super::fold::{Fold, New, Room};
 use super::topic::Topic;
 use crate::broker::{Name, Sieve, Sifted};
 use crate::config::profile::{DeadLetters, Profile};
-use crate::dlq::formats::glance::{Glance, Lying};
-use crate::event::{Record, RecordBytes};
+use crate::dlq::failure::likeness;
+use crate::dlq::formats::glance::Glance;
+use crate::event::{Parts, Record, RecordBytes};
 
 /// Sets of headers whose meaning is remembered for a topic.
 const MOST_GLANCES: usize = 8;
@@ -31,31 +32,23 @@ impl Holder for Topic {
 /// Adds the next letter of a partition, as [`Fold::add`] does; gives its size in bytes. The fold is held for moments: the
 /// partitions of a topic are read by several threads.
 fn take(holder: &impl Holder, record: &dyn RecordBytes, topic: &Name, config: &DeadLetters) -> u64 {
-    let (lies_in, partition, offset) = record.place();
-    let mut headers: Vec<Lying<'_>> = Vec::with_capacity(16);
-    record.each_header(&mut |name, value| headers.push((name, value)));
-    let of_headers: usize =
-        headers.iter().map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len)).sum();
-    let of_rest = record.key().map_or(0, <[u8]>::len) + record.value().map_or(0, <[u8]>::len);
-    let size = (of_headers + of_rest) as u64;
-    let at = (partition, offset);
-    let (room, glance, hasher) = holder.with(|fold| (fold.room(at), fold.glance(&headers), fold.hasher()));
+    let letter = Parts::of(record);
+    let (_, partition, offset) = letter.place;
+    let (at, size) = ((partition, offset), letter.size() as u64);
+    let (room, glance, hasher) = holder.with(|fold| (fold.room(at), fold.glance(&letter), fold.hasher()));
     let Room::Free { watched } = room else { return size };
     if let Some(glance) = &glance
-        && let Some(seen) = glance.look(lies_in, record.key(), &headers)
-        && let Some(shape) = Fold::shape(&hasher, &seen)
+        && let Some(reading) = glance.look(&letter)
+        && let Some(likeness) = likeness(&reading, &hasher)
     {
-        let time = record.time().map(|time| time.at);
         let entered = holder.with(|fold| {
-            let failure = fold.like(shape)?;
-            let root = match (seen.partition, seen.offset) {
-                (Some(partition), Some(offset)) => fold.place_hash(&seen.topic, partition, offset),
-                _ => 0,
-            };
-            if let Some(format) = glance.format() {
+            let failure = fold.like(likeness)?;
+            let root = fold.place(&reading.root);
+            if let Some(format) = &reading.format {
                 fold.wrote(format);
             }
-            fold.enter(&New { at, time, key: record.key(), size, failure, root, latest: root }, watched);
+            let (time, key) = (letter.timestamp(), letter.key);
+            fold.enter(&New { at, time, key, size, failure, root, latest: root }, watched);
             Some(())
         });
         if entered.is_some() {
@@ -76,8 +69,8 @@ fn take(holder: &impl Holder, record: &dyn RecordBytes, topic: &Name, config: &D
 
 impl Fold {
     /// What these headers mean, where that is remembered.
-    fn glance(&self, headers: &[Lying<'_>]) -> Option<Arc<Glance>> {
-        self.glances.iter().find(|glance| glance.fits(headers)).cloned()
+    fn glance(&self, letter: &Parts<'_>) -> Option<Arc<Glance>> {
+        self.glances.iter().find(|glance| glance.fits(letter)).cloned()
     }
 }
 

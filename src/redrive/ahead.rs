@@ -87,7 +87,7 @@ async fn read(
     let (cx, plan) = (&order.cx, &*order.plan);
     let shape = Shape::new(&plan.header, &cx.profile)?;
     let stamp = Stamp { run: &order.run, operator: &order.operator };
-    let recipe = Recipe::new(&plan.header, &cx.profile.dead_letters, stamp);
+    let recipe = Recipe::new(&plan.header, &cx.profile, stamp);
     let twins = !plan.header.replay && !plan.forces("duplicate");
     let mut maker = Maker { plan, shape, recipe, twins };
     let mut names = Names::default();
@@ -126,8 +126,8 @@ async fn read(
 /// Makes items of letters.
 struct Maker<'a> {
     plan: &'a Plan,
-    shape: Shape<'a>,
-    recipe: Recipe<'a>,
+    shape: Shape,
+    recipe: Recipe,
     /// Whether duplicates are looked for.
     twins: bool,
 }

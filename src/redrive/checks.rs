@@ -179,7 +179,7 @@ pub(super) struct Search<'a> {
     cx: &'a Cx,
     /// The topic of the letters, and what is made of its records.
     source: &'a Name,
-    shape: &'a Shape<'a>,
+    shape: &'a Shape,
     until: Duration,
     pub superseded: Superseded,
     /// What to think about.
@@ -187,7 +187,7 @@ pub(super) struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    pub fn new(cx: &'a Cx, source: &'a Name, shape: &'a Shape<'a>, budget_ms: u64) -> Self {
+    pub fn new(cx: &'a Cx, source: &'a Name, shape: &'a Shape, budget_ms: u64) -> Self {
         let until = cx.clock.monotonic() + Duration::from_millis(budget_ms);
         let superseded = Superseded { complete: true, ..Superseded::default() };
         Self { cx, source, shape, until, superseded, told: Vec::new() }

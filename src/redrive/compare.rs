@@ -9,12 +9,13 @@ use super::document::Differ;
 use super::found::{Found, Kinds, Letters};
 use super::origin::{self, Place};
 use super::outgoing::{ADDED, Recipe, Stamp, key, value};
+use super::outline::Outline;
 use super::plan::PlanHeader;
 use super::shape::Shape;
 use crate::context::{Cx, Progress, Sink};
 use crate::dlq::Letter;
 use crate::dlq::formats::strip_rules;
-use crate::event::Record;
+use crate::event::{Parts, Record};
 use crate::letters::read;
 use crate::text::Fault;
 
@@ -95,13 +96,13 @@ fn headers(cx: &Cx, letter: &Letter, record: &Record) -> Vec<(Vec<u8>, Option<Ve
 pub(super) async fn take(
     cx: &Cx,
     header: &PlanHeader,
-    shape: &Shape<'_>,
+    shape: &Shape,
     (found, kinds): (Letters, &mut Kinds),
     sink: &dyn Sink,
     cancel: &CancellationToken,
 ) -> Result<(Letters, Vec<usize>), Fault> {
     let stamp = Stamp { run: "00000000000000000000000000000000", operator: &header.operator };
-    let mut recipe = Recipe::new(header, &cx.profile.dead_letters, stamp);
+    let mut recipe = Recipe::new(header, &cx.profile, stamp);
     let (mut out, mut gone) = (Letters::default(), Vec::new());
     let takes = |letter: &Found| origin::takes(&header.options, letter.pointer, letter.key.is_some());
     let mut letters = found.drain();
@@ -131,7 +132,10 @@ pub(super) async fn take(
                 }
                 (Some(_), Some(with_origin)) => {
                     let edited = shape.edit(with_origin);
-                    out.push(&kinds.found(with_origin, letter.sha256, edited, &mut recipe));
+                    let record = Parts::of(&with_origin.record);
+                    let outline = Outline::of(with_origin, &record);
+                    let size = recipe.size(&outline);
+                    out.push(&kinds.found(&outline, letter.sha256, edited, size));
                 }
             }
         }
@@ -143,7 +147,7 @@ pub(super) async fn take(
 pub(super) async fn sent(
     cx: &Cx,
     header: &PlanHeader,
-    shape: &Shape<'_>,
+    shape: &Shape,
     positions: &[(i32, i64)],
     sink: &dyn Sink,
     cancel: &CancellationToken,

@@ -11,11 +11,10 @@ use std::sync::Arc;
 use foldhash::quality::RandomState;
 
 use super::origin::Place;
-use super::outgoing::{Recipe, counted, key, value};
+use super::outline::Outline;
 use super::packed::{put, put_signed, room, take, take_signed};
 use super::shape::Edited;
 use crate::broker::Name;
-use crate::dlq::Letter;
 use crate::event::{Digest, murmur2};
 use crate::text::Timestamp;
 
@@ -98,35 +97,25 @@ pub(super) struct Kinds {
 }
 
 impl Kinds {
-    /// What a plan needs of a letter.
-    pub fn found(
-        &mut self,
-        letter: &Letter,
-        sha256: Digest,
-        edited: Edited,
-        recipe: &mut Recipe<'_>,
-    ) -> Found {
-        let root = &letter.root;
-        let hop = letter.previous.as_ref().unwrap_or(root);
-        let latest = match (&hop.topic, hop.partition, hop.offset) {
-            (Some(_), Some(partition), Some(offset)) => Some((partition, offset)),
-            _ => None,
-        };
+    /// What a plan needs of a letter; `size` is that of the record that will be written.
+    pub fn found(&mut self, letter: &Outline<'_>, sha256: Digest, edited: Edited, size: usize) -> Found {
+        let (root, hop) = (&letter.root, &letter.latest);
+        let (_, partition, offset) = letter.record.place;
         Found {
-            partition: letter.record.at.partition,
-            offset: letter.record.at.offset,
+            partition,
+            offset,
             sha256,
             time: letter.record.timestamp(),
-            kind: self.number(letter, latest.is_some()),
+            kind: self.number(letter),
             origin_partition: root.partition,
             origin_offset: root.offset,
             origin_time: root.timestamp,
-            latest,
-            key: key(letter).map(|key| self.key(key)),
-            tombstone: value(letter).is_none() && !letter.pointer,
+            latest: hop.partition.zip(hop.offset).filter(|_| hop.topic.is_some()),
+            key: letter.key.map(|key| self.key(key)),
+            tombstone: letter.value.is_none() && !letter.pointer,
             pointer: letter.pointer,
-            count: counted(letter),
-            size: recipe.size(letter),
+            count: letter.count(),
+            size,
             edited,
         }
     }
@@ -141,17 +130,15 @@ impl Kinds {
         Key { hash: self.keys.hash_one(key), murmur2: murmur2::hash(key) }
     }
 
-    fn number(&mut self, letter: &Letter, whole: bool) -> u32 {
-        let root = &letter.root;
-        let hop = letter.previous.as_ref().unwrap_or(root);
-        let latest = hop.topic.as_ref().filter(|_| whole);
-        let group = hop.group.as_ref().or(root.group.as_ref());
+    fn number(&mut self, letter: &Outline<'_>) -> u32 {
+        let origin = letter.root.topic.as_deref();
+        let latest = letter.latest.topic.as_deref().filter(|_| letter.latest.is_whole());
         let is_last = self.all.get(self.last as usize).is_some_and(|kind| {
             kind.failure == letter.failure.id
-                && kind.origin == root.topic
-                && kind.latest.as_ref() == latest
-                && kind.group.as_ref() == group
-                && kind.format == letter.format
+                && kind.origin.as_deref() == origin
+                && kind.latest.as_deref() == latest
+                && kind.group.as_deref() == letter.group()
+                && kind.format.as_ref() == letter.format
         });
         if is_last {
             return self.last;
@@ -159,10 +146,10 @@ impl Kinds {
         let title = self.titles.entry(Arc::clone(&letter.failure.id));
         let title = Arc::clone(title.or_insert_with(|| letter.failure.title()));
         let kind = Kind {
-            origin: root.topic.clone(),
-            latest: latest.cloned(),
-            format: letter.format.clone(),
-            group: group.cloned(),
+            origin: origin.map(Into::into),
+            latest: latest.map(Into::into),
+            format: letter.format.cloned(),
+            group: letter.group().map(Into::into),
             failure: Arc::clone(&letter.failure.id),
             title,
         };

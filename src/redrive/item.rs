@@ -84,7 +84,7 @@ impl Item {
         letter: &Letter,
         planned: PlannedLetter,
         plan: &Plan,
-        recipe: &mut Recipe<'_>,
+        recipe: &mut Recipe,
         twins: bool,
     ) -> Option<Self> {
         let target = plan.target(&planned)?;

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use super::outline::Outline;
 use super::plan::PlanHeader;
 use crate::broker::{Name, Write};
-use crate::config::profile::DeadLetters;
+use crate::config::profile::Profile;
 use crate::dlq::Letter;
 use crate::dlq::formats::{StripRules, strip_rules};
 use crate::event::Headers;
@@ -42,9 +43,9 @@ pub struct Stamp<'a> {
 }
 
 /// Makes records from letters as a plan says.
-pub struct Recipe<'a> {
-    header: &'a PlanHeader,
-    config: &'a DeadLetters,
+pub struct Recipe {
+    header: PlanHeader,
+    profile: Arc<Profile>,
     strip: StripRules,
     by_format: HashMap<Option<Arc<str>>, StripRules>,
     /// What became of the headers of the last letter: those of the next one are mostly the same.
@@ -62,21 +63,12 @@ const CHUNK: usize = 16 << 10;
 #[derive(Default)]
 struct Layout {
     formats: Vec<Option<Arc<str>>>,
-    names: Vec<(Bytes, bool)>,
+    names: Vec<(Box<[u8]>, bool)>,
 }
 
-impl Layout {
-    fn is_of(&self, letter: &Letter) -> bool {
-        let headers = &letter.record.headers;
-        wrote(letter).eq(self.formats.iter().map(Option::as_ref))
-            && headers.len() == self.names.len()
-            && headers.iter().zip(&self.names).all(|((name, _), (known, _))| name == known)
-    }
-}
-
-impl<'a> Recipe<'a> {
+impl Recipe {
     /// The recipe of a plan.
-    pub fn new(header: &'a PlanHeader, config: &'a DeadLetters, stamp: Stamp<'_>) -> Self {
+    pub fn new(header: &PlanHeader, profile: &Arc<Profile>, stamp: Stamp<'_>) -> Self {
         let (prefixes, names): (Vec<&String>, Vec<&String>) =
             header.options.strip_headers.iter().partition(|s| s.ends_with('*'));
         let strip = StripRules {
@@ -86,8 +78,8 @@ impl<'a> Recipe<'a> {
         };
         let stamps = [stamp.run, stamp.operator, "1"].map(|text| Bytes::copy_from_slice(text.as_bytes()));
         Self {
-            header,
-            config,
+            header: header.clone(),
+            profile: Arc::clone(profile),
             strip,
             by_format: HashMap::new(),
             layout: Layout::default(),
@@ -96,49 +88,46 @@ impl<'a> Recipe<'a> {
         }
     }
 
-    /// A text of a few words, in the chunk.
-    fn text(&mut self, words: fmt::Arguments<'_>) -> Bytes {
-        if self.chunk.capacity() < CHUNK / 16 {
-            self.chunk = BytesMut::with_capacity(CHUNK);
-        }
-        // It grows as it must.
-        let _ = self.chunk.write_fmt(words);
-        self.chunk.split().freeze()
-    }
-
-    /// Looks which headers of the letter stay.
-    fn lay_out(&mut self, letter: &Letter) {
-        if self.layout.is_of(letter) {
+    /// Looks which headers of a letter stay that these formats wrote.
+    fn lay_out<'l>(
+        &mut self,
+        formats: impl Iterator<Item = Option<&'l Arc<str>>> + Clone,
+        names: impl Iterator<Item = &'l [u8]> + Clone,
+    ) {
+        let Layout { formats: known, names: laid } = &self.layout;
+        let format = |format: Option<&'l Arc<str>>| format.map(|format| &**format);
+        let is_known = formats.clone().map(format).eq(known.iter().map(Option::as_deref));
+        if is_known && names.clone().eq(laid.iter().map(|(name, _)| &**name)) {
             return;
         }
-        let config = self.config;
-        let formats: Vec<Option<Arc<str>>> = wrote(letter).map(Option::<&Arc<str>>::cloned).collect();
+        let config = &self.profile.dead_letters;
+        let formats: Vec<Option<Arc<str>>> = formats.map(Option::<&Arc<str>>::cloned).collect();
         for format in &formats {
             self.by_format.entry(format.clone()).or_insert_with(|| strip_rules(format.as_deref(), config));
         }
         let rules: Vec<&StripRules> = formats.iter().filter_map(|f| self.by_format.get(f)).collect();
         let strips = |name: &[u8]| self.strip.strips(name) || rules.iter().any(|rules| rules.strips(name));
         let ours = |name: &[u8]| ADDED.iter().chain([&REPLAY]).any(|n| n.as_bytes() == name);
-        let stays = |name: &Bytes| (name.clone(), !strips(name) && !ours(name));
-        let names = letter.record.headers.iter().map(|(name, _)| stays(name)).collect();
+        let names = names.map(|name| (name.into(), !strips(name) && !ours(name))).collect();
         self.layout = Layout { formats, names };
     }
 
     /// Bytes of a batch with the record for a letter, at most, whatever its count.
-    pub fn size(&mut self, letter: &Letter) -> usize {
+    pub(super) fn size(&mut self, letter: &Outline<'_>) -> usize {
         const NUMBER: usize = 20;
-        self.lay_out(letter);
-        let length = |value: Option<&Bytes>| value.map_or(0, Bytes::len);
-        let kept = letter.record.headers.iter().zip(&self.layout.names).filter(|(_, (_, stays))| *stays);
-        let kept: usize = kept.map(|((name, value), _)| 10 + name.len() + length(value)).sum();
+        let headers = &letter.record.headers;
+        self.lay_out(letter.wrote(), headers.iter().map(|(name, _)| *name));
+        let length = |value: Option<&[u8]>| value.map_or(0, <[u8]>::len);
+        let kept = headers.iter().zip(&self.layout.names).filter(|(_, (_, stays))| *stays);
+        let kept: usize = kept.map(|((name, value), _)| 10 + name.len() + length(*value)).sum();
         let added = self.header.options.add_headers.iter().map(|(n, v)| 10 + n.len() + v.len());
         let source = self.header.source.topic_id.as_deref().unwrap_or(&self.header.source.topic).len();
         let topics =
-            source.max(letter.record.at.topic.len()) + letter.root.topic.as_deref().map_or(1, str::len);
+            source.max(letter.record.place.0.len()) + letter.root.topic.as_deref().map_or(1, str::len);
         let ours = ADDED.iter().map(|name| 10 + name.len() + NUMBER).sum::<usize>();
         let stamps: usize = self.stamps.iter().map(Bytes::len).sum();
-        88 + length(key(letter))
-            + length(value(letter))
+        88 + length(letter.key)
+            + length(letter.value)
             + kept
             + added.sum::<usize>()
             + ours
@@ -149,7 +138,7 @@ impl<'a> Recipe<'a> {
 
     /// The record for a letter, to be written to `topic` and `partition`. `count` is what the header says.
     pub fn write(&mut self, letter: &Letter, topic: &Name, partition: i32, count: u32) -> Write {
-        self.lay_out(letter);
+        self.lay_out(wrote(letter), letter.record.headers.iter().map(|(name, _)| &**name));
         let kept = self.layout.names.iter().filter(|(_, stays)| *stays).count();
         let mut headers =
             Headers(Vec::with_capacity(kept + self.header.options.add_headers.len() + ADDED.len()));
@@ -167,7 +156,7 @@ impl<'a> Recipe<'a> {
             headers.push(Bytes::from_static(name.as_bytes()), Some(value));
         };
         if self.header.replay {
-            add(REPLAY, self.text(format_args!("{}:{}:{}", at.topic, at.partition, at.offset)));
+            add(REPLAY, text(&mut self.chunk, format_args!("{}:{}:{}", at.topic, at.partition, at.offset)));
             add(RUN, run);
             add(BY, operator);
         } else {
@@ -175,12 +164,14 @@ impl<'a> Recipe<'a> {
             let root = &letter.root;
             let topic = root.topic.as_deref().unwrap_or("?");
             let origin = match (root.partition, root.offset) {
-                (Some(partition), Some(offset)) => self.text(format_args!("{topic}:{partition}:{offset}")),
-                (Some(partition), None) => self.text(format_args!("{topic}:{partition}:?")),
-                (None, Some(offset)) => self.text(format_args!("{topic}:?:{offset}")),
-                (None, None) => self.text(format_args!("{topic}:?:?")),
+                (Some(partition), Some(offset)) => {
+                    text(&mut self.chunk, format_args!("{topic}:{partition}:{offset}"))
+                }
+                (Some(partition), None) => text(&mut self.chunk, format_args!("{topic}:{partition}:?")),
+                (None, Some(offset)) => text(&mut self.chunk, format_args!("{topic}:?:{offset}")),
+                (None, None) => text(&mut self.chunk, format_args!("{topic}:?:?")),
             };
-            add(ID, self.text(format_args!("{source}:{}:{}", at.partition, at.offset)));
+            add(ID, text(&mut self.chunk, format_args!("{source}:{}:{}", at.partition, at.offset)));
             add(RUN, run);
             add(COUNT, if count == 1 { first } else { count.to_string().into() });
             add(BY, operator);
@@ -197,6 +188,16 @@ impl<'a> Recipe<'a> {
     }
 }
 
+/// A text of a few words, in the chunk.
+fn text(chunk: &mut BytesMut, words: fmt::Arguments<'_>) -> Bytes {
+    if chunk.capacity() < CHUNK / 16 {
+        *chunk = BytesMut::with_capacity(CHUNK);
+    }
+    // It grows as it must.
+    let _ = chunk.write_fmt(words);
+    chunk.split().freeze()
+}
+
 /// When the letter's record was written first, where that is known; else when it was dead-lettered.
 fn root_time(letter: &Letter) -> Option<Timestamp> {
     letter.root.timestamp.or(letter.record.timestamp())
@@ -211,7 +212,7 @@ pub(super) fn recount(write: &mut Write, count: u32) {
 }
 
 /// The formats that wrote to the letter: of each the headers are taken off.
-pub fn wrote(letter: &Letter) -> impl Iterator<Item = Option<&Arc<str>>> {
+pub fn wrote(letter: &Letter) -> impl Iterator<Item = Option<&Arc<str>>> + Clone {
     std::iter::once(letter.format.as_ref()).chain(letter.others.iter().map(Some))
 }
 
@@ -227,8 +228,12 @@ pub fn value(letter: &Letter) -> Option<&Bytes> {
 
 /// How often the letter's record was redriven before, as its header says.
 pub fn counted(letter: &Letter) -> u32 {
-    let header = letter.record.headers.last(COUNT);
-    header.and_then(|v| std::str::from_utf8(v).ok()).and_then(|v| v.trim().parse().ok()).unwrap_or(0)
+    letter.record.headers.last(COUNT).map_or(0, |value| count_of(value))
+}
+
+/// The number that the header says.
+pub(super) fn count_of(value: &[u8]) -> u32 {
+    std::str::from_utf8(value).ok().and_then(|v| v.trim().parse().ok()).unwrap_or(0)
 }
 
 /// Bytes of a record as the broker counts them: a batch with this one record, before compression.

@@ -17,24 +17,22 @@ use super::books;
 use super::checks::{self, Refused, Search, Sent};
 use super::cluster::{self, Target};
 use super::document::{Into, PlanAnswer, PlanRequest, Preflight, Tally};
-use super::found::{Found, Kind, Kinds, Letters, Names, Numbers};
-use super::outgoing::{ADDED, BY, REPLAY, RUN, Recipe, Stamp, wrote};
+use super::found::{Found, Kind, Kinds, Letters, Numbers};
+use super::gathering::{Gathered, Gathering, Meant};
+use super::outgoing::{ADDED, BY, REPLAY, RUN};
 use super::plan::{Plan, PlanCounts, PlanHeader, PlannedTarget, SCHEMA};
 use super::rights;
 use super::rules::check_forced;
-use super::shape::{Edited, Failures, Shape};
+use super::shape::Shape;
 use crate::broker::{Guarantee, Name, Shard};
 use crate::context::{Cx, Sink};
 use crate::dlq::formats::strip_rules;
 use crate::dlq::names::is_internal_name;
-use crate::event::Record;
+use crate::event::Parts;
 use crate::ledger::{AUDIT_TOPIC, Disposition, LEDGER_TOPIC};
 use crate::letters::document::{LetterRow, LettersRequest};
-use crate::letters::{Index, Walk};
+use crate::letters::{Index, Take, Walk};
 use crate::text::{Fault, Timestamp};
-
-/// Letters shown before and after an edit.
-const SAMPLES: usize = 5;
 
 /// Answers [`PlanRequest`].
 pub async fn plan(
@@ -69,9 +67,9 @@ pub(super) struct Planner<'a> {
     pub(super) kinds: Kinds,
     /// The topic that letters of each kind go to.
     pub(super) aims: Vec<Option<Name>>,
-    pub(super) shape: Shape<'a>,
-    /// Formats met.
-    pub(super) formats: HashSet<Option<Arc<str>>>,
+    pub(super) shape: Arc<Shape>,
+    /// Formats that wrote to letters before the latest one did.
+    others: HashSet<Arc<str>>,
     pub(super) targets: BTreeMap<Name, Target>,
     /// By their numbers in `found`.
     pub(super) duplicates: Numbers,
@@ -116,7 +114,7 @@ impl<'a> Planner<'a> {
             created_ms: cx.clock.now().as_millis(),
             counts: PlanCounts::default(),
         };
-        let shape = Shape::new(&header, &cx.profile)?;
+        let shape = Arc::new(Shape::new(&header, &cx.profile)?);
         Ok(Self {
             cx,
             index,
@@ -126,7 +124,7 @@ impl<'a> Planner<'a> {
             kinds: Kinds::default(),
             aims: Vec::new(),
             shape,
-            formats: HashSet::new(),
+            others: HashSet::new(),
             targets: BTreeMap::new(),
             duplicates: Numbers::default(),
             again: Numbers::default(),
@@ -162,71 +160,43 @@ impl<'a> Planner<'a> {
         let request = LettersRequest { state, ..self.request.letters.clone() };
         let only: Option<HashSet<(i32, i64)>> =
             self.request.only.as_ref().map(|only| only.iter().copied().collect());
-        let header = self.header.clone();
-        // As long as a run's own.
-        let stamp = Stamp { run: "00000000000000000000000000000000", operator: &header.operator };
-        let mut recipe = Recipe::new(&header, &self.cx.profile.dead_letters, stamp);
-        let (mut names, mut failures) = (Names::default(), Failures::default());
-        let (mut closed, mut unknown) = (0, 0_u64);
-        let mut last: Option<Arc<str>> = None;
-        let (found, kinds, formats) = (&mut self.found, &mut self.kinds, &mut self.formats);
-        let samples = &mut self.preflight.samples;
-        let (shape, replay) = (&self.shape, header.replay);
-        let is_open = |state: Disposition| state.is_pending() || (again && state == Disposition::Redriven);
-        let mut gather = |record: Record, state: Option<Disposition>, failure: Option<&str>| {
-            let open = replay || state.is_some_and(is_open);
-            if !open && failure.is_none() {
-                unknown += u64::from(state.is_none());
-                closed += u64::from(state.is_some());
-                return ControlFlow::Continue(());
-            }
-            // What is planned with is the letter as it lies.
-            let sha256 = record.digest();
-            let mut letter = shape.lean(record, &mut names, Some(&mut failures));
-            if failure.is_some_and(|id| *letter.failure.id != *id) {
-                return ControlFlow::Continue(());
-            }
-            if !open {
-                unknown += u64::from(state.is_none());
-                closed += u64::from(state.is_some());
-                return ControlFlow::Continue(());
-            }
-            if letter.format != last || !letter.others.is_empty() || formats.is_empty() {
-                formats.extend(wrote(&letter).map(Option::<&Arc<str>>::cloned));
-                last.clone_from(&letter.format);
-            }
-            let before = shape.edits().then(|| letter.clone());
-            let edited = shape.edit(&mut letter);
-            if let Some(before) = before.filter(|_| samples.len() < SAMPLES)
-                && matches!(edited, Edited::Changed { .. })
-            {
-                samples.push(shape.sample(&before, &letter));
-            }
-            found.push(&kinds.found(&letter, sha256, edited, &mut recipe));
-            ControlFlow::Continue(())
+        let meant = Meant {
+            header: self.header.clone(),
+            profile: Arc::clone(&self.cx.profile),
+            shape: Arc::clone(&self.shape),
+            failure: None,
         };
         let passed = if only.is_none() {
-            let failure = request.failure.as_deref();
-            let mut gather = |record, state| gather(record, Some(state), failure);
-            self.index.pass(&request, sink, cancel, &mut gather).await?
+            let gathering =
+                Arc::new(Gathering::new(Meant { failure: request.failure.clone(), ..meant.clone() }));
+            let taking = Arc::clone(&gathering);
+            let take: Arc<Take> = Arc::new(move |record, state| taking.take(record, Some(state)));
+            self.index.pass(&request, sink, cancel, take).await?.map(|pass| (pass, gathering.gathered()))
         } else {
             None
         };
-        let walk = if let Some(pass) = passed {
+        let (gathered, walk) = if let Some((pass, gathered)) = passed {
             self.expires_at = pass.expires_at;
-            Walk { complete: true, filter_errors: pass.filter_errors, ..Walk::default() }
+            (gathered, Walk { complete: true, filter_errors: pass.filter_errors, ..Walk::default() })
         } else {
-            let mut row = |row: LetterRow| gather(row.letter.record.clone(), row.state, None);
+            let gathering = Gathering::new(meant);
+            let mut row = |row: LetterRow| {
+                gathering.take(&Parts::of(&row.letter.record), row.state);
+                ControlFlow::Continue(())
+            };
             let walk = self.index.each(&request, only.as_ref(), sink, cancel, &mut row).await?;
             let rows = self.index.rows();
             let own = rows.iter().find(|r| r.topic == self.header.source.topic);
             self.expires_at = own.and_then(|r| r.expires_at);
-            walk
+            (gathering.gathered(), walk)
         };
         self.read = self.cx.clock.monotonic().saturating_sub(self.began);
+        let Gathered { found, kinds, others, samples, closed, unknown } = gathered;
         if unknown > 0 {
             return Err(self.index.unknown_state());
         }
+        (self.found, self.kinds, self.others) = (found, kinds, others);
+        self.preflight.samples = samples;
         self.preflight.already_handled = closed + walk.closed;
         self.preflight.expired = walk.gone;
         if !walk.complete && selection.limit.is_none() {
@@ -460,10 +430,11 @@ impl<'a> Planner<'a> {
 
     /// Headers that are taken off and added, for the eye.
     fn headers(&self) -> (Vec<String>, Vec<String>) {
-        let mut stripped: Vec<String> = self
-            .formats
-            .iter()
-            .flat_map(|f| strip_rules(f.as_deref(), &self.cx.profile.dead_letters).shown())
+        let latest = self.kinds.all().iter().map(|kind| kind.format.as_ref());
+        let formats: HashSet<Option<&Arc<str>>> = latest.chain(self.others.iter().map(Some)).collect();
+        let mut stripped: Vec<String> = formats
+            .into_iter()
+            .flat_map(|f| strip_rules(f.map(|f| &**f), &self.cx.profile.dead_letters).shown())
             .chain(self.header.options.strip_headers.iter().cloned())
             .collect();
         stripped.sort();

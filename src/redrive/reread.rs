@@ -118,7 +118,7 @@ impl Planner<'_> {
             .collect();
         let header = self.header.clone();
         let stamp = Stamp { run: "00000000000000000000000000000000", operator: &header.operator };
-        let mut recipe = Recipe::new(&header, &self.cx.profile.dead_letters, stamp);
+        let mut recipe = Recipe::new(&header, &self.cx.profile, stamp);
         for chunk in large.chunks(CHUNK) {
             let positions: Vec<(i32, i64)> = chunk.iter().map(|(_, at, _)| *at).collect();
             let mut letters = compare::sent(self.cx, &header, &self.shape, &positions, sink, cancel).await?;

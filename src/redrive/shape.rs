@@ -10,11 +10,11 @@ use super::found::Names;
 use super::outgoing::{key, value};
 use super::plan::PlanHeader;
 use crate::config::profile::{DeadLetters, Profile};
-use crate::dlq::failure::{Failure, Fingerprint};
+use crate::dlq::failure::{Failure, Fingerprint, likeness};
 use crate::dlq::formats::{self, Hop, Reading};
 use crate::dlq::letter::{Letter, Origin};
 use crate::event::Record;
-use crate::event::decode::{Decoding, Patience, Side};
+use crate::event::decode::{Patience, Side};
 use crate::filter::edit::{self, Edit};
 use crate::text::{Fault, Safe};
 
@@ -34,53 +34,64 @@ pub(super) enum Edited {
 /// Failures met; what tells one is worked out for its first letter alone.
 #[derive(Default)]
 pub(super) struct Failures {
+    /// By [`likeness`] and by fingerprint.
     known: HashMap<u64, Failure>,
     keys: RandomState,
 }
 
-/// Failures that are remembered.
+/// Failures that are remembered, and likenesses.
 const MOST_FAILURES: usize = 10_000;
 
 impl Failures {
+    /// The failure of a letter that is like one before.
+    pub fn like(&self, reading: &Reading<'_>) -> Option<&Failure> {
+        self.known.get(&likeness(reading, &self.keys)?)
+    }
+
     fn of(&mut self, reading: &Reading<'_>, config: &DeadLetters) -> Failure {
+        let likeness = likeness(reading, &self.keys);
+        if let Some(known) = likeness.and_then(|likeness| self.known.get(&likeness)) {
+            return known.clone();
+        }
         let trace = reading.trace(config);
         let print = Fingerprint::of(reading, &trace);
         let hash = print.hash(&self.keys);
-        if let Some(known) = self.known.get(&hash) {
-            return known.clone();
-        }
-        let failure = print.failure();
-        if self.known.len() < MOST_FAILURES {
-            self.known.insert(hash, failure.clone());
+        let failure = self.known.get(&hash).cloned().unwrap_or_else(|| print.failure());
+        for hash in likeness.filter(|_| trace.frame.is_some()).into_iter().chain([hash]) {
+            if self.known.len() < MOST_FAILURES {
+                self.known.insert(hash, failure.clone());
+            }
         }
         failure
     }
 }
 
 /// Makes letters of records as a plan says.
-pub(super) struct Shape<'a> {
-    config: &'a DeadLetters,
-    decoding: &'a Decoding,
+pub(super) struct Shape {
+    profile: Arc<Profile>,
     replay: bool,
     edit: Option<Edit>,
 }
 
-impl<'a> Shape<'a> {
+impl Shape {
     /// The shape of a plan; an edit that is not valid is a usage error.
-    pub fn new(header: &PlanHeader, profile: &'a Profile) -> Result<Self, Fault> {
+    pub fn new(header: &PlanHeader, profile: &Arc<Profile>) -> Result<Self, Fault> {
         let edit = header.options.edit.as_deref().map(|code| Edit::compile(code, "--edit")).transpose()?;
         Ok(Self { edit, ..Self::plain(header, profile) })
     }
 
     /// The same without an edit.
-    pub fn plain(header: &PlanHeader, profile: &'a Profile) -> Self {
-        let (config, decoding) = (&profile.dead_letters, &profile.decoding);
-        Self { config, decoding, replay: header.replay, edit: None }
+    pub fn plain(header: &PlanHeader, profile: &Arc<Profile>) -> Self {
+        Self { profile: Arc::clone(profile), replay: header.replay, edit: None }
+    }
+
+    fn config(&self) -> &DeadLetters {
+        &self.profile.dead_letters
     }
 
     /// The letter of a record, not yet edited.
     pub fn letter(&self, record: &Record) -> Letter {
-        if self.replay { plain(record.clone(), None) } else { formats::decode(record, self.config) }
+        if self.replay { plain(record.clone(), None) } else { formats::decode(record, self.config()) }
     }
 
     /// The same without what is only shown: notes, stack trace, what gave each field. Its failure is told where
@@ -91,7 +102,7 @@ impl<'a> Shape<'a> {
         }
         let of = {
             let read = if failures.is_some() { formats::digest } else { formats::places };
-            let reading = read(&record, self.config);
+            let reading = read(&record, self.config());
             let mut origin = |hop: &Hop<'_>| Origin {
                 topic: hop.topic.as_deref().map(|topic| names.share(topic)),
                 partition: hop.partition,
@@ -99,7 +110,7 @@ impl<'a> Shape<'a> {
                 timestamp: hop.timestamp,
                 group: hop.group.as_deref().map(|group| names.share(group)),
             };
-            let failure = failures.map(|failures| failures.of(&reading, self.config));
+            let failure = failures.map(|failures| failures.of(&reading, self.config()));
             let (root, previous) = (origin(&reading.root), reading.previous.as_ref().map(origin));
             let Reading { format, others, hops, pointer, original_key, original_value, .. } = reading;
             move |record| Letter {
@@ -132,7 +143,7 @@ impl<'a> Shape<'a> {
         let Some(edit) = &self.edit else { return Edited::Same };
         let mut record = letter.record.clone();
         (record.key, record.value) = (key(letter).cloned(), value(letter).cloned());
-        match edit.apply(&record, self.config, self.decoding) {
+        match edit.apply(&record, self.config(), &self.profile.decoding) {
             edit::Edited::Same => Edited::Same,
             edit::Edited::Changed { record, key, rewritten } => {
                 letter.original_key = Some(record.key);
@@ -168,7 +179,7 @@ impl<'a> Shape<'a> {
         };
         let mut out = vec![format!("key {}", text(key(letter)))];
         let record = Record { value: value(letter).cloned(), ..letter.record.clone() };
-        let described = self.decoding.described(&record, Side::Value, Patience::Wait);
+        let described = self.profile.decoding.described(&record, Side::Value, Patience::Wait);
         let document = match described {
             Some(described) => described.and_then(|described| described.document()).ok(),
             None => record.value.as_ref().and_then(|value| crate::event::json::parse(value).ok()),

@@ -5,18 +5,14 @@
 //! and where its record was. Whatever is out of the ordinary (a header twice, a null, a value that cannot be read)
 //! is not looked at but read.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::headers::{Layout, group_in_name, is_binary, is_in_text};
 use super::protobuf::Metadata;
-use super::table::{Codec, Field, Payload, Wrapping};
-use super::{VALUE_LIMIT, codec};
+use super::table::{Codec, Field, Format, Payload, Repeats, Wrapping};
+use super::{Depth, Hop, Reading, VALUE_LIMIT, codec, wrapped};
 use crate::config::profile::DeadLetters;
-use crate::event::Headers;
-
-/// A header where its bytes lie: name and value.
-pub type Lying<'r> = (&'r [u8], Option<&'r [u8]>);
+use crate::event::{Headers, Parts};
 
 /// Records with more headers are not looked at.
 const MOST_HEADERS: usize = 64;
@@ -34,27 +30,9 @@ pub struct Glance {
 struct Way {
     /// For each header what it tells, where that is wanted.
     fields: Box<[Option<(Field, Codec)>]>,
-    group_in_name: bool,
-    format: Arc<str>,
-}
-
-/// What a look at a letter tells: what [`super::digest`] would say of it.
-#[derive(Debug, Default)]
-pub struct Seen<'r> {
-    /// Outermost exception class.
-    pub error_class: Option<&'r str>,
-    /// A class below it.
-    pub cause_class: Option<&'r str>,
-    /// Stack trace.
-    pub stack_trace: &'r str,
-    /// Consumer group.
-    pub group: Option<&'r str>,
-    /// Where the record was.
-    pub topic: Cow<'r, str>,
-    /// Its partition.
-    pub partition: Option<i32>,
-    /// Its offset.
-    pub offset: Option<i64>,
+    format: &'static Format,
+    /// The format's name; not the shared one, which several threads would count at once.
+    name: Arc<str>,
 }
 
 impl Way {
@@ -65,30 +43,34 @@ impl Way {
         let layout = Layout::of(headers);
         let [known] = &layout.formats[..] else { return None };
         let format = known.format();
-        // The origin may be named by an id, and the trace may stand in the message.
-        if format.payload == Payload::PointerIfNull || format.wrapping == Wrapping::Panic {
+        // The origin may be named by an id, the trace may stand in the message, the value may be the key's bytes.
+        let is_odd = format.payload == Payload::PointerIfNull
+            || format.wrapping == Wrapping::Panic
+            || headers.iter().any(|(name, _)| **name == *b"deserialization-failure-key");
+        let mut rules: Vec<usize> = known.rules.iter().flatten().copied().collect();
+        rules.sort_unstable();
+        if is_odd || rules.windows(2).any(|pair| pair[0] == pair[1]) {
             return None;
         }
-        let mut fields: Vec<Option<(Field, Codec)>> = Vec::with_capacity(headers.len());
-        for rule in &known.rules {
-            let field = rule.and_then(|rule| format.rules.get(rule)).map(|rule| (rule.field, rule.codec));
-            if field.is_some_and(|(field, _)| field == Field::RootTopic) {
-                return None;
-            }
-            let field = field.filter(|(field, _)| wanted(*field));
-            if let Some((field, _)) = field
-                && fields.iter().flatten().any(|(other, _)| *other == field)
-            {
-                return None;
-            }
-            fields.push(field);
+        let field_of = |rule: usize| format.rules.get(rule).map(|rule| rule.field);
+        let has = |field| rules.iter().any(|rule| field_of(*rule) == Some(field));
+        // Where a header names the first topic there is another hop.
+        if !has(Field::OriginTopic) || has(Field::RootTopic) || has(Field::OriginalKey) {
+            return None;
         }
-        let has = |field| fields.iter().flatten().any(|(known, _)| *known == field);
-        let whole = has(Field::StackTrace) && has(Field::OriginTopic);
-        whole.then(|| Self {
-            fields: fields.into(),
-            group_in_name: format.group_in_name,
-            format: known.name(),
+        let has_trace = has(Field::StackTrace);
+        let told = |rule: &Option<usize>| {
+            let rule = (*rule)?;
+            let field = field_of(rule).filter(|field| wanted(*field))?;
+            // Of several that tell the same the first of the table counts; a trace tells more than the message.
+            let is_first = rules.iter().all(|other| *other >= rule || field_of(*other) != Some(field));
+            let is_told = is_first && !(has_trace && field == Field::Message);
+            is_told.then_some((field, format.rules.get(rule)?.codec))
+        };
+        Some(Self {
+            fields: known.rules.iter().map(told).collect(),
+            format,
+            name: known.name().as_ref().into(),
         })
     }
 }
@@ -100,58 +82,72 @@ impl Glance {
         Self { names, way: Way::of(headers, config) }
     }
 
-    /// The format that wrote such headers, where records with them can be looked at.
-    pub fn format(&self) -> Option<&Arc<str>> {
-        self.way.as_ref().map(|way| &way.format)
-    }
-
     /// Whether it is for records with these headers.
-    pub fn fits(&self, headers: &[Lying<'_>]) -> bool {
-        self.names.len() == headers.len() && self.names.iter().zip(headers).all(|(a, (b, _))| **a == **b)
+    pub fn fits(&self, record: &Parts<'_>) -> bool {
+        self.names.len() == record.headers.len()
+            && self.names.iter().zip(&record.headers).all(|(a, (b, _))| **a == **b)
     }
 
-    /// Looks at a record in the topic `lies_in` whose headers it [fits](Self::fits); `None` where it must be read.
-    pub fn look<'r>(&self, lies_in: &'r str, key: Option<&[u8]>, headers: &[Lying<'r>]) -> Option<Seen<'r>> {
+    /// Looks at a record whose headers it [fits](Self::fits); `None` where it must be read. Says what
+    /// [`super::digest`] would, but for attempts, times and hops, and for the message where there is a trace.
+    pub fn look<'r>(&self, record: &Parts<'r>) -> Option<Reading<'r>> {
         let way = self.way.as_ref()?;
         // The key may be another format's.
-        if key.and_then(Metadata::read).is_some() {
+        if record.key.and_then(Metadata::read).is_some() {
             return None;
         }
-        let mut seen = Seen::default();
-        let wanted =
-            way.fields.iter().zip(headers).filter_map(|(field, (_, value))| Some(((*field)?, *value)));
+        let format = way.format;
+        let mut reading = Reading {
+            format: Some(Arc::clone(&way.name)),
+            depth: Depth::Digest,
+            written_by: format.written_by,
+            unknown: format.unknown,
+            table: Some(format),
+            retried: format.repeats == Repeats::Retries,
+            ..Reading::default()
+        };
+        let mut hop = Hop::default();
+        let wanted = way
+            .fields
+            .iter()
+            .zip(&record.headers)
+            .filter_map(|(field, (_, value))| Some(((*field)?, *value)));
         for ((field, codec), value) in wanted {
             let value = value.filter(|value| !value.is_empty() && value.len() <= VALUE_LIMIT)?;
             if is_binary(codec) && is_in_text(value) {
                 return None;
             }
             match field {
-                Field::OriginTopic => {
-                    seen.topic = codec::text(codec, value).ok().filter(|t| !t.is_empty())?;
-                }
                 Field::OriginPartition => {
                     let number = codec::number(codec, value).ok()?;
-                    seen.partition = Some(i32::try_from(number).ok().filter(|n| *n >= 0)?);
+                    hop.partition = Some(i32::try_from(number).ok().filter(|n| *n >= 0)?);
                 }
                 Field::OriginOffset => {
-                    seen.offset = Some(codec::number(codec, value).ok().filter(|n| *n >= 0)?);
+                    hop.offset = Some(codec::number(codec, value).ok().filter(|n| *n >= 0)?);
                 }
+                Field::OriginTimestamp => hop.timestamp = Some(codec::time(codec, value).ok()?),
                 field => {
-                    let Ok(Cow::Borrowed(text)) = codec::text(codec, value) else { return None };
+                    let text = codec::text(codec, value).ok().filter(|text| !text.is_empty())?;
                     match field {
-                        _ if text.is_empty() => return None,
-                        Field::Group => seen.group = Some(text),
-                        Field::ErrorClass => seen.error_class = Some(text),
-                        Field::CauseClass => seen.cause_class = Some(text),
-                        _ => seen.stack_trace = text,
+                        Field::OriginTopic => hop.topic = Some(text),
+                        Field::Group => hop.group = Some(text),
+                        field => reading.set_text(field, text),
                     }
                 }
             }
         }
-        if way.group_in_name {
-            seen.group = group_in_name(lies_in, &seen.topic);
+        if format.group_in_name {
+            let group = group_in_name(record.place.0, hop.topic.as_deref().unwrap_or_default());
+            hop.group = group.map(Into::into);
         }
-        Some(seen)
+        if format.keeps_timestamp {
+            hop.timestamp = record.timestamp();
+        }
+        reading.root = hop;
+        if format.wrapping == Wrapping::Spring {
+            wrapped::spring(&mut reading);
+        }
+        Some(reading)
     }
 }
 
@@ -162,9 +158,11 @@ fn wanted(field: Field) -> bool {
         Field::OriginTopic
             | Field::OriginPartition
             | Field::OriginOffset
+            | Field::OriginTimestamp
             | Field::Group
             | Field::ErrorClass
             | Field::CauseClass
+            | Field::Message
             | Field::StackTrace
     )
 }

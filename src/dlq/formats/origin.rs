@@ -29,6 +29,18 @@ impl Hop<'_> {
     }
 }
 
+impl<'r> From<&'r Origin> for Hop<'r> {
+    fn from(origin: &'r Origin) -> Self {
+        Self {
+            topic: origin.topic.as_deref().map(Into::into),
+            partition: origin.partition,
+            offset: origin.offset,
+            timestamp: origin.timestamp,
+            group: origin.group.as_deref().map(Into::into),
+        }
+    }
+}
+
 impl From<&Hop<'_>> for Origin {
     fn from(hop: &Hop<'_>) -> Self {
         Self {

@@ -37,6 +37,11 @@ const LISTENER: [&str; 2] = ["' threw exception; ", "Listener failed; "];
 /// or `…; nested exception is <class>: <message>`. An error without a message leaves nothing.
 pub(super) fn spring(reading: &mut Reading<'_>) {
     let Some(message) = reading.message.take() else { return };
+    // Most have nothing around them, and nothing else is needed where millions of letters are read.
+    if reading.stack_trace.is_none() && !message.contains(';') {
+        reading.message = Some(message);
+        return has_message(reading);
+    }
     if let Some((begin, end)) = nested(reading.error_class.as_deref(), &message) {
         reading.message = Some(from(until(message, end), begin));
         return has_message(reading);
