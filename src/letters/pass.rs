@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use foldhash::fast::FixedState;
 use tokio_util::sync::CancellationToken;
 
 use super::Index;
@@ -76,7 +77,7 @@ impl Part {
 
 /// Hands out what is meant.
 struct Passing {
-    parts: HashMap<i32, Part>,
+    parts: HashMap<i32, Part, FixedState>,
     matcher: Matcher,
     topic: Name,
     take: Arc<Take>,
@@ -145,7 +146,7 @@ impl Index {
         self.follow_ledger(sink, cancel).await?;
         let id = topic.lock().id.clone();
         let Some(id) = id else { return Err(self.unknown_state()) };
-        let mut parts: HashMap<i32, Part> = HashMap::new();
+        let mut parts: HashMap<i32, Part, FixedState> = HashMap::default();
         {
             let follower = self.ledger().await;
             let Some(ledger) = follower.ledger() else { return Err(self.unknown_state()) };

@@ -6,7 +6,7 @@ use super::outgoing::{COUNT, count_of, key, value};
 use crate::dlq::Letter;
 use crate::dlq::failure::Failure;
 use crate::dlq::formats::{Hop, Reading};
-use crate::event::Parts;
+use crate::event::{Header, Parts};
 
 /// A letter in outline.
 pub(super) struct Outline<'l> {
@@ -69,7 +69,7 @@ impl<'l> Outline<'l> {
 
     /// How often its record was redriven before, as its header says.
     pub fn count(&self) -> u32 {
-        let named = self.record.headers.iter().rev().filter(|(name, _)| *name == COUNT.as_bytes());
-        named.filter_map(|(_, value)| *value).next().map_or(0, count_of)
+        let named = |(name, value): &Header<'l>| (*name == COUNT.as_bytes()).then_some(*value).flatten();
+        self.record.headers.iter().rev().find_map(named).map_or(0, count_of)
     }
 }

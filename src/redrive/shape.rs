@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
+use foldhash::fast::FixedState;
 use foldhash::quality::RandomState;
 
 use super::document::Sample;
@@ -35,7 +36,7 @@ pub(super) enum Edited {
 #[derive(Default)]
 pub(super) struct Failures {
     /// By [`likeness`] and by fingerprint.
-    known: HashMap<u64, Failure>,
+    known: HashMap<u64, Failure, FixedState>,
     keys: RandomState,
 }
 
