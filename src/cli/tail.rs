@@ -1,5 +1,6 @@
 //! `redrive tail`: records of topics, as they lie or as they come.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -220,9 +221,34 @@ struct Printer<'a> {
 #[derive(Default)]
 struct State {
     printed: u64,
+    /// How many of them are out, and the first record of each partition that is not.
+    out: u64,
+    next: BTreeMap<(Arc<str>, i32), i64>,
     stop: Option<Stop>,
     select_errors: u64,
     first_error: Option<String>,
+}
+
+fn place(record: &Record) -> (Arc<str>, i32) {
+    (Arc::clone(&record.at.topic), record.at.partition)
+}
+
+impl State {
+    /// A failure to write also says how much is out, and how to go on.
+    fn stopped(&self, stop: Stop) -> Stop {
+        /// More partitions are not listed.
+        const LISTED: usize = 12;
+        let Stop::Fault(fault) = stop else { return stop };
+        let place = |((topic, partition), next): (&(Arc<str>, i32), &i64)| {
+            format!("{} --partition {partition} --from offset:{next}", Safe::new(topic))
+        };
+        let mut places: Vec<String> = self.next.iter().take(LISTED).map(place).collect();
+        if self.next.len() > LISTED {
+            places.push("…".to_owned());
+        }
+        let why = format!("{}; the first {} records were written", fault.why, units::count(self.out));
+        Stop::Fault(Fault { why, ..fault }.hint(format!("go on with {}", places.join("; "))))
+    }
 }
 
 impl Printer<'_> {
@@ -261,8 +287,17 @@ impl Printer<'_> {
             Ok(out.flush()?)
         });
         if let Err(stop) = written {
-            state.stop = Some(stop);
+            // What lies behind these in their partitions was not written either.
+            for record in records {
+                state.next.entry(place(record)).or_insert(record.at.offset);
+            }
+            state.stop = Some(state.stopped(stop));
             self.cancel.cancel();
+            return;
+        }
+        state.out = state.printed;
+        for record in records {
+            state.next.insert(place(record), record.at.offset + 1);
         }
     }
 

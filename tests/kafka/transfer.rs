@@ -236,6 +236,20 @@ async fn a_full_disk_leaves_what_was_written_to_go_on_with() {
     }
     let raw = shell(&bench, "exec \"$0\" tail \"$1\" -o raw >/dev/full").await;
     assert!(raw.code == 1 && raw.err.contains("No space left"), "{} {}", raw.code, raw.err);
+    assert!(raw.err.contains("the first 0 records were written"), "{}", raw.err);
+    let tail = "trap '' XFSZ; ulimit -f 2000; exec \"$0\" tail \"$1\" -o raw >values";
+    let cut = shell(&bench, tail).await;
+    let number = |text: &str, before: &str| {
+        let digits = text.split(before).nth(1).map(|rest| rest.replace(',', "")).unwrap_or_default();
+        digits.split(|c: char| !c.is_ascii_digit()).next().and_then(|n| n.parse::<usize>().ok())
+    };
+    let written = number(&cut.err, "the first ").unwrap();
+    assert!(written > 0 && written < RECORDS, "{}", cut.err);
+    let places: Vec<usize> =
+        cut.err.split("--from ").skip(1).filter_map(|at| number(at, "offset:")).collect();
+    assert_eq!(places.iter().sum::<usize>(), written, "{}", cut.err);
+    let lines = std::fs::read_to_string(bench.file("values")).unwrap().lines().count();
+    assert!((written..RECORDS).contains(&lines), "{lines}: {}", cut.err);
     let piped = shell(&bench, "\"$0\" tail \"$1\" -o jsonl | head -1 | wc -l").await;
     assert_eq!((piped.code, piped.out.trim(), &*piped.err), (0, "1", ""));
 }
