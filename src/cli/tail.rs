@@ -19,8 +19,8 @@ use crate::event::decode::{Base64, Decoded, Patience, Side};
 use crate::event::view::{Layout, View};
 use crate::filter::jq::{self, Program};
 use crate::filter::{Selection, decoded};
-use crate::records::RecordDocument;
 use crate::records::document::{TailAnswer, TailRequest, Wanted};
+use crate::records::{RecordDocument, going_on};
 use crate::text::width::{left, right};
 use crate::text::{Fault, Safe, TimeFormat, TimeStyle, units};
 
@@ -236,18 +236,10 @@ fn place(record: &Record) -> (Arc<str>, i32) {
 impl State {
     /// A failure to write also says how much is out, and how to go on.
     fn stopped(&self, stop: Stop) -> Stop {
-        /// More partitions are not listed.
-        const LISTED: usize = 12;
         let Stop::Fault(fault) = stop else { return stop };
-        let place = |((topic, partition), next): (&(Arc<str>, i32), &i64)| {
-            format!("{} --partition {partition} --from offset:{next}", Safe::new(topic))
-        };
-        let mut places: Vec<String> = self.next.iter().take(LISTED).map(place).collect();
-        if self.next.len() > LISTED {
-            places.push("…".to_owned());
-        }
+        let places = self.next.iter().map(|((topic, partition), next)| (topic, *partition, *next));
         let why = format!("{}; the first {} records were written", fault.why, units::count(self.out));
-        Stop::Fault(Fault { why, ..fault }.hint(format!("go on with {}", places.join("; "))))
+        Stop::Fault(Fault { why, ..fault }.hint(going_on(places)))
     }
 }
 

@@ -15,4 +15,4 @@ pub use decode::decode;
 pub use estimate::estimate;
 pub use get::get;
 pub use json::RecordDocument;
-pub use tail::{Survey, Walk, survey, tail};
+pub use tail::{Survey, Walk, going_on, survey, tail};

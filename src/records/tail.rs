@@ -241,22 +241,12 @@ impl Walk {
 
     /// A failure in the middle also says how far it was read, and how to go on.
     fn stopped(&self, fault: Fault) -> Fault {
-        /// More partitions are not listed.
-        const LISTED: usize = 12;
         let answer = &self.reading.answer;
         if answer.read == 0 {
             return fault;
         }
-        let several = answer.ranges.windows(2).any(|pair| matches!(pair, [a, b] if a.0 != b.0));
-        let place = |(topic, partition, _, next): &(Name, i32, i64, i64)| {
-            let topic = if several { format!("{} ", Safe::new(topic)) } else { String::new() };
-            format!("{topic}--partition {partition} --from offset:{next}")
-        };
-        let mut places: Vec<String> = answer.ranges.iter().take(LISTED).map(place).collect();
-        if answer.ranges.len() > LISTED {
-            places.push("…".to_owned());
-        }
-        let hint = format!("go on with {}", places.join("; "));
+        let hint =
+            going_on(answer.ranges.iter().map(|(topic, partition, _, next)| (topic, *partition, *next)));
         let hint = if fault.hint.is_empty() { hint } else { format!("{}; {hint}", fault.hint) };
         let why = format!("{}; until then {}", fault.why, answer.covered());
         Fault { why, hint, ..fault }
@@ -271,6 +261,20 @@ impl Walk {
     pub fn end(self) -> TailAnswer {
         self.reading.end()
     }
+}
+
+/// How to go on with partitions at their offsets, in words.
+pub fn going_on<'n>(places: impl Iterator<Item = (&'n Name, i32, i64)> + Clone) -> String {
+    /// More partitions are not listed.
+    const LISTED: usize = 12;
+    let several = places.clone().zip(places.clone().skip(1)).any(|(a, b)| a.0 != b.0);
+    let place = |(topic, partition, next): (&Name, i32, i64)| {
+        let topic = if several { format!("{} ", Safe::new(topic)) } else { String::new() };
+        format!("{topic}--partition {partition} --from offset:{next}")
+    };
+    let more = places.clone().nth(LISTED).map(|_| "…".to_owned());
+    let listed: Vec<String> = places.take(LISTED).map(place).chain(more).collect();
+    format!("go on with {}", listed.join("; "))
 }
 
 /// The partitions to read. One key is looked for in one partition where that is where it must be.

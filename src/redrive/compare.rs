@@ -101,7 +101,7 @@ pub(super) async fn take(
     sink: &dyn Sink,
     cancel: &CancellationToken,
 ) -> Result<(Letters, Vec<usize>), Fault> {
-    let stamp = Stamp { run: "00000000000000000000000000000000", operator: &header.operator };
+    let stamp = Stamp::planned(header);
     let mut recipe = Recipe::new(header, &cx.profile, stamp);
     let (mut out, mut gone) = (Letters::default(), Vec::new());
     let takes = |letter: &Found| origin::takes(&header.options, letter.pointer, letter.key.is_some());

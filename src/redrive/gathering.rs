@@ -80,8 +80,7 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Gathering {
     pub fn new(meant: Meant) -> Self {
-        // As long as a run's own.
-        let stamp = Stamp { run: "00000000000000000000000000000000", operator: &meant.header.operator };
+        let stamp = Stamp::planned(&meant.header);
         let lane = |_| Lane {
             recipe: Recipe::new(&meant.header, &meant.profile, stamp),
             names: Names::default(),

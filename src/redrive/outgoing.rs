@@ -42,6 +42,13 @@ pub struct Stamp<'a> {
     pub operator: &'a str,
 }
 
+impl<'a> Stamp<'a> {
+    /// That of a run that is only planned: as long as a run's own.
+    pub fn planned(header: &'a PlanHeader) -> Self {
+        Self { run: "00000000000000000000000000000000", operator: &header.operator }
+    }
+}
+
 /// Makes records from letters as a plan says.
 pub struct Recipe {
     header: PlanHeader,

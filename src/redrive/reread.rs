@@ -117,7 +117,7 @@ impl Planner<'_> {
             })
             .collect();
         let header = self.header.clone();
-        let stamp = Stamp { run: "00000000000000000000000000000000", operator: &header.operator };
+        let stamp = Stamp::planned(&header);
         let mut recipe = Recipe::new(&header, &self.cx.profile, stamp);
         for chunk in large.chunks(CHUNK) {
             let positions: Vec<(i32, i64)> = chunk.iter().map(|(_, at, _)| *at).collect();

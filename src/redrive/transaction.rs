@@ -140,16 +140,21 @@ const TOGETHER: usize = 900_000;
 const MOST_TOGETHER: usize = 1_400;
 
 /// The items in the pieces that are written together.
-pub(super) fn pieces(mut items: &[Item]) -> impl Iterator<Item = &[Item]> {
+pub(super) fn pieces(items: &[Item]) -> impl Iterator<Item = &[Item]> {
+    together(items, MOST_TOGETHER, |item| item.size)
+}
+
+/// What is to be written in pieces of no more than [`TOGETHER`] bytes and `most` in number, but of one at least.
+fn together<T>(mut all: &[T], most: usize, size: impl Fn(&T) -> usize) -> impl Iterator<Item = &[T]> {
     std::iter::from_fn(move || {
         let mut bytes = 0;
-        let fits = |item: &&Item| {
-            bytes += item.size;
+        let fits = |one: &&T| {
+            bytes += size(one);
             bytes <= TOGETHER
         };
-        let count = items.iter().take(MOST_TOGETHER).take_while(fits).count().max(1).min(items.len());
-        let (piece, rest) = items.split_at(count);
-        items = rest;
+        let count = all.iter().take(most).take_while(fits).count().max(1).min(all.len());
+        let (piece, rest) = all.split_at(count);
+        all = rest;
         (!piece.is_empty()).then_some(piece)
     })
 }
@@ -161,16 +166,8 @@ pub(super) async fn commit(
     placed: Vec<Option<Placed>>,
 ) -> Ended {
     let rows: Vec<&Write> = rows.iter().collect();
-    let mut rest = &rows[..];
-    while !rest.is_empty() {
-        let mut bytes = 0;
-        let fits = |row: &&&Write| {
-            bytes += batch_size(row);
-            bytes <= TOGETHER
-        };
-        let (now, later) = rest.split_at(rest.iter().take_while(fits).count().max(1));
-        rest = later;
-        if let Err(ended) = write(session, now).await {
+    for piece in together(&rows, rows.len(), |row| batch_size(row)) {
+        if let Err(ended) = write(session, piece).await {
             return ended;
         }
     }
