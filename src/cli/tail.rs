@@ -238,8 +238,9 @@ impl State {
     fn stopped(&self, stop: Stop) -> Stop {
         let Stop::Fault(fault) = stop else { return stop };
         let places = self.next.iter().map(|((topic, partition), next)| (topic, *partition, *next));
+        let hint = format!("{}; with other partitions from where this read began", going_on(places));
         let why = format!("{}; the first {} records were written", fault.why, units::count(self.out));
-        Stop::Fault(Fault { why, ..fault }.hint(going_on(places)))
+        Stop::Fault(Fault { why, ..fault }.hint(hint))
     }
 }
 
