@@ -11,7 +11,7 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use super::formats::Reading;
-use super::message::normalise;
+use super::message::{hash_without_digits, normalise};
 use super::trace::{Trace, shape};
 
 /// Why a letter failed, without what differs from letter to letter.
@@ -113,18 +113,21 @@ impl<'r> Fingerprint<'r> {
     }
 }
 
-/// A hash that letters of one failure have in common, without a trace being parsed: over its [`shape`] and what else
-/// decides, or where there is none the fingerprint itself. `None` where the trace has no shape. Of a letter whose trace
-/// shows no frame it says nothing: there the message decides.
+/// A hash that letters of one failure have in common, without trace or message being parsed: over the trace's [`shape`] and
+/// what else decides, or where there is no trace over the message without its digits. `None` where the trace has no shape.
+/// Of a letter whose trace shows no frame it says nothing: there the message decides.
 pub fn likeness(reading: &Reading<'_>, by: &impl BuildHasher) -> Option<u64> {
-    let Some(trace) = reading.stack_trace.as_deref() else {
-        return Some(Fingerprint::of(reading, &Trace::default()).hash(by));
-    };
     let at = reading.failed_in();
     let mut hasher = by.build_hasher();
     let classes = [reading.error_class.as_deref(), reading.cause_class.as_deref()];
-    (classes, at.group.as_deref(), at.topic.as_deref()).hash(&mut hasher);
-    shape(trace, &mut hasher).then(|| hasher.finish())
+    let trace = reading.stack_trace.as_deref();
+    (trace.is_some(), classes, at.group.as_deref(), at.topic.as_deref()).hash(&mut hasher);
+    if let Some(trace) = trace {
+        return shape(trace, &mut hasher).then(|| hasher.finish());
+    }
+    reading.message.is_some().hash(&mut hasher);
+    hash_without_digits(reading.message.as_deref().unwrap_or_default(), &mut hasher);
+    Some(hasher.finish())
 }
 
 #[derive(Hash)]

@@ -1,9 +1,11 @@
 //! One record as the broker gave it; bytes are not interpreted here.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
 use crate::text::Timestamp;
@@ -173,31 +175,29 @@ fn digest<'r>(
 ) -> Digest {
     /// Shorter parts are put together: to digest each of them alone takes longer than to copy it.
     const SHORT: usize = 1 << 10;
+    /// One byte of presence, and the length.
+    const HEAD: usize = 9;
     let mut sha = Sha256::new();
     let mut waiting = [0; 2 * SHORT];
-    let mut filled = 0;
-    let mut put = |bytes: &[u8]| {
-        if filled + bytes.len() > waiting.len() {
+    waiting[..8].copy_from_slice(&(count as u64).to_be_bytes());
+    let mut filled = 8;
+    let mut part = |bytes: Option<&[u8]>| {
+        let (present, bytes) = (u8::from(bytes.is_some()), bytes.unwrap_or_default());
+        let together = if bytes.len() > SHORT { 0 } else { bytes.len() };
+        if filled + HEAD + together > waiting.len() {
             sha.update(&waiting[..filled]);
             filled = 0;
         }
-        if bytes.len() > SHORT {
+        let (head, rest) = waiting[filled..].split_at_mut(HEAD);
+        head[0] = present;
+        head[1..].copy_from_slice(&(bytes.len() as u64).to_be_bytes());
+        rest[..together].copy_from_slice(&bytes[..together]);
+        filled += HEAD + together;
+        if bytes.len() > together {
             sha.update(&waiting[..filled]);
             sha.update(bytes);
             filled = 0;
-        } else {
-            waiting[filled..filled + bytes.len()].copy_from_slice(bytes);
-            filled += bytes.len();
         }
-    };
-    put(&(count as u64).to_be_bytes());
-    let mut part = |bytes: Option<&[u8]>| {
-        let mut begin = [0; 9];
-        begin[0] = u8::from(bytes.is_some());
-        let bytes = bytes.unwrap_or_default();
-        begin[1..].copy_from_slice(&(bytes.len() as u64).to_be_bytes());
-        put(&begin);
-        put(bytes);
     };
     part(key);
     part(value);
@@ -318,14 +318,57 @@ impl RecordBytes for Parts<'_> {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest(pub [u8; 32]);
 
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+impl Digest {
+    /// Its hex digits.
+    fn hex(&self) -> [u8; 64] {
+        /// The digits of each byte: rows of millions of letters are written with them.
+        const DIGITS: [[u8; 2]; 256] = {
+            const DIGIT: &[u8; 16] = b"0123456789abcdef";
+            let mut all = [[0; 2]; 256];
+            let mut byte = 0;
+            while byte < 256 {
+                all[byte] = [DIGIT[byte >> 4], DIGIT[byte & 15]];
+                byte += 1;
+            }
+            all
+        };
         let mut text = [0; 64];
         for (to, byte) in text.chunks_exact_mut(2).zip(self.0) {
-            to.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+            to.copy_from_slice(&DIGITS[usize::from(byte)]);
         }
-        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+        text
+    }
+
+    /// Reads 64 hex digits.
+    pub fn from_hex(digits: &[u8]) -> Option<Self> {
+        let digit = |b: u8| (b as char).to_digit(16);
+        let mut out = [0; 32];
+        if digits.len() != 2 * out.len() {
+            return None;
+        }
+        for (to, pair) in out.iter_mut().zip(digits.chunks_exact(2)) {
+            *to = (digit(pair[0])? * 16 + digit(pair[1])?) as u8;
+        }
+        Some(Self(out))
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(std::str::from_utf8(&self.hex()).unwrap_or_default())
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        Self::from_hex(text.as_bytes()).ok_or_else(|| serde::de::Error::custom("not 64 hex digits"))
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::str::from_utf8(&self.hex()).unwrap_or_default())
     }
 }
 

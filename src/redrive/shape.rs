@@ -58,7 +58,8 @@ impl Failures {
         let print = Fingerprint::of(reading, &trace);
         let hash = print.hash(&self.keys);
         let failure = self.known.get(&hash).cloned().unwrap_or_else(|| print.failure());
-        for hash in likeness.filter(|_| trace.frame.is_some()).into_iter().chain([hash]) {
+        let decides = reading.stack_trace.is_none() || trace.frame.is_some();
+        for hash in likeness.filter(|_| decides).into_iter().chain([hash]) {
             if self.known.len() < MOST_FAILURES {
                 self.known.insert(hash, failure.clone());
             }
