@@ -267,7 +267,16 @@ pub enum Sifted {
     Leave,
     /// It is left out, and counted as one that is meant.
     Count,
+    /// The sieve keeps so many bytes for it until the next batch is given: they wait like those of a record.
+    Take(usize),
 }
+
+/// What became of records that were staged.
+pub type Answers = Vec<(Ticket, Result<Placed, BrokerError>)>;
+
+/// Records that a transaction's writer sends as one batch to a partition at most, as soon as they are there: what is
+/// queued for other partitions meanwhile delays it no more.
+pub const BATCH_RECORDS: usize = 1_000;
 
 /// Tells of a record, by its bytes where they lie, what becomes of it. Called on the reading thread.
 pub trait Sieve: Send + Sync {
@@ -338,7 +347,7 @@ impl Left {
     fn add(&mut self, size: usize, how: Sifted) {
         self.records += 1;
         self.bytes += size as u64;
-        self.counted += u64::from(how == Sifted::Count);
+        self.counted += u64::from(matches!(how, Sifted::Count | Sifted::Take(_)));
     }
 }
 
@@ -541,7 +550,11 @@ pub trait Session: Send + Sync {
     }
     /// Waits until every staged record is answered, and gives the answers since the last call. A refused
     /// record leaves a transaction that can only be aborted.
-    fn settle(&mut self) -> Fut<'_, Vec<(Ticket, Result<Placed, BrokerError>)>>;
+    fn settle(&mut self) -> Fut<'_, Answers> {
+        self.settle_to(0)
+    }
+    /// The same, but waits only until no more than `left` records are without an answer.
+    fn settle_to(&mut self, left: usize) -> Fut<'_, Answers>;
     /// Ends the transaction (or flushes, without one). Never guesses: see [`Commit`].
     fn commit(&mut self) -> Fut<'_, Commit>;
     /// Aborts the open transaction, if there is one.

@@ -5,13 +5,12 @@
 //! letter costs about 100 bytes. A row that breaks the state machine does not win over a redriven letter; it is
 //! counted. Limits: digests stay in the broker; rows of other clusters (a mirrored ledger) are not folded.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use foldhash::quality::RandomState;
 
-use super::row::{Earlier, HeaderRow, Key, LetterRow, OwnerRow, OwnerState, RowError};
+use super::row::{Earlier, HeaderRow, Key, LetterRow, LettersRow, OwnerRow, OwnerState, RowError};
 use super::{Disposition, FORMAT_VERSION};
 use crate::event::{Record, TimeKind};
 use crate::text::Timestamp;
@@ -134,18 +133,59 @@ struct Common {
     group: Option<Arc<str>>,
 }
 
-impl Common {
-    fn is_of(&self, row: &LetterRow<'_>) -> bool {
-        *self.run == *row.run
-            && *self.operator == *row.operator
-            && self.reason.as_deref() == row.reason.as_deref()
-            && self.group.as_deref() == row.group.as_deref()
-            && self.root.as_deref() == row.root.topic.as_deref()
-            && match (&self.target, &row.target) {
-                (Some((topic, id)), Some(t)) => **topic == *t.topic && id.as_deref() == t.topic_id.as_deref(),
-                (None, None) => true,
-                _ => false,
-            }
+/// The same, borrowed.
+struct Shared<'a> {
+    run: &'a str,
+    operator: &'a str,
+    reason: Option<&'a str>,
+    target: Option<(&'a str, Option<&'a str>)>,
+    root: Option<&'a str>,
+    group: Option<&'a str>,
+}
+
+impl<'a> Shared<'a> {
+    fn of(row: &'a LetterRow<'_>) -> Self {
+        Self {
+            run: &row.run,
+            operator: &row.operator,
+            reason: row.reason.as_deref(),
+            target: row.target.as_ref().map(|target| (&*target.topic, target.topic_id.as_deref())),
+            root: row.root.topic.as_deref(),
+            group: row.group.as_deref(),
+        }
+    }
+
+    fn of_all(row: &'a LettersRow<'_>) -> Self {
+        Self {
+            run: &row.run,
+            operator: &row.operator,
+            reason: row.reason.as_deref(),
+            target: Some((&row.target_topic, row.target_topic_id.as_deref())),
+            root: row.root_topic.as_deref(),
+            group: row.group.as_deref(),
+        }
+    }
+
+    fn is(&self, common: &Common) -> bool {
+        let target = common.target.as_ref().map(|(topic, id)| (&**topic, id.as_deref()));
+        *self.run == *common.run
+            && *self.operator == *common.operator
+            && self.reason == common.reason.as_deref()
+            && self.group == common.group.as_deref()
+            && self.root == common.root.as_deref()
+            && self.target == target
+    }
+
+    fn to_common(&self) -> Common {
+        let arc = |text: Option<&str>| text.map(Arc::from);
+        Common {
+            run: Arc::from(self.run),
+            operator: Arc::from(self.operator),
+            reason: arc(self.reason),
+            target: self.target.map(|(topic, id)| (Arc::from(topic), arc(id))),
+            root: arc(self.root),
+            group: arc(self.group),
+        }
     }
 }
 
@@ -163,6 +203,26 @@ struct Packed {
     disposition: Disposition,
     /// Which of the optional numbers are known: 1 root partition, 2 root offset, 4 root time.
     known: u8,
+}
+
+impl Packed {
+    /// What shares this, and failed first at this partition, offset and time.
+    fn of(common: u32, (partition, offset, time): (Option<i32>, Option<i64>, Option<i64>)) -> Self {
+        Self {
+            common,
+            count: 0,
+            target_partition: -1,
+            root_partition: partition.unwrap_or_default(),
+            target_offset: -1,
+            root_offset: offset.unwrap_or_default(),
+            root_time: time.unwrap_or_default(),
+            time: 0,
+            disposition: Disposition::Pending,
+            known: u8::from(partition.is_some())
+                | u8::from(offset.is_some()) << 1
+                | u8::from(time.is_some()) << 2,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -184,7 +244,8 @@ struct Slot {
 #[derive(Debug)]
 pub struct Ledger {
     cluster: Arc<str>,
-    header: bool,
+    /// The format that its header says.
+    header: Option<u32>,
     names: Vec<Arc<str>>,
     dlqs: Vec<Dlq>,
     by_name: HashMap<Arc<str>, u32, RandomState>,
@@ -206,7 +267,7 @@ impl Ledger {
     pub fn new(cluster: impl Into<Arc<str>>) -> Self {
         Self {
             cluster: cluster.into(),
-            header: false,
+            header: None,
             names: Vec::new(),
             dlqs: Vec::new(),
             by_name: HashMap::default(),
@@ -231,8 +292,7 @@ impl Ledger {
         let value = record.value.as_deref();
         match Key::decode(record.key.as_deref()) {
             Key::Header => {
-                HeaderRow::decode(value)?;
-                self.header = true;
+                self.header = Some(HeaderRow::decode(value)?.v);
             }
             Key::Letter { cluster, topic, partition, offset } if *cluster == *self.cluster => {
                 if value.is_none() {
@@ -243,6 +303,11 @@ impl Ledger {
                 let row = LetterRow::decode(value)?;
                 let dlq = self.dlq(&topic);
                 self.put(Slot { dlq, partition, offset }, &row);
+            }
+            Key::Letters { cluster, topic, partition, first: _, run: _ } if *cluster == *self.cluster => {
+                let row = LettersRow::decode(value)?;
+                let dlq = self.dlq(&topic);
+                self.put_all(dlq, partition, &row);
             }
             Key::Intent { cluster, topic, partition, offset }
                 if *cluster == *self.cluster && value.is_some() =>
@@ -263,7 +328,11 @@ impl Ledger {
                     at: record.at.offset,
                 });
             }
-            Key::Letter { .. } | Key::Intent { .. } | Key::Owner { .. } | Key::Foreign => {
+            Key::Letter { .. }
+            | Key::Letters { .. }
+            | Key::Intent { .. }
+            | Key::Owner { .. }
+            | Key::Foreign => {
                 self.foreign += 1;
                 return Ok(());
             }
@@ -344,9 +413,10 @@ impl Ledger {
         self.newest
     }
 
-    /// Whether a header row was read. A ledger with rows has one: see [`Ledger::check`].
-    pub fn has_header(&self) -> bool {
-        self.header
+    /// Whether a header row says the format that is written today. A ledger with rows has a header: see
+    /// [`Ledger::check`].
+    pub fn is_current(&self) -> bool {
+        self.header == Some(FORMAT_VERSION)
     }
 
     /// Grows with every row that was folded: the state is unchanged while it stays the same.
@@ -366,7 +436,7 @@ impl Ledger {
 
     /// To be called when the whole ledger was read: rows without a header row are not of a known format.
     pub fn check(&self) -> Result<(), RowError> {
-        if self.generation > 0 && !self.header {
+        if self.generation > 0 && self.header.is_none() {
             return Err(RowError::Damaged(format!(
                 "it has rows, but no header row that says format {FORMAT_VERSION}"
             )));
@@ -385,28 +455,45 @@ impl Ledger {
         dlq
     }
 
+    /// Takes the row of one letter.
     fn put(&mut self, slot: Slot, row: &LetterRow<'_>) {
-        self.intents.remove(&slot);
-        let common = self.common(row);
+        let shared = Shared::of(row);
         let root = &row.root;
         let packed = Packed {
-            common,
             count: row.count,
             target_partition: row.target.as_ref().map_or(-1, |t| t.partition),
             target_offset: row.target.as_ref().map_or(-1, |t| t.offset),
-            root_partition: root.partition.unwrap_or_default(),
-            root_offset: root.offset.unwrap_or_default(),
-            root_time: root.timestamp_ms.unwrap_or_default(),
             time: row.time_ms,
             disposition: row.disposition,
-            known: u8::from(root.partition.is_some())
-                | u8::from(root.offset.is_some()) << 1
-                | u8::from(root.timestamp_ms.is_some()) << 2,
+            ..Packed::of(self.common(&shared), (root.partition, root.offset, root.timestamp_ms))
         };
+        self.put_packed(slot, packed, shared.target.map(|(topic, _)| topic), &row.earlier);
+    }
+
+    /// Takes a row of several letters.
+    fn put_all(&mut self, dlq: u32, partition: i32, row: &LettersRow<'_>) {
+        let common = self.common(&Shared::of_all(row));
+        for letter in &row.letters {
+            let root = (letter.root_partition, letter.root_offset, letter.root_timestamp_ms);
+            let packed = Packed {
+                count: letter.count,
+                target_partition: letter.target_partition,
+                target_offset: letter.target_offset,
+                time: row.time_ms,
+                disposition: row.disposition,
+                ..Packed::of(common, root)
+            };
+            let slot = Slot { dlq, partition, offset: letter.offset };
+            self.put_packed(slot, packed, Some(&row.target_topic), &[]);
+        }
+    }
+
+    fn put_packed(&mut self, slot: Slot, packed: Packed, target: Option<&str>, earlier: &[Earlier]) {
+        self.intents.remove(&slot);
         let dlq = &mut self.dlqs[slot.dlq as usize];
         let letters = dlq.partitions.entry(slot.partition).or_default();
         let before = letters.get(&slot.offset).map_or(Disposition::Pending, |p| p.disposition);
-        if !before.may_become(row.disposition, true) {
+        if !before.may_become(packed.disposition, true) {
             self.violations += 1;
             if before == Disposition::Redriven {
                 return;
@@ -416,36 +503,28 @@ impl Ledger {
         if let Some(count) = dlq.counts.of(before) {
             *count -= 1;
         }
-        if let Some(count) = dlq.counts.of(row.disposition) {
+        if let Some(count) = dlq.counts.of(packed.disposition) {
             *count += 1;
         }
-        if row.earlier.is_empty() {
+        if earlier.is_empty() {
             self.earlier.remove(&slot);
         } else {
-            self.earlier.insert(slot, row.earlier.clone().into_boxed_slice());
+            self.earlier.insert(slot, earlier.into());
         }
-        if let (Disposition::Redriven, Some(target)) = (row.disposition, &row.target) {
-            let by_partition = match self.targets.get_mut(target.topic.as_ref()) {
+        if let (Disposition::Redriven, Some(target)) = (packed.disposition, target) {
+            let by_partition = match self.targets.get_mut(target) {
                 Some(by_partition) => by_partition,
-                None => self.targets.entry(Arc::from(target.topic.as_ref())).or_default(),
+                None => self.targets.entry(Arc::from(target)).or_default(),
             };
-            by_partition.entry(target.partition).or_default().insert(target.offset, slot);
+            by_partition.entry(packed.target_partition).or_default().insert(packed.target_offset, slot);
         }
     }
 
-    fn common(&mut self, row: &LetterRow<'_>) -> u32 {
-        if self.commons.get(self.last_common).is_some_and(|c| c.is_of(row)) {
+    fn common(&mut self, shared: &Shared<'_>) -> u32 {
+        if self.commons.get(self.last_common).is_some_and(|common| shared.is(common)) {
             return self.last_common as u32;
         }
-        let arc = |s: &Option<Cow<'_, str>>| s.as_deref().map(Arc::from);
-        let common = Common {
-            run: Arc::from(row.run.as_ref()),
-            operator: Arc::from(row.operator.as_ref()),
-            reason: arc(&row.reason),
-            target: row.target.as_ref().map(|t| (Arc::from(t.topic.as_ref()), arc(&t.topic_id))),
-            root: arc(&row.root.topic),
-            group: arc(&row.group),
-        };
+        let common = shared.to_common();
         let next = self.commons.len() as u32;
         let index = *self.by_common.entry(common.clone()).or_insert(next);
         if index == next {
@@ -493,9 +572,9 @@ mod tests {
     use bytes::Bytes;
     use proptest::prelude::*;
 
-    use super::super::row::{RootAt, TargetAt};
+    use super::super::row::{Listed, RootAt, TargetAt};
     use super::*;
-    use crate::event::{Headers, Position, RecordTime};
+    use crate::event::{Digest, Headers, Position, RecordTime};
 
     fn record(offset: i64, key: Bytes, value: Option<Bytes>) -> Record {
         Record {
@@ -603,6 +682,87 @@ mod tests {
     #[test]
     fn a_packed_letter_is_small() {
         assert!(size_of::<Packed>() <= 56, "{}", size_of::<Packed>());
+    }
+
+    #[test]
+    fn letters_that_share_a_row_are_folded_as_if_each_had_its_own() {
+        let listed = |offset: i64| Listed {
+            offset,
+            target_partition: 2,
+            target_offset: offset + 100,
+            root_partition: Some(1),
+            root_offset: (offset % 2 == 0).then_some(offset),
+            root_timestamp_ms: (offset % 3 == 0).then_some(9),
+            count: 1 + (offset % 2) as u32,
+            sha256_before: Digest([offset as u8; 32]),
+            sha256_after: None,
+        };
+        let shared = LettersRow {
+            v: FORMAT_VERSION,
+            disposition: Disposition::Redriven,
+            run: "r".into(),
+            operator: "ada".into(),
+            reason: Some("fixed".into()),
+            target_topic: "orders".into(),
+            target_topic_id: Some("TID".into()),
+            root_topic: Some("orders".into()),
+            group: Some("email".into()),
+            program: "t".into(),
+            time_ms: 5,
+            letters: [7, 8, 9, 12].map(listed).to_vec(),
+        };
+        let own = |letter: &Listed| LetterRow {
+            v: shared.v,
+            disposition: shared.disposition,
+            run: shared.run.clone(),
+            operator: shared.operator.clone(),
+            reason: shared.reason.clone(),
+            sha256_before: letter.sha256_before.to_string().into(),
+            sha256_after: None,
+            target: Some(TargetAt {
+                topic: shared.target_topic.clone(),
+                topic_id: shared.target_topic_id.clone(),
+                partition: letter.target_partition,
+                offset: letter.target_offset,
+            }),
+            root: RootAt {
+                topic: shared.root_topic.clone(),
+                partition: letter.root_partition,
+                offset: letter.root_offset,
+                timestamp_ms: letter.root_timestamp_ms,
+            },
+            group: shared.group.clone(),
+            count: letter.count,
+            earlier: Vec::new(),
+            program: shared.program.clone(),
+            time_ms: shared.time_ms,
+        };
+        let mut together = Ledger::new("c");
+        let mut apart = Ledger::new("c");
+        // What was decided before, and after.
+        for ledger in [&mut together, &mut apart] {
+            ledger.apply(&letter(0, (3, 8), Disposition::Released)).unwrap();
+        }
+        together
+            .apply(&record(1, Key::letters("c", "dlq", 3, 7, "r").encode(), Some(shared.encode())))
+            .unwrap();
+        for (at, letter) in (1..).zip(&shared.letters) {
+            let key = Key::letter("c", "dlq", 3, letter.offset).encode();
+            apart.apply(&record(at, key, Some(own(letter).encode()))).unwrap();
+        }
+        for ledger in [&mut together, &mut apart] {
+            ledger.apply(&letter(9, (3, 9), Disposition::Redriven)).unwrap();
+            ledger.apply(&letter(10, (3, 12), Disposition::Discarded)).unwrap();
+        }
+        assert_eq!(together.rows().collect::<Vec<_>>(), apart.rows().collect::<Vec<_>>());
+        assert_eq!(together.counts("dlq"), Counts { redriven: 4, ..Counts::default() });
+        assert_eq!(together.violations(), apart.violations());
+        assert_eq!(together.by_target("orders", 2, 112), apart.by_target("orders", 2, 112));
+        assert_eq!(together.by_target("orders", 2, 112).unwrap().offset, 12);
+        // Another cluster's.
+        let mut other = Ledger::new("other");
+        other.apply(&record(1, Key::letters("c", "dlq", 3, 7, "r").encode(), Some(shared.encode()))).unwrap();
+        assert_eq!((other.foreign(), other.rows().count()), (1, 0));
     }
 
     /// A plain model: the last row that the state machine lets through.

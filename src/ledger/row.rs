@@ -10,9 +10,11 @@ use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeSeq as _;
+use serde::{Deserialize, Serialize, Serializer};
 
-use super::{Disposition, FORMAT_VERSION};
+use super::{Disposition, FORMAT_VERSION, READABLE};
+use crate::event::Digest;
 
 /// Why a row cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +42,8 @@ impl fmt::Display for RowError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Newer { version } => {
-                write!(f, "it is of format {version}, this program reads up to format {FORMAT_VERSION}")
+                let [old, current] = READABLE;
+                write!(f, "it is of format {version}, this program reads formats {old} and {current}")
             }
             Self::Damaged(why) => write!(f, "it is damaged: {why}"),
         }
@@ -62,6 +65,20 @@ pub enum Key<'a> {
         partition: i32,
         /// Offset.
         offset: i64,
+    },
+    /// Letters of one partition that a run decided alike in one transaction. No two rows of a run begin with the same
+    /// letter, so that compaction never takes one for another's sake.
+    Letters {
+        /// Cluster id.
+        cluster: Cow<'a, str>,
+        /// Topic id.
+        topic: Cow<'a, str>,
+        /// Partition.
+        partition: i32,
+        /// Offset of the first one.
+        first: i64,
+        /// Run.
+        run: Cow<'a, str>,
     },
     /// One dead letter that is about to be redriven without a transaction. Its row is the one that follows when the
     /// record is written; the offset of its target is the end of the partition before. Programs that do not know it
@@ -104,12 +121,19 @@ struct KeyFields<'a> {
     owner: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     intent: Option<bool>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    run: Option<Cow<'a, str>>,
 }
 
 impl<'a> Key<'a> {
     /// A letter's key.
     pub fn letter(cluster: &'a str, topic: &'a str, partition: i32, offset: i64) -> Self {
         Self::Letter { cluster: cluster.into(), topic: topic.into(), partition, offset }
+    }
+
+    /// The key of a row of several letters.
+    pub fn letters(cluster: &'a str, topic: &'a str, partition: i32, first: i64, run: &'a str) -> Self {
+        Self::Letters { cluster: cluster.into(), topic: topic.into(), partition, first, run: run.into() }
     }
 
     /// The key of what is about to be done with a letter.
@@ -132,6 +156,7 @@ impl<'a> Key<'a> {
             offset: None,
             owner: None,
             intent: None,
+            run: None,
         };
         let fields = match self {
             Self::Header => KeyFields { format: Some(true), ..none },
@@ -140,6 +165,14 @@ impl<'a> Key<'a> {
                 topic: Some(topic.as_ref().into()),
                 partition: Some(*partition),
                 offset: Some(*offset),
+                ..none
+            },
+            Self::Letters { cluster, topic, partition, first, run } => KeyFields {
+                cluster: Some(cluster.as_ref().into()),
+                topic: Some(topic.as_ref().into()),
+                partition: Some(*partition),
+                offset: Some(*first),
+                run: Some(run.as_ref().into()),
                 ..none
             },
             Self::Intent { cluster, topic, partition, offset } => KeyFields {
@@ -173,6 +206,7 @@ impl<'a> Key<'a> {
                 offset: None,
                 owner: None,
                 intent: None,
+                run: None,
             }) => Self::Header,
             Some(KeyFields {
                 format: None,
@@ -181,10 +215,13 @@ impl<'a> Key<'a> {
                 partition: Some(partition),
                 offset: Some(offset),
                 owner: None,
-                intent: intent @ (None | Some(true)),
-            }) => match intent {
-                Some(_) => Self::Intent { cluster, topic, partition, offset },
-                None => Self::Letter { cluster, topic, partition, offset },
+                intent,
+                run,
+            }) => match (intent, run) {
+                (None, None) => Self::Letter { cluster, topic, partition, offset },
+                (None, Some(run)) => Self::Letters { cluster, topic, partition, first: offset, run },
+                (Some(true), None) => Self::Intent { cluster, topic, partition, offset },
+                _ => Self::Foreign,
             },
             Some(KeyFields {
                 format: None,
@@ -194,6 +231,7 @@ impl<'a> Key<'a> {
                 offset: None,
                 owner: Some(true),
                 intent: None,
+                run: None,
             }) => Self::Owner { cluster, topic },
             _ => Self::Foreign,
         }
@@ -205,7 +243,7 @@ impl<'a> Key<'a> {
 pub struct HeaderRow {
     /// Version of the format.
     pub v: u32,
-    /// How rows are keyed: always `letter`.
+    /// How rows are keyed: `letter`; from version 3 on `letters`, where several may share one.
     pub rows: String,
     /// How many transactional ids write the rows of one dead-letter topic: always 1.
     pub transactional_ids_per_topic: u32,
@@ -218,7 +256,7 @@ impl HeaderRow {
     pub fn current(program: impl Into<String>) -> Self {
         Self {
             v: FORMAT_VERSION,
-            rows: "letter".into(),
+            rows: rows_of(FORMAT_VERSION).into(),
             transactional_ids_per_topic: 1,
             program: program.into(),
         }
@@ -232,11 +270,16 @@ impl HeaderRow {
     /// Reads a header; a newer one is refused.
     pub fn decode(value: Option<&[u8]>) -> Result<Self, RowError> {
         let row: Self = decode(value, |row: &Self| row.v)?;
-        if row.rows != "letter" || row.transactional_ids_per_topic != 1 {
+        if row.rows != rows_of(row.v) || row.transactional_ids_per_topic != 1 {
             return Err(RowError::Damaged("its header contradicts its version".into()));
         }
         Ok(row)
     }
+}
+
+/// What a header of a version says of its rows.
+fn rows_of(version: u32) -> &'static str {
+    if version < 3 { "letter" } else { "letters" }
 }
 
 /// A record's place at its target.
@@ -325,6 +368,102 @@ pub struct LetterRow<'a> {
     pub program: Cow<'a, str>,
     /// When, by the writer's clock, milliseconds since the epoch.
     pub time_ms: i64,
+}
+
+/// The row of letters of one partition that a run sent in one transaction. What is told once is so of all of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LettersRow<'a> {
+    /// Version of the row's format.
+    pub v: u32,
+    /// What was decided: always `redriven`.
+    pub disposition: Disposition,
+    /// Id of the run that decided.
+    #[serde(borrow)]
+    pub run: Cow<'a, str>,
+    /// Who, self-declared.
+    #[serde(borrow)]
+    pub operator: Cow<'a, str>,
+    /// Why.
+    #[serde(borrow)]
+    pub reason: Option<Cow<'a, str>>,
+    /// Topic where they were written.
+    #[serde(borrow)]
+    pub target_topic: Cow<'a, str>,
+    /// Its id; `None` where the broker has none.
+    #[serde(borrow)]
+    pub target_topic_id: Option<Cow<'a, str>>,
+    /// Topic where the records failed first.
+    #[serde(borrow)]
+    pub root_topic: Option<Cow<'a, str>>,
+    /// The consumer group that failed.
+    #[serde(borrow)]
+    pub group: Option<Cow<'a, str>>,
+    /// Program that wrote the row.
+    #[serde(borrow)]
+    pub program: Cow<'a, str>,
+    /// When, by the writer's clock, milliseconds since the epoch.
+    pub time_ms: i64,
+    /// The letters.
+    pub letters: Vec<Listed>,
+}
+
+/// A letter of a [`LettersRow`]: a JSON array of these fields in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct Listed {
+    /// Offset of the letter.
+    pub offset: i64,
+    /// Partition of its target.
+    pub target_partition: i32,
+    /// Offset there, from the delivery report.
+    pub target_offset: i64,
+    /// Partition where its record was first, where that is known.
+    pub root_partition: Option<i32>,
+    /// Offset there.
+    pub root_offset: Option<i64>,
+    /// Timestamp of that record, milliseconds since the epoch.
+    pub root_timestamp_ms: Option<i64>,
+    /// How often the record was redriven, this time included.
+    pub count: u32,
+    /// SHA-256 of the letter, in hex.
+    pub sha256_before: Digest,
+    /// SHA-256 of what was sent, in hex; left out where that is the letter's own key and value.
+    #[serde(default)]
+    pub sha256_after: Option<Digest>,
+}
+
+impl Serialize for Listed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(None)?;
+        list.serialize_element(&self.offset)?;
+        list.serialize_element(&self.target_partition)?;
+        list.serialize_element(&self.target_offset)?;
+        list.serialize_element(&self.root_partition)?;
+        list.serialize_element(&self.root_offset)?;
+        list.serialize_element(&self.root_timestamp_ms)?;
+        list.serialize_element(&self.count)?;
+        list.serialize_element(&self.sha256_before)?;
+        if let Some(after) = &self.sha256_after {
+            list.serialize_element(after)?;
+        }
+        list.end()
+    }
+}
+
+impl<'a> LettersRow<'a> {
+    /// The value's bytes.
+    pub fn encode(&self) -> Bytes {
+        // As long as each letter mostly is.
+        encode_to(Vec::with_capacity(768 + 128 * self.letters.len()), self)
+    }
+
+    /// Reads a row; a newer one is refused.
+    pub fn decode(value: Option<&'a [u8]>) -> Result<Self, RowError> {
+        let row: Self = decode(value, |row: &Self| row.v)?;
+        if row.disposition != Disposition::Redriven {
+            return Err(RowError::Damaged("letters that share a row can only be redriven".into()));
+        }
+        Ok(row)
+    }
 }
 
 impl LetterRow<'_> {
@@ -421,7 +560,10 @@ impl OwnerRow {
 /// serialiser, so that nothing can fail here.
 pub(super) fn encode<T: Serialize>(value: &T) -> Bytes {
     // As long as the row of a letter mostly is.
-    let mut out = Vec::with_capacity(768);
+    encode_to(Vec::with_capacity(768), value)
+}
+
+fn encode_to<T: Serialize>(mut out: Vec<u8>, value: &T) -> Bytes {
     match serde_json::to_writer(&mut out, value) {
         Ok(()) => Bytes::from(out),
         Err(_) => Bytes::new(),
@@ -439,14 +581,19 @@ pub(super) fn decode<'a, T: Deserialize<'a>>(
         v: u64,
     }
     let Some(value) = value else { return Err(RowError::Damaged("its value is null".into())) };
-    match serde_json::from_slice::<T>(value) {
-        Ok(row) if version(&row) == FORMAT_VERSION => Ok(row),
-        Ok(row) if version(&row) > FORMAT_VERSION => {
-            Err(RowError::Newer { version: u64::from(version(&row)) })
+    let newer = |v: u64| Err(RowError::Newer { version: v });
+    let is_readable = |v: u64| READABLE.iter().any(|readable| u64::from(*readable) == v);
+    match serde_json::from_slice::<T>(value).map(|row| (u64::from(version(&row)), row)) {
+        Ok((0, _)) => Err(RowError::Damaged("version 0 was never written".into())),
+        Ok((v, row)) => {
+            if is_readable(v) {
+                Ok(row)
+            } else {
+                newer(v)
+            }
         }
-        Ok(_) => Err(RowError::Damaged("version 0 was never written".into())),
         Err(why) => match serde_json::from_slice::<Version>(value) {
-            Ok(Version { v }) if v > u64::from(FORMAT_VERSION) => Err(RowError::Newer { version: v }),
+            Ok(Version { v }) if v > 0 && !is_readable(v) => newer(v),
             _ => Err(RowError::Damaged(why.to_string())),
         },
     }
@@ -465,6 +612,10 @@ mod tests {
         assert_eq!(
             text(Key::letter("c", "t", 3, 9)),
             r#"{"cluster":"c","topic":"t","partition":3,"offset":9}"#
+        );
+        assert_eq!(
+            text(Key::letters("c", "t", 3, 9, "r")),
+            r#"{"cluster":"c","topic":"t","partition":3,"offset":9,"run":"r"}"#
         );
         assert_eq!(text(Key::owner("c", "t")), r#"{"cluster":"c","topic":"t","owner":true}"#);
     }
@@ -485,14 +636,66 @@ mod tests {
 
     #[test]
     fn a_newer_row_is_refused_even_where_its_fields_still_fit() {
-        let mut row = sample();
-        row.v = 2;
-        let bytes = row.encode();
-        assert_eq!(LetterRow::decode(Some(&bytes)), Err(RowError::Newer { version: 2 }));
+        for version in [2, 4] {
+            let mut row = sample();
+            row.v = version;
+            let newer = RowError::Newer { version: version.into() };
+            assert_eq!(LetterRow::decode(Some(&row.encode())), Err(newer));
+        }
         let other = br#"{"v":7,"disposition":["redriven"]}"#;
         assert_eq!(LetterRow::decode(Some(other)), Err(RowError::Newer { version: 7 }));
         assert_eq!(HeaderRow::decode(Some(br#"{"v":2}"#)), Err(RowError::Newer { version: 2 }));
-        assert_eq!(OwnerRow::decode(Some(br#"{"v":3}"#)), Err(RowError::Newer { version: 3 }));
+        assert_eq!(OwnerRow::decode(Some(br#"{"v":4}"#)), Err(RowError::Newer { version: 4 }));
+        let header =
+            |v: u32, rows: &str| HeaderRow { v, rows: rows.into(), ..HeaderRow::current("t") }.encode();
+        assert!(HeaderRow::decode(Some(&header(1, "letter"))).is_ok());
+        assert!(HeaderRow::decode(Some(&header(3, "letters"))).is_ok());
+        for (v, rows) in [(1, "letters"), (3, "letter")] {
+            assert!(matches!(HeaderRow::decode(Some(&header(v, rows))), Err(RowError::Damaged(_))));
+        }
+    }
+
+    #[test]
+    fn a_row_of_the_first_version_is_read() {
+        let row = LetterRow { v: 1, ..sample() };
+        assert_eq!(LetterRow::decode(Some(&row.encode())), Ok(row));
+    }
+
+    #[test]
+    fn letters_that_share_a_row_are_listed_in_short() {
+        let listed = Listed {
+            offset: 9,
+            target_partition: 2,
+            target_offset: 77,
+            root_partition: Some(2),
+            root_offset: None,
+            root_timestamp_ms: Some(1),
+            count: 1,
+            sha256_before: Digest([0xab; 32]),
+            sha256_after: None,
+        };
+        let edited = Listed { offset: 11, sha256_after: Some(Digest([1; 32])), ..listed };
+        let row = LettersRow {
+            v: FORMAT_VERSION,
+            disposition: Disposition::Redriven,
+            run: "r1".into(),
+            operator: "ada".into(),
+            reason: None,
+            target_topic: "orders".into(),
+            target_topic_id: Some("T".into()),
+            root_topic: Some("orders".into()),
+            group: None,
+            program: "redrive 0.1.0".into(),
+            time_ms: 3,
+            letters: vec![listed, edited],
+        };
+        let bytes = row.encode();
+        let text = std::str::from_utf8(&bytes).unwrap();
+        let (one, other) = (format!("[9,2,77,2,null,1,1,\"{}\"]", "ab".repeat(32)), "01".repeat(32));
+        assert!(text.contains(&format!("\"letters\":[{one},[11,")) && text.contains(&other), "{text}");
+        assert_eq!(LettersRow::decode(Some(&bytes)), Ok(row.clone()));
+        let parked = LettersRow { disposition: Disposition::Parked, ..row };
+        assert!(matches!(LettersRow::decode(Some(&parked.encode())), Err(RowError::Damaged(_))));
     }
 
     #[test]

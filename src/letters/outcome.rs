@@ -16,6 +16,7 @@ use super::index::WAIT_FOR_READER;
 use crate::broker::{Name, Shard};
 use crate::context::Silent;
 use crate::dlq::Letter;
+use crate::dlq::letter::Origin;
 use crate::text::Fault;
 
 /// A redriven record.
@@ -44,17 +45,20 @@ impl Redriven {
     /// Takes what the letter tells of retries.
     #[must_use]
     pub fn told_by(mut self, letter: &Letter) -> Self {
-        (self.via, self.retried) = hops_of(letter);
+        self.via = via(&letter.root, letter.previous.as_ref());
+        self.retried = is_retried(letter.format.as_ref());
         self
     }
 }
 
-/// What a letter tells of retries: the topic where it failed last, if that is another than the first; and whether it
-/// went through retry topics.
-pub fn hops_of(letter: &Letter) -> (Option<Name>, bool) {
-    let last = letter.previous.as_ref().and_then(|hop| hop.topic.clone());
-    let via = last.filter(|topic| Some(topic) != letter.root.topic.as_ref());
-    (via, letter.format.as_deref() == Some("spring-retryable"))
+/// The topic where a record failed last, if that is another than the first.
+pub fn via(root: &Origin, last: Option<&Origin>) -> Option<Name> {
+    last.and_then(|hop| hop.topic.clone()).filter(|topic| Some(topic) != root.topic.as_ref())
+}
+
+/// Whether letters of this format went through retry topics.
+pub fn is_retried(format: Option<&Arc<str>>) -> bool {
+    format.is_some_and(|format| **format == *"spring-retryable")
 }
 
 /// What became of one redriven record.

@@ -9,19 +9,24 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::abreast::{Abreast, Made};
 use super::found::Names;
 use super::item::Item;
 use super::origin::{self, Take};
 use super::outgoing::{Recipe, Stamp, key};
+use super::outline::Outline;
 use super::plan::{Plan, PlannedLetter, damaged};
 use super::shape::{Edited, Shape};
 use super::window::Reader;
+use crate::broker::{Name, Notice};
+use crate::config::profile::{DeadLetters, Profile};
 use crate::context::{Cx, Silent};
 use crate::dlq::Letter;
+use crate::event::Parts;
 use crate::text::Fault;
 
 /// Windows that wait: about as many letters as a transaction has.
-const AHEAD: usize = 3;
+const AHEAD: usize = 12;
 
 /// A window of letters, in the plan's order.
 #[derive(Default)]
@@ -50,6 +55,8 @@ pub(super) struct Order {
     pub plan: Arc<Plan>,
     /// Of each letter of the plan, whether it is read.
     pub wanted: Vec<bool>,
+    /// So many are sent first, in the order of the plan.
+    pub first: usize,
     pub run: String,
     pub operator: String,
 }
@@ -79,63 +86,151 @@ impl Ahead {
     }
 }
 
-async fn read(
+type Windows = mpsc::Sender<Result<Read, Fault>>;
+
+async fn read(order: &Order, to: &Windows, cancel: &CancellationToken) -> Result<(), Fault> {
+    let mut maker = Maker::new(order)?;
+    let (mut first, mut rest) = (vec![false; order.wanted.len()], order.wanted.clone());
+    let all = first.iter_mut().zip(&mut rest).filter(|(_, wanted)| **wanted);
+    for (first, rest) in all.take(order.first) {
+        (*first, *rest) = (true, false);
+    }
+    let Some(abreast) = Abreast::new(order, &rest)? else {
+        return read_in_order(order, &order.wanted, &mut maker, to, cancel).await;
+    };
+    if order.first > 0 {
+        read_in_order(order, &first, &mut maker, to, cancel).await?;
+    }
+    let abreast = Arc::new(abreast);
+    let mut batches = order.cx.broker.reader().open(abreast.plan(), cancel.clone()).await?;
+    while let Some(batch) = batches.next().await? {
+        for notice in batch.notices {
+            if let Notice::Failed(_, error) = notice {
+                return Err(error.into());
+            }
+        }
+        if !hand_over(order, abreast.made(), &mut maker, to, cancel).await? {
+            return Ok(());
+        }
+    }
+    hand_over(order, abreast.rest(), &mut maker, to, cancel).await?;
+    Ok(())
+}
+
+/// Reads letters one after the other, in the order of the plan.
+async fn read_in_order(
     order: &Order,
-    to: &mpsc::Sender<Result<Read, Fault>>,
+    wanted: &[bool],
+    maker: &mut Maker,
+    to: &Windows,
     cancel: &CancellationToken,
 ) -> Result<(), Fault> {
-    let (cx, plan) = (&order.cx, &*order.plan);
-    let shape = Shape::new(&plan.header, &cx.profile)?;
-    let stamp = Stamp { run: &order.run, operator: &order.operator };
-    let recipe = Recipe::new(&plan.header, &cx.profile, stamp);
-    let twins = !plan.header.replay && !plan.forces("duplicate");
-    let mut maker = Maker { plan, shape, recipe, twins };
-    let mut names = Names::default();
-    let letters = || plan.letters.iter().zip(&order.wanted).filter(|(_, wanted)| **wanted).map(|(l, _)| l);
-    let mut reader = Reader::new(cx, &plan.header.source.topic, letters());
+    let plan = &*order.plan;
+    let letters = || plan.letters.iter().zip(wanted).filter(|(_, wanted)| **wanted).map(|(l, _)| l);
+    let mut reader = Reader::new(&order.cx, &plan.header.source.topic, letters());
     let mut rest = letters();
     while reader.fill(&mut rest) {
-        let records = reader.next(cancel).await?;
-        let mut out = Read { items: Vec::with_capacity(records.len()), gone: Vec::new() };
-        let mut waiting = Vec::new();
-        for (planned, record) in records {
-            let Some(record) = record else {
-                out.gone.push(planned);
-                continue;
-            };
-            if record.digest() != planned.sha256 {
-                let at = format!("letter {}/{}", planned.partition, planned.offset);
-                return Err(damaged(format!("{at} is not the one that was planned")));
-            }
-            let letter = maker.shape.lean(record, &mut names, None);
-            match maker.takes(&letter) {
-                Some(take) => waiting.push(Waiting { place: out.items.len(), planned, letter, take }),
-                None => out.items.push(maker.item(planned, letter)?),
-            }
-        }
-        if !waiting.is_empty() {
-            with_origins(order, &mut maker, waiting, &mut out, cancel).await?;
-        }
-        if to.send(Ok(out)).await.is_err() {
+        let read = reader.next(cancel).await?.into_iter();
+        let made = read.map(|(planned, record)| match record {
+            None => Made::Gone(planned),
+            Some(record) if record.digest() != planned.sha256 => Made::Other(planned),
+            Some(record) => Made::Record(planned, record),
+        });
+        if !hand_over(order, made.collect(), maker, to, cancel).await? {
             return Ok(());
         }
     }
     Ok(())
 }
 
+/// Gives a window of what was made; `false` where nobody takes it.
+async fn hand_over(
+    order: &Order,
+    made: Vec<Made>,
+    maker: &mut Maker,
+    to: &Windows,
+    cancel: &CancellationToken,
+) -> Result<bool, Fault> {
+    let mut out = Read { items: Vec::with_capacity(made.len()), gone: Vec::new() };
+    let mut waiting = Vec::new();
+    for made in made {
+        match made {
+            Made::Item(item) => out.items.push(item),
+            Made::Gone(planned) => out.gone.push(planned),
+            Made::Other(planned) => {
+                let at = format!("letter {}/{}", planned.partition, planned.offset);
+                return Err(damaged(format!("{at} is not the one that was planned")));
+            }
+            Made::Record(planned, record) => {
+                let letter = maker.shape.lean(record, &mut maker.names, None);
+                match maker.takes(letter.pointer, key(&letter).is_some()) {
+                    Some(take) => waiting.push(Waiting { place: out.items.len(), planned, letter, take }),
+                    None => out.items.push(maker.item(planned, letter)?),
+                }
+            }
+        }
+    }
+    if !waiting.is_empty() {
+        with_origins(order, maker, waiting, &mut out, cancel).await?;
+    }
+    Ok(out.items.is_empty() && out.gone.is_empty() || to.send(Ok(out)).await.is_ok())
+}
+
 /// Makes items of letters.
-struct Maker<'a> {
-    plan: &'a Plan,
+pub(super) struct Maker {
+    plan: Arc<Plan>,
+    profile: Arc<Profile>,
     shape: Shape,
     recipe: Recipe,
+    names: Names,
     /// Whether duplicates are looked for.
     twins: bool,
 }
 
-impl Maker<'_> {
-    /// What of the letter the origin's record is to give.
-    fn takes(&self, letter: &Letter) -> Option<Take> {
-        origin::takes(&self.plan.header.options, letter.pointer, key(letter).is_some())
+impl Maker {
+    pub fn new(order: &Order) -> Result<Self, Fault> {
+        let (plan, profile) = (&order.plan, &order.cx.profile);
+        let stamp = Stamp { run: &order.run, operator: &order.operator };
+        Ok(Self {
+            shape: Shape::new(&plan.header, profile)?,
+            recipe: Recipe::new(&plan.header, profile, stamp),
+            names: Names::default(),
+            twins: !plan.header.replay && !plan.forces("duplicate"),
+            plan: Arc::clone(plan),
+            profile: Arc::clone(profile),
+        })
+    }
+
+    /// How letters are read.
+    pub fn config(&self) -> &DeadLetters {
+        &self.profile.dead_letters
+    }
+
+    /// The dead-letter topic.
+    pub fn topic(&self) -> Name {
+        Name::clone(&self.plan.header.source.topic)
+    }
+
+    /// Whether the letters need only be looked at, as far as the plan says.
+    pub fn may_look(&self) -> bool {
+        !self.shape.edits() && !self.shape.is_replay()
+    }
+
+    /// The item of a letter that was looked at; `None` where it needs more.
+    pub fn look(&mut self, planned: PlannedLetter, letter: &Outline<'_>) -> Option<Item> {
+        match self.takes(letter.pointer, letter.key.is_some()) {
+            Some(_) => None,
+            None => self.make(planned, letter),
+        }
+    }
+
+    /// What of a letter the origin's record is to give.
+    fn takes(&self, pointer: bool, has_key: bool) -> Option<Take> {
+        origin::takes(&self.plan.header.options, pointer, has_key)
+    }
+
+    fn make(&mut self, planned: PlannedLetter, letter: &Outline<'_>) -> Option<Item> {
+        Item::new(letter, planned, &self.plan, (&mut self.recipe, &mut self.names), self.twins)
     }
 
     fn item(&mut self, planned: PlannedLetter, mut letter: Letter) -> Result<Item, Fault> {
@@ -143,7 +238,8 @@ impl Maker<'_> {
             let at = format!("letter {}/{} cannot be edited now", planned.partition, planned.offset);
             return Err(Fault::refused(rule, at).why(why).hint("running the plan again sends the rest"));
         }
-        let item = Item::new(&letter, planned, self.plan, &mut self.recipe, self.twins);
+        let record = Parts::of(&letter.record);
+        let item = self.make(planned, &Outline::of(&letter, &record));
         item.ok_or_else(|| damaged("a letter has no target"))
     }
 }
@@ -161,7 +257,7 @@ struct Waiting {
 /// is gone, too: nothing of it, and no null in its place, is sent.
 async fn with_origins(
     order: &Order,
-    maker: &mut Maker<'_>,
+    maker: &mut Maker,
     waiting: Vec<Waiting>,
     out: &mut Read,
     cancel: &CancellationToken,

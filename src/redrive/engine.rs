@@ -22,7 +22,6 @@ use super::watch::Watch;
 use crate::broker::{Name, Placed, Write, Writer};
 use crate::context::Cx;
 use crate::ledger::Disposition;
-use crate::ledger::encoder::RowEncoder;
 use crate::ledger::row::OwnerState;
 use crate::letters::document::Target;
 use crate::letters::outcome::Redriven;
@@ -32,7 +31,7 @@ use crate::text::{Fault, Timestamp};
 const LONGEST: Duration = Duration::from_millis(400);
 /// Records of a transaction: at first, and at most.
 const FIRST_BATCH: usize = 250;
-const MOST_BATCH: usize = 8_000;
+const MOST_BATCH: usize = 12_000;
 /// No fewer, however long a transaction takes: what is left of its time then is that of its round trips, and a slow or
 /// far broker would get one record at a time.
 const LEAST_BATCH: usize = 50;
@@ -40,7 +39,7 @@ const LEAST_BATCH: usize = 50;
 pub(super) const MOST_BYTES: usize = 8 << 20;
 const TELL_EVERY: Duration = Duration::from_millis(100);
 /// Records whose outcome is followed: the latest.
-const MOST_FOLLOWED: usize = 100_000;
+const MOST_FOLLOWED: usize = 25_000;
 
 /// A run under way.
 pub(super) struct Engine<'a> {
@@ -54,7 +53,6 @@ pub(super) struct Engine<'a> {
     twins: Twins,
     held: Held,
     pub(super) parked: u64,
-    pub(super) encoder: RowEncoder,
     batch: usize,
     /// Bytes of a transaction at most: no more than a batch of its targets may have, because a broker refuses by batch.
     most_bytes: usize,
@@ -111,7 +109,6 @@ impl<'a> Engine<'a> {
             twins: Twins::default(),
             held: Held::new(),
             parked: 0,
-            encoder: RowEncoder::default(),
             batch: FIRST_BATCH,
             most_bytes: parts.most_bytes,
             took_over: parts.took_over,
@@ -160,6 +157,7 @@ impl<'a> Engine<'a> {
             cx: self.cx.clone(),
             plan: Arc::clone(plan),
             wanted,
+            first: self.canary.unwrap_or(0) as usize,
             run: self.answer.run.clone(),
             operator: self.answer.operator.clone(),
         };
@@ -250,8 +248,8 @@ impl<'a> Engine<'a> {
         self.held = held;
         for (number, suspect) in duplicates {
             let Some(item) = items.get_mut(number) else { continue };
-            if let Some((identity, _)) = &item.twin
-                && is_same(self.cx, &suspect, identity).await?
+            if let Some(identity) = item.identity()
+                && is_same(self.cx, &suspect, &identity).await?
             {
                 item.act = Act::Duplicate;
             }
@@ -261,7 +259,7 @@ impl<'a> Engine<'a> {
 
     /// Whether the item is the same failed record as another one.
     fn twin(&mut self, item: &Item) -> Option<Twin> {
-        let (identity, twin) = item.twin.as_ref()?;
+        let (_, twin) = item.twin.as_ref()?;
         if self.state(&item.planned) == Disposition::Redriven {
             return None;
         }
@@ -270,7 +268,11 @@ impl<'a> Engine<'a> {
             return Some(Twin::Is);
         }
         let own = (&**self.fence.source(), item.planned.partition, item.planned.offset);
-        self.fence.rows().and_then(|l| self.twins.suspect(l, identity, target, own)).map(Twin::MayBe)
+        if self.twins.is_new() {
+            return None;
+        }
+        let identity = item.identity()?;
+        self.fence.rows().and_then(|l| self.twins.suspect(l, &identity, target, own)).map(Twin::MayBe)
     }
 
     /// Writes items in transactions, in their order.
@@ -389,8 +391,8 @@ impl<'a> Engine<'a> {
                     }
                     let source = self.fence.source();
                     let letter = (Some(Arc::clone(source)), item.planned.partition, item.planned.offset);
-                    let mut sent = Redriven::new(target, item.group.clone(), letter);
-                    (sent.via, sent.retried) = item.hops.clone();
+                    let mut sent = Redriven::new(target, item.group().cloned(), letter);
+                    (sent.via, sent.retried) = item.hops();
                     self.sent.push_back(sent);
                 }
             }
@@ -433,46 +435,26 @@ impl<'a> Engine<'a> {
             return self.transact_plain(items, state, end).await;
         }
         let renews = end.is_some() || self.fence.is_due();
-        let mut rows = self.first_rows(renews, state);
-        let mut placed = Vec::with_capacity(items.len());
-        // The last piece: its rows are made while the next one is on its way, and written with the one behind that.
-        let mut before = 0..0;
-        for piece in transaction::pieces(items) {
-            let now = before.end..before.end + piece.len();
-            match self.send(piece, std::mem::take(&mut rows), &items[before.clone()], &placed[before]).await {
-                Ok((places, made)) => {
-                    placed.extend(places);
-                    rows = made;
-                }
-                Err(Ended::Refused { mut named, why, aborted }) => {
-                    for (i, _) in &mut named {
-                        *i += now.start;
-                    }
-                    let aborted = aborted + placed.iter().flatten().count() as u64;
-                    return Ended::Refused { named, why, aborted };
-                }
-                Err(ended) => return ended,
-            }
-            before = now;
+        // What can be told before: a partition's first record in a transaction takes the broker longer.
+        let rows = self.first_rows(items, renews, state, end);
+        match self.send(items, rows).await {
+            Ok((placed, rows)) => self.fence.commit(rows, placed, renews).await,
+            Err(ended) => ended,
         }
-        rows.extend(self.letter_rows(&items[before.clone()], &placed[before]));
-        rows.extend(self.last_row(items, end));
-        self.fence.commit(rows, placed, renews).await
     }
 
-    /// Writes a piece of a transaction and rows with it, and makes the rows of the piece before.
+    /// Writes items and rows in a transaction that is then open: [`transaction::send`].
     async fn send(
         &mut self,
-        piece: &[Item],
+        items: &[Item],
         rows: Vec<Write>,
-        before: &[Item],
-        placed: &[Option<Placed>],
     ) -> Result<(Vec<Option<Placed>>, Vec<Write>), Ended> {
-        let mut session = self.fence.session()?;
-        let sent = transaction::send(&mut *session, piece, &rows);
-        let (sent, made) = tokio::join!(sent, async { self.letter_rows(before, placed) });
-        self.fence.back(session, &sent);
-        Ok((sent?, made))
+        let (mut session, mut taken) = (self.fence.session()?, 0);
+        let scribe = self.scribe();
+        let rows_of = |letters: &[(&Item, Option<Placed>)]| scribe.rows(letters.iter().copied());
+        let sent = transaction::send(&mut *session, items, rows, &rows_of, &mut taken).await;
+        self.fence.back(session, &sent, taken);
+        sent
     }
 
     /// Closes the owner row and the audit of a run that has written something. What cannot be closed is found as

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::item::{Item, PROGRAM};
+use super::item::PROGRAM;
 use super::run::is_cancel;
 use super::transaction::{self, Ended, book};
 use crate::broker::{BrokerError, ErrorKind, Guarantee, Placed, Session, SessionKind, Write, Writer};
@@ -243,38 +243,29 @@ impl<'a> Fence<'a> {
         self.sink.progress(Progress { what, waiting: Some(waiting), ..Progress::default() });
     }
 
-    /// The session, until it is given [`back`](Self::back): while a piece of a transaction is on its way, the rows of the
-    /// piece before it are made.
+    /// The session, until it is given [`back`](Self::back).
     pub fn session(&mut self) -> Result<Box<dyn Session>, Ended> {
         self.session.take().ok_or_else(no_session)
     }
 
-    /// Takes the session back, and notes what became of a piece of the transaction.
-    pub fn back(&mut self, session: Box<dyn Session>, sent: &Result<Vec<Option<Placed>>, Ended>) {
+    /// Takes the session back; `taken` records of the transaction lie on the broker.
+    pub fn back<T>(&mut self, session: Box<dyn Session>, sent: &Result<T, Ended>, taken: u64) {
         match sent {
-            Ok(placed) => self.in_flight += placed.iter().flatten().count() as u64,
-            Err(Ended::Lost(_)) => return,
+            Ok(_) => self.in_flight = taken,
+            Err(Ended::Lost(_)) => {
+                self.in_flight = taken;
+                return;
+            }
             Err(_) => self.in_flight = 0,
         }
         self.session = Some(session);
     }
 
-    /// Writes the items that are sent, in a transaction that is then open.
-    pub async fn send(&mut self, items: &[Item]) -> Result<Vec<Option<Placed>>, Ended> {
-        let mut session = self.session()?;
-        let sent = transaction::send(&mut *session, items, &[]).await;
-        self.back(session, &sent);
-        sent
-    }
-
     /// Writes rows into the open transaction (or one of their own) and commits it. `renews` says that the owner row
     /// is among them.
     pub async fn commit(&mut self, rows: Vec<Write>, placed: Vec<Option<Placed>>, renews: bool) -> Ended {
-        let mut session = match self.session() {
-            Ok(session) => session,
-            Err(ended) => return ended,
-        };
-        let ended = transaction::commit(&mut *session, rows, placed).await;
+        let Some(session) = self.session.as_mut() else { return no_session() };
+        let ended = transaction::commit(&mut **session, rows, placed).await;
         match &ended {
             Ended::Committed(_) => {
                 self.failures = 0;
@@ -283,10 +274,12 @@ impl<'a> Fence<'a> {
                 }
             }
             Ended::Refused { .. } | Ended::Partly { .. } | Ended::Failed(_) => {}
-            Ended::Lost(_) => return ended,
+            Ended::Lost(_) => {
+                self.session = None;
+                return ended;
+            }
         }
         self.in_flight = 0;
-        self.session = Some(session);
         ended
     }
 
@@ -295,14 +288,14 @@ impl<'a> Fence<'a> {
         std::mem::take(&mut self.in_flight)
     }
 
-    /// What only a ledger's first writer writes: its format, and which ledger the audit belongs to. `audit` is a
-    /// record to be filled.
+    /// What only a ledger's first writer writes: its format, which the first one of a newer format writes anew, and
+    /// which ledger the audit belongs to. `audit` is a record to be filled.
     pub fn first_rows(&self, audit: AuditRecord) -> Vec<Write> {
         let mut rows = Vec::new();
         if self.has_written() {
             return rows;
         }
-        if !self.rows().is_some_and(Ledger::has_header) {
+        if !self.rows().is_some_and(Ledger::is_current) {
             let value = HeaderRow::current(PROGRAM).encode();
             rows.push(book(LEDGER_TOPIC, Some(Key::Header.encode()), value));
         }

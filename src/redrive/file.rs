@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::packed::Letters;
-use super::plan::{Plan, PlanHeader, PlannedLetter, SCHEMA, damaged, unhex};
+use super::plan::{Plan, PlanHeader, PlannedLetter, SCHEMA, damaged};
 use crate::event::Digest;
 use crate::text::Fault;
 
@@ -217,7 +217,7 @@ fn letter(line: &[u8], topics: &[String]) -> Option<PlannedLetter> {
     Some(PlannedLetter {
         partition: i32::try_from(partition).ok()?,
         offset,
-        sha256: unhex(sha)?,
+        sha256: Digest::from_hex(sha)?,
         target,
         target_partition: i32::try_from(target_partition).ok()?,
     })

@@ -3,16 +3,19 @@
 use std::borrow::Cow;
 use std::ops::{Deref, DerefMut};
 
+use super::found::Names;
 use super::outgoing::{Recipe, batch_size, counted, recount};
+use super::outline::Outline;
 use super::plan::{Plan, PlannedLetter};
-use super::twins::{Identity, Twin};
+use super::twins::{Body, Identity, Twin};
 use crate::broker::{Name, Placed, Write};
+use crate::dlq::formats::Hop;
 use crate::dlq::letter::{Letter, Origin};
 use crate::event::{Digest, Position, Record};
 use crate::ledger::fold::Row;
-use crate::ledger::row::{Earlier, LetterRow, RootAt, TargetAt};
+use crate::ledger::row::{Earlier, LetterRow, LettersRow, Listed, RootAt, TargetAt};
 use crate::ledger::{Disposition, FORMAT_VERSION, Ledger};
-use crate::letters::outcome::hops_of;
+use crate::letters::outcome::{is_retried, via};
 use crate::text::Timestamp;
 
 /// The program as rows name it.
@@ -55,21 +58,23 @@ pub(super) struct Parts {
     pub write: Write,
     /// Its bytes, as the broker counts them.
     pub size: usize,
-    pub group: Option<Name>,
     /// When the record was written first, where that is known.
     pub time: Option<Timestamp>,
-    /// What the letter tells of retries.
-    pub hops: (Option<Name>, bool),
+    /// Whether the letter tells of retries.
+    retried: bool,
     /// By what a duplicate of it is known; `None` where it does not say where its record was first, or where nobody
     /// looks for duplicates.
-    pub twin: Option<(Identity, Twin)>,
+    pub twin: Option<(Body, Twin)>,
     root: Origin,
     /// Where it failed last, where that is another place.
-    latest: Option<Origin>,
+    latest: Option<Box<Origin>>,
     count: u32,
     /// Digest of what is sent, where it is not the letter's own key and value.
-    after: Option<Digest>,
+    after: Option<Box<Digest>>,
 }
+
+/// Partition of the letters, number of their target, root topic and group.
+pub(super) type Alike<'a> = (i32, u32, Option<&'a str>, Option<&'a str>);
 
 /// What all rows of a run have in common.
 pub(super) struct Run<'a> {
@@ -79,44 +84,72 @@ pub(super) struct Run<'a> {
 }
 
 impl Item {
-    /// The item of a letter, before the ledger was asked.
+    /// The item of a letter, before the ledger was asked; `twins` says whether duplicates are looked for.
     pub fn new(
-        letter: &Letter,
+        letter: &Outline<'_>,
         planned: PlannedLetter,
         plan: &Plan,
-        recipe: &mut Recipe,
+        (recipe, names): (&mut Recipe, &mut Names),
         twins: bool,
     ) -> Option<Self> {
         let target = plan.target(&planned)?;
-        let count = counted(letter).saturating_add(1);
+        let count = letter.count().saturating_add(1);
         let write = recipe.write(letter, &target.topic, planned.target_partition, count);
-        let own = (&letter.record.key, &letter.record.value);
-        let changed = own != (&write.key, &write.value) || plan.header.options.edit.is_some();
-        let identity = if twins { Identity::of(letter) } else { None };
+        let own = (letter.record.key, letter.record.value);
+        let changed = own != (letter.key, letter.value) || plan.header.options.edit.is_some();
+        let mut origin = |hop: &Hop<'_>| Origin {
+            topic: hop.topic.as_deref().map(|topic| names.share(topic)),
+            partition: hop.partition,
+            offset: hop.offset,
+            timestamp: hop.timestamp,
+            group: hop.group.as_deref().map(|group| names.share(group)),
+        };
+        let (root, latest) = (origin(&letter.root), &letter.latest);
+        let latest = (*latest != letter.root).then(|| Box::new(origin(latest)));
+        let identity = if twins { Identity::of(letter, &root) } else { None };
         Some(Self(Box::new(Parts {
-            after: changed.then(|| digest(&write, planned)),
+            after: changed.then(|| Box::new(digest(&write, planned))),
             planned,
             act: Act::Send,
             size: batch_size(&write),
             write,
-            time: letter.root.timestamp.or(letter.record.timestamp()),
-            group: group(letter),
-            hops: hops_of(letter),
-            twin: identity.map(|identity| {
-                let twin = identity.hash(&target.topic);
-                (identity, twin)
-            }),
-            root: letter.root.clone(),
-            latest: letter.previous.clone(),
+            time: letter.time(),
+            retried: is_retried(letter.format),
+            twin: identity.map(|identity| (identity.body(), identity.hash(&target.topic))),
+            root,
+            latest,
             count,
         })))
+    }
+
+    /// The group that failed last.
+    pub fn group(&self) -> Option<&Name> {
+        let last = self.latest.as_ref().and_then(|hop| hop.group.as_ref());
+        last.or(self.root.group.as_ref())
+    }
+
+    /// What the letter tells of retries.
+    pub fn hops(&self) -> (Option<Name>, bool) {
+        (via(&self.root, self.latest.as_deref()), self.retried)
+    }
+
+    /// By what it is compared with letters that were redriven before.
+    pub fn identity(&self) -> Option<Identity> {
+        Identity::new(&self.root, self.twin.as_ref()?.0)
+    }
+
+    /// Bytes of memory, about.
+    pub fn held(&self) -> usize {
+        size_of::<Parts>()
+            + self.size
+            + self.write.headers.len() * size_of::<(bytes::Bytes, Option<bytes::Bytes>)>()
     }
 
     /// Takes what the ledger says of redrives before.
     pub fn recount(&mut self, ledger: &Ledger, source: &str) {
         let at = &self.planned;
         let own = ledger.get(source, at.partition, at.offset).map_or(0, |row| row.count);
-        let hop = self.latest.as_ref().unwrap_or(&self.root);
+        let hop = self.latest.as_deref().unwrap_or(&self.root);
         let count = own.max(from(ledger, hop)).saturating_add(1);
         if count > self.count {
             self.count = count;
@@ -128,6 +161,52 @@ impl Item {
     /// What its rest is held by, when it cannot be sent.
     pub fn key(&self) -> Option<(u32, bytes::Bytes)> {
         self.write.key.clone().map(|k| (self.planned.target, k))
+    }
+
+    /// What it says in a row that it shares.
+    pub fn listed(&self, placed: Placed) -> Listed {
+        let root = &self.root;
+        Listed {
+            offset: self.planned.offset,
+            target_partition: placed.partition,
+            target_offset: placed.offset,
+            root_partition: root.partition,
+            root_offset: root.offset,
+            root_timestamp_ms: root.timestamp.map(Timestamp::as_millis),
+            count: self.count,
+            sha256_before: self.planned.sha256,
+            sha256_after: self.after.as_deref().copied(),
+        }
+    }
+
+    /// What letters have in common that can share a row.
+    pub fn alike(&self) -> Alike<'_> {
+        let planned = &self.planned;
+        (planned.partition, planned.target, self.root.topic.as_deref(), self.group().map(|group| &**group))
+    }
+
+    /// The row of letters that are alike, without them.
+    pub fn shared_row<'r>(
+        run: &Run<'r>,
+        plan: &'r Plan,
+        (_, target, root, group): Alike<'r>,
+        time_ms: i64,
+    ) -> Option<LettersRow<'r>> {
+        let target = plan.header.target.topics.get(target as usize)?;
+        Some(LettersRow {
+            v: FORMAT_VERSION,
+            disposition: Disposition::Redriven,
+            run: Cow::Borrowed(run.id),
+            operator: Cow::Borrowed(run.operator),
+            reason: run.reason.map(Cow::Borrowed),
+            target_topic: Cow::Borrowed(&target.topic),
+            target_topic_id: target.topic_id.as_deref().map(Cow::Borrowed),
+            root_topic: root.map(Cow::Borrowed),
+            group: group.map(Cow::Borrowed),
+            program: Cow::Borrowed(PROGRAM),
+            time_ms,
+            letters: Vec::new(),
+        })
     }
 
     /// Its row, and what it says.
@@ -163,10 +242,10 @@ impl Item {
             operator: Cow::Borrowed(run.operator),
             reason: reason.map(Cow::Borrowed),
             sha256_before: Cow::Owned(self.planned.sha256.to_string()),
-            sha256_after: self.after.filter(|_| sent).map(|d| d.to_string()),
+            sha256_after: self.after.as_ref().filter(|_| sent).map(ToString::to_string),
             target,
             root: root_at(&self.root),
-            group: self.group.as_deref().map(Cow::Borrowed),
+            group: self.group().map(|group| Cow::Borrowed(&**group)),
             count: if sent { self.count } else { self.count - 1 },
             earlier: earlier(before),
             program: Cow::Borrowed(PROGRAM),

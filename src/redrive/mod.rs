@@ -5,6 +5,7 @@
 //! about what was done. Where a plan forces it, a run does without transactions, and is named for what it then is: at
 //! least once, checked.
 
+mod abreast;
 mod ahead;
 mod aims;
 mod arrange;

@@ -1,7 +1,6 @@
 //! The record that a letter becomes: its bytes, without what the failure left in the headers. Pure.
 
 use std::collections::HashMap;
-use std::fmt::{self, Write as _};
 use std::io::Write as _;
 use std::sync::Arc;
 
@@ -14,7 +13,6 @@ use crate::config::profile::Profile;
 use crate::dlq::Letter;
 use crate::dlq::formats::{StripRules, strip_rules};
 use crate::event::Headers;
-use crate::text::Timestamp;
 
 /// Which letter it was: topic id, partition, offset. The same for every try.
 pub const ID: &str = "redrive-id";
@@ -57,14 +55,14 @@ pub struct Recipe {
     by_format: HashMap<Option<Arc<str>>, StripRules>,
     /// What became of the headers of the last letter: those of the next one are mostly the same.
     layout: Layout,
-    /// Run, operator and the first count as they stand in headers.
-    stamps: [Bytes; 3],
-    /// Room for what is told of letters in headers.
+    /// Run and operator as they stand in headers.
+    stamps: [Box<[u8]>; 2],
+    /// Room for the bytes of records.
     chunk: BytesMut,
 }
 
-/// Bytes of one allocation for headers.
-const CHUNK: usize = 16 << 10;
+/// Bytes of one allocation.
+const CHUNK: usize = 64 << 10;
 
 /// Names of headers in their order, and which of them stay.
 #[derive(Default)]
@@ -83,7 +81,7 @@ impl Recipe {
             prefixes: prefixes.into_iter().map(|p| p.trim_end_matches('*').to_owned()).collect(),
             ..StripRules::default()
         };
-        let stamps = [stamp.run, stamp.operator, "1"].map(|text| Bytes::copy_from_slice(text.as_bytes()));
+        let stamps = [stamp.run, stamp.operator].map(|text| text.as_bytes().into());
         Self {
             header: header.clone(),
             profile: Arc::clone(profile),
@@ -132,7 +130,7 @@ impl Recipe {
         let topics =
             source.max(letter.record.place.0.len()) + letter.root.topic.as_deref().map_or(1, str::len);
         let ours = ADDED.iter().map(|name| 10 + name.len() + NUMBER).sum::<usize>();
-        let stamps: usize = self.stamps.iter().map(Bytes::len).sum();
+        let stamps: usize = self.stamps.iter().map(|stamp| stamp.len()).sum();
         88 + length(letter.key)
             + length(letter.value)
             + kept
@@ -144,70 +142,79 @@ impl Recipe {
     }
 
     /// The record for a letter, to be written to `topic` and `partition`. `count` is what the header says.
-    pub fn write(&mut self, letter: &Letter, topic: &Name, partition: i32, count: u32) -> Write {
-        self.lay_out(wrote(letter), letter.record.headers.iter().map(|(name, _)| &**name));
-        let kept = self.layout.names.iter().filter(|(_, stays)| *stays).count();
-        let mut headers =
-            Headers(Vec::with_capacity(kept + self.header.options.add_headers.len() + ADDED.len()));
-        for ((name, value), (_, stays)) in letter.record.headers.iter().zip(&self.layout.names) {
-            if *stays {
-                headers.push(name.clone(), value.cloned());
-            }
+    pub(super) fn write(&mut self, letter: &Outline<'_>, topic: &Name, partition: i32, count: u32) -> Write {
+        let own = &letter.record.headers;
+        self.lay_out(letter.wrote(), own.iter().map(|(name, _)| *name));
+        let Self { header, layout, stamps, chunk, .. } = self;
+        let mut copy = |bytes: &[u8]| copy(chunk, bytes);
+        let (key, value) = (letter.key.map(&mut copy), letter.value.map(&mut copy));
+        let kept =
+            || own.iter().zip(&layout.names).filter(|(_, (_, stays))| *stays).map(|(header, _)| header);
+        let added = &header.options.add_headers;
+        let mut headers = Headers(Vec::with_capacity(kept().count() + added.len() + ADDED.len()));
+        for (name, value) in kept() {
+            headers.push(copy(name), value.map(&mut copy));
         }
-        for (name, value) in &self.header.options.add_headers {
-            headers.push(name.clone().into_bytes(), Some(value.clone().into_bytes().into()));
+        for (name, value) in added {
+            headers.push(copy(name.as_bytes()), Some(copy(value.as_bytes())));
         }
-        let at = &letter.record.at;
-        let [run, operator, first] = self.stamps.clone();
+        let [run, operator] = stamps.each_ref().map(|stamp| copy(stamp));
         let mut add = |name: &'static str, value: Bytes| {
             headers.push(Bytes::from_static(name.as_bytes()), Some(value));
         };
-        if self.header.replay {
-            add(REPLAY, text(&mut self.chunk, format_args!("{}:{}:{}", at.topic, at.partition, at.offset)));
+        let (source, number, offset) = letter.record.place;
+        let own = [Some(i64::from(number)), Some(offset)];
+        if header.replay {
+            add(REPLAY, place(chunk, source, own));
             add(RUN, run);
             add(BY, operator);
         } else {
-            let source = self.header.source.topic_id.as_deref().unwrap_or(&self.header.source.topic);
+            let source = header.source.topic_id.as_deref().unwrap_or(&header.source.topic);
             let root = &letter.root;
-            let topic = root.topic.as_deref().unwrap_or("?");
-            let origin = match (root.partition, root.offset) {
-                (Some(partition), Some(offset)) => {
-                    text(&mut self.chunk, format_args!("{topic}:{partition}:{offset}"))
-                }
-                (Some(partition), None) => text(&mut self.chunk, format_args!("{topic}:{partition}:?")),
-                (None, Some(offset)) => text(&mut self.chunk, format_args!("{topic}:?:{offset}")),
-                (None, None) => text(&mut self.chunk, format_args!("{topic}:?:?")),
-            };
-            add(ID, text(&mut self.chunk, format_args!("{source}:{}:{}", at.partition, at.offset)));
+            let first = Bytes::from_static(b"1");
+            add(ID, place(chunk, source, own));
             add(RUN, run);
             add(COUNT, if count == 1 { first } else { count.to_string().into() });
             add(BY, operator);
-            add(ORIGIN, origin);
+            let topic = root.topic.as_deref().unwrap_or("?");
+            add(ORIGIN, place(chunk, topic, [root.partition.map(i64::from), root.offset]));
         }
         Write {
             topic: Name::clone(topic),
             partition: Some(partition),
-            key: key(letter).cloned(),
-            value: value(letter).cloned(),
+            key,
+            value,
             headers,
-            timestamp: (self.header.options.keep_timestamps).then(|| root_time(letter)).flatten(),
+            timestamp: header.options.keep_timestamps.then(|| letter.time()).flatten(),
         }
     }
 }
 
-/// A text of a few words, in the chunk.
-fn text(chunk: &mut BytesMut, words: fmt::Arguments<'_>) -> Bytes {
-    if chunk.capacity() < CHUNK / 16 {
-        *chunk = BytesMut::with_capacity(CHUNK);
-    }
-    // It grows as it must.
-    let _ = chunk.write_fmt(words);
+/// The bytes, in the chunk.
+fn copy(chunk: &mut BytesMut, bytes: &[u8]) -> Bytes {
+    make_room(chunk, bytes.len());
+    chunk.extend_from_slice(bytes);
     chunk.split().freeze()
 }
 
-/// When the letter's record was written first, where that is known; else when it was dead-lettered.
-fn root_time(letter: &Letter) -> Option<Timestamp> {
-    letter.root.timestamp.or(letter.record.timestamp())
+/// A topic with partition and offset, as headers name a place: what is not known is a question mark.
+fn place(chunk: &mut BytesMut, topic: &str, numbers: [Option<i64>; 2]) -> Bytes {
+    make_room(chunk, topic.len() + 2 * 21);
+    chunk.extend_from_slice(topic.as_bytes());
+    for number in numbers {
+        chunk.extend_from_slice(b":");
+        match number {
+            Some(number) => chunk.extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
+            None => chunk.extend_from_slice(b"?"),
+        }
+    }
+    chunk.split().freeze()
+}
+
+fn make_room(chunk: &mut BytesMut, length: usize) {
+    if chunk.capacity() < length {
+        *chunk = BytesMut::with_capacity(CHUNK.max(length));
+    }
 }
 
 /// Says another count in a record that was made.

@@ -1,12 +1,13 @@
 //! What a plan looks at of a letter, borrowed from it: whether it was decoded, or looked at where its bytes lie. Pure.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::outgoing::{COUNT, count_of, key, value};
 use crate::dlq::Letter;
 use crate::dlq::failure::Failure;
 use crate::dlq::formats::{Hop, Reading};
 use crate::event::{Header, Parts};
+use crate::text::Timestamp;
 
 /// A letter in outline.
 pub(super) struct Outline<'l> {
@@ -39,6 +40,17 @@ impl<'l> Outline<'l> {
             value: value(letter).map(|value| &**value),
             pointer: letter.pointer,
         }
+    }
+
+    /// Where nobody asks why it failed.
+    pub fn no_failure() -> &'static Failure {
+        static NONE: LazyLock<Failure> = LazyLock::new(Failure::default);
+        &NONE
+    }
+
+    /// When its record was written first, where that is known; else when it was dead-lettered.
+    pub fn time(&self) -> Option<Timestamp> {
+        self.root.timestamp.or(self.record.timestamp())
     }
 
     /// The same of what a record says of itself.

@@ -47,7 +47,23 @@ impl Letters {
 
     /// The letters in order.
     pub fn iter(&self) -> Iter<'_> {
-        Iter { chunks: self.chunks.iter(), rest: &[], before: (0, 0) }
+        Iter { letters: self, cursor: Cursor::default() }
+    }
+
+    /// The letter behind the place, which moves on.
+    pub fn next(&self, cursor: &mut Cursor) -> Option<PlannedLetter> {
+        let chunk = self.chunks.get(cursor.chunk)?;
+        let mut rest = chunk.get(cursor.at..)?;
+        let partition = (i64::from(cursor.before.0) + take_signed(&mut rest)?) as i32;
+        let offset = cursor.before.1.wrapping_add(take_signed(&mut rest)?);
+        let (target, target_partition) = (take(&mut rest)? as u32, take_signed(&mut rest)? as i32);
+        let (sha, rest) = rest.split_first_chunk::<32>()?;
+        *cursor = if rest.is_empty() {
+            Cursor { chunk: cursor.chunk + 1, ..Cursor::default() }
+        } else {
+            Cursor { at: chunk.len() - rest.len(), before: (partition, offset), ..*cursor }
+        };
+        Some(PlannedLetter { partition, offset, sha256: Digest(*sha), target, target_partition })
     }
 }
 
@@ -68,30 +84,28 @@ impl<'l> IntoIterator for &'l Letters {
     }
 }
 
+/// A place between two letters, from which they are read on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cursor {
+    chunk: usize,
+    /// Bytes of the chunk before it.
+    at: usize,
+    /// Partition and offset of the letter before it.
+    before: (i32, i64),
+}
+
 /// Reads letters in order.
 #[derive(Clone, Debug)]
 pub struct Iter<'l> {
-    chunks: std::slice::Iter<'l, Vec<u8>>,
-    rest: &'l [u8],
-    before: (i32, i64),
+    letters: &'l Letters,
+    cursor: Cursor,
 }
 
 impl Iterator for Iter<'_> {
     type Item = PlannedLetter;
 
     fn next(&mut self) -> Option<PlannedLetter> {
-        if self.rest.is_empty() {
-            self.rest = self.chunks.next()?;
-            self.before = (0, 0);
-        }
-        let rest = &mut self.rest;
-        let partition = (i64::from(self.before.0) + take_signed(rest)?) as i32;
-        let offset = self.before.1.wrapping_add(take_signed(rest)?);
-        let (target, target_partition) = (take(rest)? as u32, take_signed(rest)? as i32);
-        let (sha, after) = rest.split_first_chunk::<32>()?;
-        *rest = after;
-        self.before = (partition, offset);
-        Some(PlannedLetter { partition, offset, sha256: Digest(*sha), target, target_partition })
+        self.letters.next(&mut self.cursor)
     }
 }
 

@@ -14,7 +14,7 @@ use super::fence::Halt;
 use super::item::{Act, Item, Run};
 use super::outgoing::ID;
 use super::rows::End;
-use super::transaction::{Ended, book};
+use super::transaction::{self, Ended, book};
 use crate::broker::{
     BrokerError, Isolation, Name, Notice, Placed, ReadPlan, Shard, Span, Until, Write, Writer,
 };
@@ -49,8 +49,8 @@ impl Engine<'_> {
                 ended => return ended,
             }
         }
-        let (placed, refused) = match self.fence.send(items).await {
-            Ok(placed) => (placed, None),
+        let (placed, refused) = match self.send_plain(items).await {
+            Ok((placed, _)) => (placed, None),
             Err(Ended::Partly { placed, named, why }) => (placed, Some((named, why))),
             Err(ended) => return ended,
         };
@@ -65,6 +65,13 @@ impl Engine<'_> {
             (Ended::Committed(placed), Some((named, why))) => Ended::Partly { placed, named, why },
             (ended, _) => ended,
         }
+    }
+
+    async fn send_plain(&mut self, items: &[Item]) -> Result<(Vec<Option<Placed>>, Vec<Write>), Ended> {
+        let (mut session, mut taken) = (self.fence.session()?, 0);
+        let sent = transaction::send(&mut *session, items, Vec::new(), &|_| Vec::new(), &mut taken).await;
+        self.fence.back(session, &sent, taken);
+        sent
     }
 
     /// The rows that say what is about to be written.

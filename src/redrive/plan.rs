@@ -172,16 +172,3 @@ impl Plan {
 pub fn damaged(why: impl std::convert::Into<String>) -> Fault {
     Fault::refused("plan_damaged", "the plan is not as it was made").why(why).hint("make a new plan")
 }
-
-/// Reads 64 hex digits.
-pub(super) fn unhex(bytes: &[u8]) -> Option<Digest> {
-    if bytes.len() != 64 {
-        return None;
-    }
-    let mut out = [0; 32];
-    for (to, pair) in out.iter_mut().zip(bytes.chunks_exact(2)) {
-        let digit = |b: u8| (b as char).to_digit(16);
-        *to = (digit(pair[0])? * 16 + digit(pair[1])?) as u8;
-    }
-    Some(Digest(out))
-}

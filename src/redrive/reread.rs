@@ -7,11 +7,13 @@ use tokio_util::sync::CancellationToken;
 use super::compare;
 use super::found::{Found, Numbers};
 use super::outgoing::{Recipe, Stamp, sent_size};
+use super::outline::Outline;
 use super::planner::Planner;
 use super::twins::{Identity, Twins, is_same};
 use crate::broker::Name;
 use crate::context::Sink;
 use crate::dlq::Letter;
+use crate::event::Parts;
 use crate::text::{Fault, units};
 
 /// Letters read together again.
@@ -63,7 +65,8 @@ impl Planner<'_> {
             }
             let identity = |letter: &Letter| {
                 let at = &letter.record.at;
-                Some(((at.partition, at.offset), Identity::of(letter)?))
+                let record = Parts::of(&letter.record);
+                Some(((at.partition, at.offset), Identity::of(&Outline::of(letter, &record), &letter.root)?))
             };
             let identities: HashMap<(i32, i64), Identity> = letters.iter().filter_map(identity).collect();
             for (number, at, target) in chunk {
@@ -128,7 +131,9 @@ impl Planner<'_> {
                 let at = (letter.record.at.partition, letter.record.at.offset);
                 let Ok(nth) = chunk.binary_search_by_key(&at, |(_, at, _)| *at) else { continue };
                 let (number, _, most) = chunk[nth];
-                let write = recipe.write(letter, &header.source.topic, 0, u32::MAX);
+                let record = Parts::of(&letter.record);
+                let outline = Outline::of(letter, &record);
+                let write = recipe.write(&outline, &header.source.topic, 0, u32::MAX);
                 if sent_size(&write) > most {
                     over.push((number, most));
                 }

@@ -1,13 +1,19 @@
 //! What a run writes beside its records: rows of the ledger, and records of the audit.
 
+use std::collections::BTreeMap;
+
 use super::audit;
 use super::engine::Engine;
-use super::item::{Act, Item, Run};
+use super::item::{Act, Alike, Item, Run};
+use super::plan::Plan;
 use super::transaction::book;
 use crate::broker::{Name, Placed, Write};
 use crate::ledger::audit::{Action, AuditRecord, ParkedAt, Totals, ranges};
-use crate::ledger::row::OwnerState;
-use crate::ledger::{AUDIT_TOPIC, LEDGER_TOPIC};
+use crate::ledger::row::{Key, LettersRow, OwnerState};
+use crate::ledger::{AUDIT_TOPIC, LEDGER_TOPIC, Ledger};
+
+/// Letters that share a row at most: it is to be no larger than a topic takes as it comes.
+const MOST_SHARED: usize = 2_000;
 
 /// The end of a run: why it stopped before its plan did.
 pub(super) type End = (Option<&'static str>, Option<String>);
@@ -15,48 +21,48 @@ pub(super) type End = (Option<&'static str>, Option<String>);
 impl Engine<'_> {
     /// The rows of a transaction: what is written once, the owner, the letters, the audit.
     pub(super) fn rows(
-        &mut self,
+        &self,
         items: &[Item],
         placed: &[Option<Placed>],
         renews: bool,
         state: OwnerState,
         end: Option<&End>,
     ) -> Vec<Write> {
-        let mut rows = self.first_rows(renews, state);
-        rows.extend(self.letter_rows(items, placed));
-        rows.extend(self.last_row(items, end));
+        let mut rows = self.first_rows(items, renews, state, end);
+        rows.extend(self.scribe().rows(items.iter().zip(placed.iter().copied())));
         rows
     }
 
-    /// What is written once, and the owner.
-    pub(super) fn first_rows(&self, renews: bool, state: OwnerState) -> Vec<Write> {
+    /// The rows that do not depend on where records lie.
+    pub(super) fn first_rows(
+        &self,
+        items: &[Item],
+        renews: bool,
+        state: OwnerState,
+        end: Option<&End>,
+    ) -> Vec<Write> {
         let now = self.cx.clock.now().as_millis();
         let mut rows = self.fence.first_rows(self.audit(Action::Ledger, now));
         if renews {
             rows.push(self.fence.owner_row(&self.plan.header.cluster_id, state));
         }
+        rows.extend(self.last_row(items, end, now));
         rows
     }
 
-    /// The rows of letters.
-    pub(super) fn letter_rows(&mut self, items: &[Item], placed: &[Option<Placed>]) -> Vec<Write> {
-        let header = &self.plan.header;
-        let now = self.cx.clock.now().as_millis();
-        let (ledger, source, encoder) = (self.fence.rows(), self.fence.source(), &mut self.encoder);
-        let run = Run { id: &self.answer.run, operator: &self.answer.operator, reason: self.reason };
-        let topic = Name::from(LEDGER_TOPIC);
-        let row = |(item, placed): (&Item, &Option<Placed>)| {
-            let at = item.planned;
-            let row = item.row(&run, self.plan, source, ledger, *placed, now);
-            let key = encoder.key(&header.cluster_id, source, at.partition, at.offset);
-            book(Name::clone(&topic), Some(key), encoder.row(&row))
-        };
-        items.iter().zip(placed).map(row).collect()
+    /// What makes the rows of letters.
+    pub(super) fn scribe(&self) -> Scribe<'_> {
+        Scribe {
+            plan: self.plan,
+            ledger: self.fence.rows(),
+            source: self.fence.source(),
+            run: Run { id: &self.answer.run, operator: &self.answer.operator, reason: self.reason },
+            now: self.cx.clock.now().as_millis(),
+        }
     }
 
     /// The audit record of a transaction.
-    pub(super) fn last_row(&self, items: &[Item], end: Option<&End>) -> Option<Write> {
-        let now = self.cx.clock.now().as_millis();
+    fn last_row(&self, items: &[Item], end: Option<&End>, now: i64) -> Option<Write> {
         let action = match (end, self.fence.has_written()) {
             (Some(_), _) => Action::End,
             (None, false) => Action::Start,
@@ -117,5 +123,56 @@ impl Engine<'_> {
             aborted_records: answer.aborted_records,
             disposed: 0,
         }
+    }
+}
+
+/// Makes the rows of letters.
+pub(super) struct Scribe<'a> {
+    plan: &'a Plan,
+    ledger: Option<&'a Ledger>,
+    /// Id of the dead-letter topic.
+    source: &'a str,
+    run: Run<'a>,
+    /// Milliseconds since the epoch.
+    now: i64,
+}
+
+impl Scribe<'_> {
+    /// The rows of letters and their places: of those that are alike, one.
+    pub fn rows<'i>(&self, letters: impl Iterator<Item = (&'i Item, Option<Placed>)>) -> Vec<Write> {
+        let Self { plan, ledger, source, run, now } = self;
+        let header = &plan.header;
+        let topic = Name::from(LEDGER_TOPIC);
+        let mut rows = Vec::new();
+        let mut put = |key: &Key<'_>, value| rows.push(book(Name::clone(&topic), Some(key.encode()), value));
+        let mut alike: BTreeMap<Alike<'_>, Vec<(&Item, Placed)>> = BTreeMap::new();
+        let mut alone = Vec::new();
+        for (item, placed) in letters {
+            let place = &item.planned;
+            let is_new = ledger.is_none_or(|l| l.get(source, place.partition, place.offset).is_none());
+            match placed.filter(|_| is_new && item.act == Act::Send) {
+                Some(placed) => alike.entry(item.alike()).or_default().push((item, placed)),
+                None => alone.push((item, placed)),
+            }
+        }
+        for (alike, all) in alike {
+            for some in all.chunks(MOST_SHARED) {
+                match (some, Item::shared_row(run, plan, alike, *now)) {
+                    ([(first, _), _, ..], Some(row)) => {
+                        let (partition, offset) = (first.planned.partition, first.planned.offset);
+                        let key = Key::letters(&header.cluster_id, source, partition, offset, run.id);
+                        let letters = some.iter().map(|(item, placed)| item.listed(*placed)).collect();
+                        put(&key, LettersRow { letters, ..row }.encode());
+                    }
+                    _ => alone.extend(some.iter().map(|(item, placed)| (*item, Some(*placed)))),
+                }
+            }
+        }
+        for (item, placed) in alone {
+            let at = item.planned;
+            let key = Key::letter(&header.cluster_id, source, at.partition, at.offset);
+            put(&key, item.row(run, plan, source, *ledger, placed, *now).encode());
+        }
+        rows
     }
 }

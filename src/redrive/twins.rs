@@ -12,11 +12,11 @@ use std::sync::{Arc, LazyLock};
 
 use foldhash::quality::RandomState;
 
-use super::outgoing::{key, value};
+use super::outline::Outline;
 use super::plan::PlannedTopic;
 use crate::broker::{BrokerError, Isolation, Name, Notice, ReadPlan, Shard, Span, Until};
 use crate::context::Cx;
-use crate::dlq::Letter;
+use crate::dlq::letter::Origin;
 use crate::event::Record;
 use crate::ledger::fold::Row;
 use crate::ledger::{Disposition, Ledger};
@@ -30,27 +30,39 @@ type Root = (Arc<str>, i32, i64);
 pub struct Identity {
     root: Root,
     time: Option<Timestamp>,
+    body: Body,
+}
+
+/// What a letter has beside its root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Body {
     /// Hash of key and value.
-    body: u128,
+    hash: u128,
     /// When it was dead-lettered.
     lettered: Option<Timestamp>,
 }
 
 impl Identity {
     /// A letter's identity; `None` where it does not say where its record was first.
-    pub fn of(letter: &Letter) -> Option<Self> {
-        let root = &letter.root;
-        Some(Self {
-            root: (root.topic.clone()?, root.partition?, root.offset?),
-            time: root.timestamp,
-            body: hash(&(key(letter), value(letter))),
-            lettered: letter.record.timestamp(),
-        })
+    pub(super) fn of(letter: &Outline<'_>, root: &Origin) -> Option<Self> {
+        let hash = hash(&(letter.key, letter.value));
+        Self::new(root, Body { hash, lettered: letter.record.timestamp() })
+    }
+
+    /// The identity of a letter with this root and body.
+    pub(super) fn new(root: &Origin, body: Body) -> Option<Self> {
+        let place = (root.topic.clone()?, root.partition?, root.offset?);
+        Some(Self { root: place, time: root.timestamp, body })
+    }
+
+    /// What it has beside its root.
+    pub(super) fn body(&self) -> Body {
+        self.body
     }
 
     /// What letters have in common that are the same failed record for the same target.
     pub fn hash(&self, target: &str) -> Twin {
-        Twin(hash(&(&self.root, target, self.time.map(Timestamp::as_millis), self.body)))
+        Twin(hash(&(&self.root, target, self.time.map(Timestamp::as_millis), self.body.hash)))
     }
 }
 
@@ -87,10 +99,35 @@ struct Handled {
     offset: i64,
 }
 
+/// What was met, in several tables: one of them alone may have twice the places that are needed, and needs three times
+/// as many while it grows.
+#[derive(Default)]
+struct Seen(Vec<HashSet<Twin, RandomState>>);
+
+/// Nearly what a table with 65,536 places takes.
+const OF_A_TABLE: usize = 55_000;
+
+impl Seen {
+    fn with_room(letters: usize) -> Self {
+        let tables = letters.div_ceil(OF_A_TABLE);
+        let table = || HashSet::with_capacity_and_hasher(letters / tables.max(1), RandomState::default());
+        Self(std::iter::repeat_with(table).take(tables).collect())
+    }
+
+    /// Whether it was not met before.
+    fn insert(&mut self, twin: Twin) -> bool {
+        if self.0.is_empty() {
+            self.0.push(HashSet::default());
+        }
+        let table = (twin.0 % self.0.len() as u128) as usize;
+        self.0.get_mut(table).is_some_and(|table| table.insert(twin))
+    }
+}
+
 /// Finds duplicates among letters in their order, and of letters that were redriven before.
 #[derive(Default)]
 pub struct Twins {
-    seen: HashSet<Twin, RandomState>,
+    seen: Seen,
     hasher: RandomState,
     /// Ids of dead-letter topics.
     topics: Vec<Arc<str>>,
@@ -132,7 +169,7 @@ impl Twins {
     /// With room for so many letters: to grow, it would need the room of both sizes.
     #[must_use]
     pub fn with_room(mut self, letters: usize) -> Self {
-        self.seen.reserve(letters);
+        self.seen = Seen::with_room(letters);
         self
     }
 
@@ -143,6 +180,11 @@ impl Twins {
     /// Whether the letter is the first of its identity that goes to this target.
     pub fn is_first(&mut self, twin: Twin) -> bool {
         self.seen.insert(twin)
+    }
+
+    /// Whether nothing was redriven before.
+    pub fn is_new(&self) -> bool {
+        self.handled.is_empty()
     }
 
     /// The first row of a record with the letter's root that was redriven before.
@@ -173,7 +215,7 @@ impl Twins {
         }
         let at = row.target?;
         let same_topic = at.topic == &target.topic && at.topic_id == target.topic_id.as_ref();
-        let before = identity.lettered.is_some_and(|t| t <= row.time);
+        let before = identity.body.lettered.is_some_and(|t| t <= row.time);
         let same_time = match (row.root.timestamp, identity.time) {
             (Some(a), Some(b)) if a == b => true,
             (Some(_), Some(_)) => return None,
@@ -192,7 +234,7 @@ impl Twins {
 pub async fn is_same(cx: &Cx, suspect: &Suspect, identity: &Identity) -> Result<bool, Fault> {
     let found = one(cx, &Shard::new(Name::clone(&suspect.topic), suspect.partition), suspect.offset).await?;
     Ok(match found {
-        Some(record) => hash(&(record.key.as_ref(), record.value.as_ref())) == identity.body,
+        Some(record) => hash(&(record.key.as_deref(), record.value.as_deref())) == identity.body.hash,
         None => suspect.same_time,
     })
 }
@@ -278,7 +320,8 @@ mod tests {
     }
 
     fn identity(offset: i64) -> Identity {
-        Identity { root: ("orders".into(), 0, offset), time: None, body: 0, lettered: None }
+        let body = Body { hash: 0, lettered: None };
+        Identity { root: ("orders".into(), 0, offset), time: None, body }
     }
 
     #[test]

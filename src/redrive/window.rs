@@ -17,14 +17,14 @@ use crate::letters::read;
 use crate::text::Fault;
 
 /// Bytes of records held at once.
-const BUDGET: usize = 4 << 20;
+pub(super) const BUDGET: usize = 4 << 20;
 /// Letters read in one window at most.
 const MOST: usize = 2_000;
 const FIRST: usize = 1_000;
 /// So many letters in the order of one partition are worth a read of their own.
-const LONG: usize = 500;
+pub(super) const LONG: usize = 500;
 /// A read that goes on passes over so many records at most between two letters; more cost more than to begin anew.
-const GAP: i64 = 20_000;
+pub(super) const GAP: i64 = 20_000;
 
 /// The letters of a window and their records; `None` where retention took it.
 type Window = Vec<(PlannedLetter, Option<Record>)>;

@@ -377,3 +377,96 @@ async fn what_became_of_the_records_is_told_as_far_as_it_shows() {
     let row = &world.runs().await.runs[0];
     assert_eq!((row.run.processed, row.run.came_back, row.run.unconfirmed), (Some(1), 1, 0));
 }
+
+/// Letters of which those of each target partition come from one partition, so that they may be read side by side.
+async fn many() -> World {
+    let world = World::empty().await;
+    let letter = |i: i64| {
+        let key = ["a", "b", "c", "d"][i as usize % 4];
+        let partition = (i % 2) as i32;
+        let group = (i % 5 > 0).then_some("email");
+        let value = (i % 7 > 0).then(|| Bytes::from(format!("value {i}")));
+        Dead { value, group, ..Dead::new(partition, key, (partition, i)) }
+    };
+    let letters: Vec<Dead> = (0..700).map(letter).collect();
+    world.bury(&letters).await;
+    world
+}
+
+async fn plan_of_many(world: &World, canary: Option<u32>) -> Arc<Plan> {
+    let mut request = World::request();
+    request.options.force.push("tombstone".to_owned());
+    request.options.canary = canary;
+    Arc::clone(&world.plan_with(request).await.unwrap().plan)
+}
+
+#[tokio::test(start_paused = true)]
+async fn letters_that_are_read_side_by_side_are_sent_as_when_they_are_read_one_after_another() {
+    let mut both = Vec::new();
+    // All of a canary go out in the order of the plan.
+    for canary in [None, Some(100), Some(700)] {
+        let world = many().await;
+        let plan = plan_of_many(&world, canary).await;
+        assert_eq!(plan.letters.len(), 700);
+        assert_eq!(world.run(&plan).await.unwrap().redriven, 700);
+        world.assert_exactly_once(&plan).await;
+        // The letters of a transaction share a row, where they are alike.
+        assert!(world.ends().await[3] < 60, "{:?}", world.ends().await);
+        let mut sent = world.read(TARGET).await;
+        sent.sort_by_key(|record| (record.at.partition, record.at.offset));
+        let own: [&[u8]; 2] = [b"redrive-id", b"redrive-run"];
+        let known = |mut record: redrive::event::Record| {
+            record.headers.0.retain(|(name, _)| !own.contains(&&**name));
+            (record.at.partition, record.key, record.value, record.headers)
+        };
+        both.push(sent.into_iter().map(known).collect::<Vec<_>>());
+    }
+    assert!(both[0] == both[2] && both[1] == both[2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_letter_that_is_gone_or_another_is_told_where_several_partitions_are_read() {
+    let world = many().await;
+    let plan = plan_of_many(&world, None).await;
+    let broker = world.broker();
+    broker.writer().unwrap().delete_before(&[(Shard::new(SOURCE, 0), 5)]).await.unwrap();
+    let mut other = (*plan).clone();
+    let change = |letter: PlannedLetter| {
+        let mut letter = letter;
+        letter.sha256.0[0] ^= u8::from((letter.partition, letter.offset) == (1, 300));
+        letter
+    };
+    other.letters = other.letters.iter().map(change).collect();
+    let refusal = world.run(&Arc::new(other)).await.unwrap_err();
+    assert_eq!(refusal.code, "plan_damaged");
+    assert!(refusal.why.contains("letter 1/300 is not the one that was planned"), "{}", refusal.why);
+    let run = world.run(&plan).await.unwrap();
+    assert_eq!((run.redriven + run.already_handled, run.expired), (695, 5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ledger_of_the_first_format_is_read_and_goes_on_in_the_current_one() {
+    let world = World::new().await;
+    world.create(LEDGER_TOPIC, 1, &[("cleanup.policy", "compact")]).await;
+    let plan = Arc::clone(&world.plan().await.plan);
+    let (cluster, source) = (&plan.header.cluster_id, world.topic_id(SOURCE).await);
+    let mut header = HeaderRow::current("before");
+    (header.v, header.rows) = (1, "letter".to_owned());
+    let parked = br#"{"v":1,"disposition":"parked","run":"r","operator":"ada","reason":null,"sha256_before":"",
+        "sha256_after":null,"target":null,"root":{"topic":"orders","partition":0,"offset":0,"timestamp_ms":null},
+        "group":null,"count":0,"program":"before","time_ms":1}"#;
+    let parked = Bytes::from_static(parked);
+    for (key, value) in [(Key::Header, header.encode()), (Key::letter(cluster, &source, 0, 0), parked)] {
+        let (topic, partition, headers) = (LEDGER_TOPIC.into(), Some(0), Headers::default());
+        let (key, value) = (Some(key.encode()), Some(value));
+        world.produce(Write { topic, partition, key, value, headers, timestamp: None }).await;
+    }
+    assert!(!world.ledger().await.ledger().unwrap().is_current());
+    let run = world.run(&plan).await.unwrap();
+    let reader = world.ledger().await;
+    let ledger = reader.ledger().unwrap();
+    assert!(ledger.is_current());
+    assert_eq!(ledger.disposition(&source, 0, 0), Disposition::Parked);
+    // The rest of its key is held.
+    assert_eq!((run.redriven, ledger.counts(&source).redriven), (8, 8));
+}

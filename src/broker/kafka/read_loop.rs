@@ -219,7 +219,10 @@ impl ReadLoop {
                     self.bytes += record.size();
                     self.batch.records.push(record);
                 }
-                how => self.batch.left.add(size, how),
+                how => {
+                    self.bytes += if let Sifted::Take(held) = how { held } else { 0 };
+                    self.batch.left.add(size, how);
+                }
             }
             reading.position = offset + 1;
             reading.caught_up = false;

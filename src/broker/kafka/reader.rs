@@ -168,8 +168,8 @@ fn properties(mut config: ClientConfig, plan: &ReadPlan) -> ClientConfig {
         // The client counts no headers in its own limits, and keeps each record twice while they are looked into: with
         // stack traces in them larger answers would fill the memory, and are read no faster.
         [
-            ("queued.max.messages.kbytes", "16384"),
-            ("max.partition.fetch.bytes", "262144"),
+            ("queued.max.messages.kbytes", queue),
+            ("max.partition.fetch.bytes", if sparing { "65536" } else { "262144" }),
             ("fetch.max.bytes", "4194304"),
             ("fetch.wait.max.ms", "50"),
         ]
@@ -192,6 +192,7 @@ fn properties(mut config: ClientConfig, plan: &ReadPlan) -> ClientConfig {
     // The client's limit in bytes does not count headers: stack traces would fill the memory.
     let few = match (short, looks_into_headers(plan)) {
         (true, _) => "100",
+        (false, true) if sparing => "500",
         (false, true) => "2000",
         (false, false) if sparing => "2000",
         (false, false) => "10000",

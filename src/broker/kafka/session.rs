@@ -18,8 +18,8 @@ use super::client::{Client, Context, Deliveries};
 use super::ffi::{Destination, Outgoing, flush, produce};
 use super::{Ports, errors};
 use crate::broker::{
-    BrokerError, Catalog as _, Commit, ErrorKind, Fut, Guarantee, Name, Placed, Session, SessionKind, Shard,
-    Staged, Ticket, Write,
+    Answers, BATCH_RECORDS, BrokerError, Catalog as _, Commit, ErrorKind, Fut, Guarantee, Name, Placed,
+    Session, SessionKind, Shard, Staged, Ticket, Write,
 };
 use crate::event::murmur2;
 
@@ -49,7 +49,6 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 const SHORTEST_TIMEOUT: Duration = Duration::from_secs(1);
 
 type Producer = Client<BaseProducer<Context>>;
-type Answers = Vec<(Ticket, Result<Placed, BrokerError>)>;
 
 /// What a session knows of a topic.
 struct Topic {
@@ -115,6 +114,9 @@ impl Ports {
                     return Err(BrokerError::new(ErrorKind::Invalid, what, why));
                 }
                 let millis = timeout.max(SHORTEST_TIMEOUT).as_millis();
+                if config.get("batch.num.messages").is_none() {
+                    config.set("batch.num.messages", BATCH_RECORDS.to_string());
+                }
                 config.set("transactional.id", id).set("transaction.timeout.ms", millis.to_string());
                 true
             }
@@ -165,10 +167,10 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     done.map_err(|error| BrokerError::new(ErrorKind::Other, "produce", error.to_string()))
 }
 
-/// Polls until nothing is under way. librdkafka gives every record up after `message.timeout.ms`.
-fn drain(producer: &Producer) {
+/// Polls until no more than `left` records are under way. librdkafka gives every record up after `message.timeout.ms`.
+fn drain(producer: &Producer, left: usize) {
     let mut vain = 0;
-    while producer.in_flight_count() > 0 {
+    while producer.in_flight_count().try_into().unwrap_or(0) > left {
         flush(producer, if vain < MOST_VAIN { FLUSH } else { LONG_FLUSH });
         vain += 1;
         while takes_reports(producer) {
@@ -352,9 +354,9 @@ impl KafkaSession {
         Ok(ticket)
     }
 
-    async fn drain(&mut self) -> Result<(), BrokerError> {
+    async fn drain(&mut self, left: usize) -> Result<(), BrokerError> {
         let producer = Arc::clone(&self.producer);
-        blocking(move || drain(&producer)).await?;
+        blocking(move || drain(&producer, left)).await?;
         self.collect()
     }
 
@@ -423,10 +425,10 @@ impl Session for KafkaSession {
         })
     }
 
-    fn settle(&mut self) -> Fut<'_, Answers> {
+    fn settle_to(&mut self, left: usize) -> Fut<'_, Answers> {
         Box::pin(async move {
             self.usable()?;
-            self.drain().await?;
+            self.drain(left).await?;
             let mut answers = std::mem::take(&mut self.answers);
             answers.sort_unstable_by_key(|(ticket, _)| *ticket);
             Ok(answers)
@@ -436,7 +438,7 @@ impl Session for KafkaSession {
     fn commit(&mut self) -> Fut<'_, Commit> {
         Box::pin(async move {
             self.usable()?;
-            if let Err(error) = self.drain().await {
+            if let Err(error) = self.drain(0).await {
                 return Ok(self.dead_commit(error));
             }
             if let Some(error) = self.refused.clone() {
@@ -459,7 +461,7 @@ impl Session for KafkaSession {
                 ended.map_err(|error| self.die(errors::kafka("abort", &error)))?;
                 self.open = false;
             } else {
-                self.drain().await?;
+                self.drain(0).await?;
             }
             self.answers.clear();
             self.refused = None;

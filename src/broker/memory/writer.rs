@@ -155,7 +155,7 @@ impl Session for MemorySession {
         })
     }
 
-    fn settle(&mut self) -> Fut<'_, Answers> {
+    fn settle_to(&mut self, _left: usize) -> Fut<'_, Answers> {
         Box::pin(async move {
             self.link.enter(Op::Settle).await?;
             self.usable()?;
