@@ -102,7 +102,7 @@ impl Index {
         hops.read(cancel).await?;
         let all_read = hops.has_reached(&ends);
         self.refresh_these(self.topics(), WAIT_FOR_READER, &Silent, cancel).await?;
-        let back = self.came_back(of.iter().map(|r| &r.target));
+        let back = self.came_back(of.iter().map(|r| &r.target)).await;
         Ok(judge(
             of,
             &commits,
@@ -115,9 +115,13 @@ impl Index {
         ))
     }
 
-    /// Of these places, those that a letter names as its origin.
-    fn came_back<'t>(&self, targets: impl Iterator<Item = &'t Target>) -> HashSet<(&'t str, i32, i64)> {
+    /// Of these places, those that a letter names as its origin which a redrive of its place may have led to. A letter
+    /// that was redriven or given up by the run that wrote there was a letter before that run began: the origin that it
+    /// names is another record, of a topic that was made again.
+    async fn came_back<'t>(&self, targets: impl Iterator<Item = &'t Target>) -> HashSet<(&'t str, i32, i64)> {
         let topics = self.topics();
+        let follower = self.ledger().await;
+        let ledger = follower.ledger();
         let Some(first) = topics.first() else { return HashSet::new() };
         let mut by_hash: HashMap<u64, (&str, i32, i64)> = HashMap::new();
         {
@@ -129,10 +133,18 @@ impl Index {
         }
         let mut back = HashSet::new();
         for topic in topics.iter().filter(|_| !by_hash.is_empty()) {
-            for (_, entry) in topic.lock().fold.entries() {
-                back.extend(by_hash.get(&entry.latest));
-                if entry.root != entry.latest {
-                    back.extend(by_hash.get(&entry.root));
+            let state = topic.lock();
+            for (partition, entry) in state.fold.entries() {
+                for (topic, at, offset) in
+                    [entry.latest, entry.root].iter().filter_map(|hash| by_hash.get(hash))
+                {
+                    let writer = ledger.and_then(|ledger| ledger.by_target(topic, *at, *offset));
+                    let own = ledger
+                        .zip(state.id.as_ref())
+                        .and_then(|(l, id)| l.get(&id.0, partition, entry.offset));
+                    if writer.zip(own).is_none_or(|(writer, own)| writer.run != own.run) {
+                        back.insert((*topic, *at, *offset));
+                    }
                 }
             }
         }

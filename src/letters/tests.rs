@@ -352,6 +352,12 @@ async fn the_ledger_decides_what_is_pending() {
     b.put("orders-dlt", [letter(TIMEOUT, 7, "k")]).await;
     let redriven = b.letters(Some(Disposition::Redriven), Selection::default()).await.unwrap();
     assert_eq!(redriven.letters[0].redrive.as_ref().unwrap().outcome, "came_back");
+    // What the same run wrote was a letter before that run: it names offset 8 of a topic that was made again since.
+    b.put("orders-dlt", [letter(TIMEOUT, 8, "k")]).await;
+    b.decide(&[(5, Disposition::Redriven, Some(9))]).await;
+    let redriven = b.letters(Some(Disposition::Redriven), Selection::default()).await.unwrap();
+    let outcomes: Vec<_> = redriven.letters.iter().map(|l| l.redrive.as_ref().unwrap().outcome).collect();
+    assert_eq!(outcomes, ["came_back", "produced", "produced"]);
     // What is decided while the program looks on is joined without new letters, too.
     b.decide(&[(3, Disposition::Parked, None)]).await;
     let row = b.refresh().await.remove(0);

@@ -46,7 +46,7 @@ impl Engine<'_> {
         if renews {
             rows.push(self.fence.owner_row(&self.plan.header.cluster_id, state));
         }
-        rows.extend(self.last_row(items, end, now));
+        rows.extend(self.audit_row(items, end, now));
         rows
     }
 
@@ -62,7 +62,7 @@ impl Engine<'_> {
     }
 
     /// The audit record of a transaction.
-    fn last_row(&self, items: &[Item], end: Option<&End>, now: i64) -> Option<Write> {
+    fn audit_row(&self, items: &[Item], end: Option<&End>, now: i64) -> Option<Write> {
         let action = match (end, self.fence.has_written()) {
             (Some(_), _) => Action::End,
             (None, false) => Action::Start,
