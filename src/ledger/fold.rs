@@ -160,7 +160,7 @@ impl<'a> Shared<'a> {
             run: &row.run,
             operator: &row.operator,
             reason: row.reason.as_deref(),
-            target: Some((&row.target_topic, row.target_topic_id.as_deref())),
+            target: row.target_topic.as_deref().map(|topic| (topic, row.target_topic_id.as_deref())),
             root: row.root_topic.as_deref(),
             group: row.group.as_deref(),
         }
@@ -477,14 +477,14 @@ impl Ledger {
             let root = (letter.root_partition, letter.root_offset, letter.root_timestamp_ms);
             let packed = Packed {
                 count: letter.count,
-                target_partition: letter.target_partition,
-                target_offset: letter.target_offset,
+                target_partition: letter.target_partition.unwrap_or(-1),
+                target_offset: letter.target_offset.unwrap_or(-1),
                 time: row.time_ms,
                 disposition: row.disposition,
                 ..Packed::of(common, root)
             };
             let slot = Slot { dlq, partition, offset: letter.offset };
-            self.put_packed(slot, packed, Some(&row.target_topic), &[]);
+            self.put_packed(slot, packed, row.target_topic.as_deref(), &[]);
         }
     }
 
@@ -688,8 +688,8 @@ mod tests {
     fn letters_that_share_a_row_are_folded_as_if_each_had_its_own() {
         let listed = |offset: i64| Listed {
             offset,
-            target_partition: 2,
-            target_offset: offset + 100,
+            target_partition: Some(2),
+            target_offset: Some(offset + 100),
             root_partition: Some(1),
             root_offset: (offset % 2 == 0).then_some(offset),
             root_timestamp_ms: (offset % 3 == 0).then_some(9),
@@ -703,39 +703,13 @@ mod tests {
             run: "r".into(),
             operator: "ada".into(),
             reason: Some("fixed".into()),
-            target_topic: "orders".into(),
+            target_topic: Some("orders".into()),
             target_topic_id: Some("TID".into()),
             root_topic: Some("orders".into()),
             group: Some("email".into()),
             program: "t".into(),
             time_ms: 5,
             letters: [7, 8, 9, 12].map(listed).to_vec(),
-        };
-        let own = |letter: &Listed| LetterRow {
-            v: shared.v,
-            disposition: shared.disposition,
-            run: shared.run.clone(),
-            operator: shared.operator.clone(),
-            reason: shared.reason.clone(),
-            sha256_before: letter.sha256_before.to_string().into(),
-            sha256_after: None,
-            target: Some(TargetAt {
-                topic: shared.target_topic.clone(),
-                topic_id: shared.target_topic_id.clone(),
-                partition: letter.target_partition,
-                offset: letter.target_offset,
-            }),
-            root: RootAt {
-                topic: shared.root_topic.clone(),
-                partition: letter.root_partition,
-                offset: letter.root_offset,
-                timestamp_ms: letter.root_timestamp_ms,
-            },
-            group: shared.group.clone(),
-            count: letter.count,
-            earlier: Vec::new(),
-            program: shared.program.clone(),
-            time_ms: shared.time_ms,
         };
         let mut together = Ledger::new("c");
         let mut apart = Ledger::new("c");
@@ -748,7 +722,7 @@ mod tests {
             .unwrap();
         for (at, letter) in (1..).zip(&shared.letters) {
             let key = Key::letter("c", "dlq", 3, letter.offset).encode();
-            apart.apply(&record(at, key, Some(own(letter).encode()))).unwrap();
+            apart.apply(&record(at, key, Some(shared.own(letter).encode()))).unwrap();
         }
         for ledger in [&mut together, &mut apart] {
             ledger.apply(&letter(9, (3, 9), Disposition::Redriven)).unwrap();

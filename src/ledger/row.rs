@@ -66,8 +66,8 @@ pub enum Key<'a> {
         /// Offset.
         offset: i64,
     },
-    /// Letters of one partition that a run decided alike in one transaction. No two rows of a run begin with the same
-    /// letter, so that compaction never takes one for another's sake.
+    /// Letters of one partition of which a run or another action decided the same in one transaction. No two rows of one
+    /// begin with the same letter, so that compaction never takes one for another's sake.
     Letters {
         /// Cluster id.
         cluster: Cow<'a, str>,
@@ -77,7 +77,7 @@ pub enum Key<'a> {
         partition: i32,
         /// Offset of the first one.
         first: i64,
-        /// Run.
+        /// Run or action.
         run: Cow<'a, str>,
     },
     /// One dead letter that is about to be redriven without a transaction. Its row is the one that follows when the
@@ -370,14 +370,15 @@ pub struct LetterRow<'a> {
     pub time_ms: i64,
 }
 
-/// The row of letters of one partition that a run sent in one transaction. What is told once is so of all of them.
+/// The row of letters of one partition of which a run or another action decided the same in one transaction. What is told
+/// once is so of all of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LettersRow<'a> {
     /// Version of the row's format.
     pub v: u32,
-    /// What was decided: always `redriven`.
+    /// What was decided.
     pub disposition: Disposition,
-    /// Id of the run that decided.
+    /// Id of the run or action that decided.
     #[serde(borrow)]
     pub run: Cow<'a, str>,
     /// Who, self-declared.
@@ -386,9 +387,9 @@ pub struct LettersRow<'a> {
     /// Why.
     #[serde(borrow)]
     pub reason: Option<Cow<'a, str>>,
-    /// Topic where they were written.
+    /// Topic where they were written; `None` where they were not.
     #[serde(borrow)]
-    pub target_topic: Cow<'a, str>,
+    pub target_topic: Option<Cow<'a, str>>,
     /// Its id; `None` where the broker has none.
     #[serde(borrow)]
     pub target_topic_id: Option<Cow<'a, str>>,
@@ -412,10 +413,10 @@ pub struct LettersRow<'a> {
 pub struct Listed {
     /// Offset of the letter.
     pub offset: i64,
-    /// Partition of its target.
-    pub target_partition: i32,
+    /// Partition of its target, where it was written.
+    pub target_partition: Option<i32>,
     /// Offset there, from the delivery report.
-    pub target_offset: i64,
+    pub target_offset: Option<i64>,
     /// Partition where its record was first, where that is known.
     pub root_partition: Option<i32>,
     /// Offset there.
@@ -456,13 +457,46 @@ impl<'a> LettersRow<'a> {
         encode_to(Vec::with_capacity(768 + 128 * self.letters.len()), self)
     }
 
-    /// Reads a row; a newer one is refused.
+    /// Reads a row; a newer one is refused, and so is one that says `redriven` but not where to.
     pub fn decode(value: Option<&'a [u8]>) -> Result<Self, RowError> {
         let row: Self = decode(value, |row: &Self| row.v)?;
-        if row.disposition != Disposition::Redriven {
-            return Err(RowError::Damaged("letters that share a row can only be redriven".into()));
-        }
+        check(row.disposition, row.letters.iter().all(|letter| row.target(letter).is_some()))?;
         Ok(row)
+    }
+
+    /// Where a letter was written.
+    fn target(&self, letter: &Listed) -> Option<TargetAt<'_>> {
+        Some(TargetAt {
+            topic: Cow::Borrowed(self.target_topic.as_deref()?),
+            topic_id: self.target_topic_id.as_deref().map(Cow::Borrowed),
+            partition: letter.target_partition?,
+            offset: letter.target_offset?,
+        })
+    }
+
+    /// The row that a letter would have of its own.
+    pub fn own(&self, letter: &Listed) -> LetterRow<'_> {
+        LetterRow {
+            v: self.v,
+            disposition: self.disposition,
+            run: Cow::Borrowed(&self.run),
+            operator: Cow::Borrowed(&self.operator),
+            reason: self.reason.as_deref().map(Cow::Borrowed),
+            sha256_before: Cow::Owned(letter.sha256_before.to_string()),
+            sha256_after: letter.sha256_after.map(|digest| digest.to_string()),
+            target: self.target(letter),
+            root: RootAt {
+                topic: self.root_topic.as_deref().map(Cow::Borrowed),
+                partition: letter.root_partition,
+                offset: letter.root_offset,
+                timestamp_ms: letter.root_timestamp_ms,
+            },
+            group: self.group.as_deref().map(Cow::Borrowed),
+            count: letter.count,
+            earlier: Vec::new(),
+            program: Cow::Borrowed(&self.program),
+            time_ms: self.time_ms,
+        }
     }
 }
 
@@ -505,13 +539,19 @@ impl<'a> LetterRow<'a> {
     /// Reads a row; a newer one is refused, and so is one that says `redriven` but not where to.
     pub fn decode(value: Option<&'a [u8]>) -> Result<Self, RowError> {
         let row: Self = decode(value, |row: &Self| row.v)?;
-        if row.disposition == Disposition::Redriven && row.target.is_none() {
-            return Err(RowError::Damaged("redriven, but without a target".into()));
-        }
-        if row.disposition == Disposition::Pending {
-            return Err(RowError::Damaged("a row cannot say pending".into()));
-        }
+        check(row.disposition, row.target.is_some())?;
         Ok(row)
+    }
+}
+
+/// Whether a row can say so.
+fn check(disposition: Disposition, has_target: bool) -> Result<(), RowError> {
+    match disposition {
+        Disposition::Redriven if !has_target => {
+            Err(RowError::Damaged("redriven, but without a target".into()))
+        }
+        Disposition::Pending => Err(RowError::Damaged("a row cannot say pending".into())),
+        _ => Ok(()),
     }
 }
 
@@ -665,8 +705,8 @@ mod tests {
     fn letters_that_share_a_row_are_listed_in_short() {
         let listed = Listed {
             offset: 9,
-            target_partition: 2,
-            target_offset: 77,
+            target_partition: Some(2),
+            target_offset: Some(77),
             root_partition: Some(2),
             root_offset: None,
             root_timestamp_ms: Some(1),
@@ -681,7 +721,7 @@ mod tests {
             run: "r1".into(),
             operator: "ada".into(),
             reason: None,
-            target_topic: "orders".into(),
+            target_topic: Some("orders".into()),
             target_topic_id: Some("T".into()),
             root_topic: Some("orders".into()),
             group: None,
@@ -694,8 +734,13 @@ mod tests {
         let (one, other) = (format!("[9,2,77,2,null,1,1,\"{}\"]", "ab".repeat(32)), "01".repeat(32));
         assert!(text.contains(&format!("\"letters\":[{one},[11,")) && text.contains(&other), "{text}");
         assert_eq!(LettersRow::decode(Some(&bytes)), Ok(row.clone()));
-        let parked = LettersRow { disposition: Disposition::Parked, ..row };
-        assert!(matches!(LettersRow::decode(Some(&parked.encode())), Err(RowError::Damaged(_))));
+        let nowhere = Listed { target_offset: None, ..listed };
+        let lost = LettersRow { letters: vec![listed, nowhere], ..row.clone() };
+        assert!(matches!(LettersRow::decode(Some(&lost.encode())), Err(RowError::Damaged(_))));
+        let parked = LettersRow { disposition: Disposition::Parked, target_topic: None, ..lost };
+        assert_eq!(LettersRow::decode(Some(&parked.encode())), Ok(parked.clone()));
+        let pending = LettersRow { disposition: Disposition::Pending, ..parked };
+        assert!(matches!(LettersRow::decode(Some(&pending.encode())), Err(RowError::Damaged(_))));
     }
 
     #[test]

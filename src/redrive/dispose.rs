@@ -14,8 +14,9 @@ use tokio_util::sync::CancellationToken;
 use super::disposal::{Disposal, DisposalAnswer, DisposalRequest, DisposeRequest, LONGEST_REASON};
 use super::document::Tally;
 use super::fence::{self, Fence, Halt};
-use super::item::{PROGRAM, earlier, group, redriven_before, root_at};
+use super::item::{PROGRAM, earlier, group, redriven_before};
 use super::run::{no_transactions, read_only};
+use super::shelf::{Alike, Shelf};
 use super::transaction::{Ended, book};
 use super::{audit, books, cluster};
 use crate::broker::{Name, Shard, Write, Writer};
@@ -24,14 +25,14 @@ use crate::dlq::formats;
 use crate::dlq::letter::Origin;
 use crate::event::Digest;
 use crate::ledger::audit::{Action, AuditRecord, Totals, ranges};
-use crate::ledger::row::{Key, LetterRow, OwnerState};
-use crate::ledger::{AUDIT_TOPIC, Disposition, FORMAT_VERSION, LEDGER_TOPIC};
+use crate::ledger::row::{LetterRow, LettersRow, Listed, OwnerState};
+use crate::ledger::{AUDIT_TOPIC, Disposition, FORMAT_VERSION};
 use crate::letters::ledger::LedgerReader;
 use crate::letters::{Index, read};
-use crate::text::{Fault, units};
+use crate::text::{Fault, Timestamp, units};
 
 /// Letters of a transaction at most.
-const MOST_BATCH: usize = 1_000;
+const MOST_BATCH: usize = 2_000;
 /// Letters read at once; of each only some hundred bytes are kept.
 const MOST_READ: usize = 5_000;
 
@@ -234,6 +235,28 @@ struct Ready {
     count: u32,
 }
 
+impl Ready {
+    fn alike(&self) -> Alike<'_> {
+        (self.partition, 0, self.root.topic.as_deref(), self.group.as_deref())
+    }
+
+    /// What it says in a row.
+    fn listed(&self) -> Listed {
+        let root = &self.root;
+        Listed {
+            offset: self.offset,
+            target_partition: None,
+            target_offset: None,
+            root_partition: root.partition,
+            root_offset: root.offset,
+            root_timestamp_ms: root.timestamp.map(Timestamp::as_millis),
+            count: self.count,
+            sha256_before: self.sha256,
+            sha256_after: None,
+        }
+    }
+}
+
 /// A disposal under way.
 struct Work<'a> {
     cx: &'a Cx,
@@ -404,6 +427,24 @@ impl Work<'_> {
         left
     }
 
+    /// The row of letters that are alike, without them.
+    fn shared_row<'r>(&'r self, (_, _, root, group): Alike<'r>, time_ms: i64) -> LettersRow<'r> {
+        LettersRow {
+            v: FORMAT_VERSION,
+            disposition: self.request.disposal.act.becomes(),
+            run: Cow::Borrowed(&self.run),
+            operator: Cow::Borrowed(&self.cx.operator.name),
+            reason: Some(Cow::Borrowed(self.reason)),
+            target_topic: None,
+            target_topic_id: None,
+            root_topic: root.map(Cow::Borrowed),
+            group: group.map(Cow::Borrowed),
+            program: Cow::Borrowed(PROGRAM),
+            time_ms,
+            letters: Vec::new(),
+        }
+    }
+
     /// The rows of one transaction.
     fn rows(&self, piece: &[Ready], renews: bool, end: Option<&End>) -> Vec<Write> {
         let disposal = &self.request.disposal;
@@ -415,28 +456,19 @@ impl Work<'_> {
             rows.push(self.fence.owner_row(&disposal.cluster_id, state));
         }
         let ledger = self.fence.rows();
+        let mut shelf = Shelf::new(&disposal.cluster_id, &disposal.topic_id, &self.run);
         for letter in piece {
-            let (partition, offset) = (letter.partition, letter.offset);
-            let before = ledger.and_then(|l| l.get(&disposal.topic_id, partition, offset));
-            let row = LetterRow {
-                v: FORMAT_VERSION,
-                disposition: disposal.act.becomes(),
-                run: Cow::Borrowed(&self.run),
-                operator: Cow::Borrowed(&self.cx.operator.name),
-                reason: Some(Cow::Borrowed(self.reason)),
-                sha256_before: Cow::Owned(letter.sha256.to_string()),
-                sha256_after: None,
-                target: None,
-                root: root_at(&letter.root),
-                group: letter.group.as_deref().map(Cow::Borrowed),
-                count: letter.count,
-                earlier: earlier(before),
-                program: Cow::Borrowed(PROGRAM),
-                time_ms: now,
-            };
-            let key = Key::letter(&disposal.cluster_id, &disposal.topic_id, partition, offset);
-            rows.push(book(LEDGER_TOPIC, Some(key.encode()), row.encode()));
+            let before = ledger.and_then(|l| l.get(&disposal.topic_id, letter.partition, letter.offset));
+            match earlier(before) {
+                none if none.is_empty() => shelf.add(letter.alike(), letter.listed()),
+                earlier => {
+                    let shared = self.shared_row(letter.alike(), now);
+                    let row = LetterRow { earlier, ..shared.own(&letter.listed()) };
+                    shelf.alone(letter.partition, letter.offset, &row);
+                }
+            }
         }
+        rows.extend(shelf.rows(|alike| self.shared_row(alike, now)));
         let action = match (end, is_first) {
             (Some(_), _) => Action::End,
             (None, true) => Action::Start,

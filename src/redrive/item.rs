@@ -7,6 +7,7 @@ use super::found::Names;
 use super::outgoing::{Recipe, batch_size, counted, recount};
 use super::outline::Outline;
 use super::plan::{Plan, PlannedLetter};
+use super::shelf::Alike;
 use super::twins::{Body, Identity, Twin};
 use crate::broker::{Name, Placed, Write};
 use crate::dlq::formats::Hop;
@@ -72,9 +73,6 @@ pub(super) struct Parts {
     /// Digest of what is sent, where it is not the letter's own key and value.
     after: Option<Box<Digest>>,
 }
-
-/// Partition of the letters, number of their target, root topic and group.
-pub(super) type Alike<'a> = (i32, u32, Option<&'a str>, Option<&'a str>);
 
 /// What all rows of a run have in common.
 pub(super) struct Run<'a> {
@@ -168,8 +166,8 @@ impl Item {
         let root = &self.root;
         Listed {
             offset: self.planned.offset,
-            target_partition: placed.partition,
-            target_offset: placed.offset,
+            target_partition: Some(placed.partition),
+            target_offset: Some(placed.offset),
             root_partition: root.partition,
             root_offset: root.offset,
             root_timestamp_ms: root.timestamp.map(Timestamp::as_millis),
@@ -191,22 +189,22 @@ impl Item {
         plan: &'r Plan,
         (_, target, root, group): Alike<'r>,
         time_ms: i64,
-    ) -> Option<LettersRow<'r>> {
-        let target = plan.header.target.topics.get(target as usize)?;
-        Some(LettersRow {
+    ) -> LettersRow<'r> {
+        let target = plan.header.target.topics.get(target as usize);
+        LettersRow {
             v: FORMAT_VERSION,
             disposition: Disposition::Redriven,
             run: Cow::Borrowed(run.id),
             operator: Cow::Borrowed(run.operator),
             reason: run.reason.map(Cow::Borrowed),
-            target_topic: Cow::Borrowed(&target.topic),
-            target_topic_id: target.topic_id.as_deref().map(Cow::Borrowed),
+            target_topic: target.map(|target| Cow::Borrowed(&*target.topic)),
+            target_topic_id: target.and_then(|target| target.topic_id.as_deref()).map(Cow::Borrowed),
             root_topic: root.map(Cow::Borrowed),
             group: group.map(Cow::Borrowed),
             program: Cow::Borrowed(PROGRAM),
             time_ms,
             letters: Vec::new(),
-        })
+        }
     }
 
     /// Its row, and what it says.

@@ -47,6 +47,7 @@ pub mod rules;
 mod run;
 mod runs;
 mod shape;
+mod shelf;
 mod transaction;
 mod transfer;
 pub mod twins;

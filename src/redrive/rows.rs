@@ -1,19 +1,15 @@
 //! What a run writes beside its records: rows of the ledger, and records of the audit.
 
-use std::collections::BTreeMap;
-
 use super::audit;
 use super::engine::Engine;
-use super::item::{Act, Alike, Item, Run};
+use super::item::{Act, Item, Run};
 use super::plan::Plan;
+use super::shelf::Shelf;
 use super::transaction::book;
-use crate::broker::{Name, Placed, Write};
+use crate::broker::{Placed, Write};
 use crate::ledger::audit::{Action, AuditRecord, ParkedAt, Totals, ranges};
-use crate::ledger::row::{Key, LettersRow, OwnerState};
-use crate::ledger::{AUDIT_TOPIC, LEDGER_TOPIC, Ledger};
-
-/// Letters that share a row at most: it is to be no larger than a topic takes as it comes.
-const MOST_SHARED: usize = 2_000;
+use crate::ledger::row::OwnerState;
+use crate::ledger::{AUDIT_TOPIC, Ledger};
 
 /// The end of a run: why it stopped before its plan did.
 pub(super) type End = (Option<&'static str>, Option<String>);
@@ -138,41 +134,20 @@ pub(super) struct Scribe<'a> {
 }
 
 impl Scribe<'_> {
-    /// The rows of letters and their places: of those that are alike, one.
+    /// The rows of letters and their places.
     pub fn rows<'i>(&self, letters: impl Iterator<Item = (&'i Item, Option<Placed>)>) -> Vec<Write> {
         let Self { plan, ledger, source, run, now } = self;
-        let header = &plan.header;
-        let topic = Name::from(LEDGER_TOPIC);
-        let mut rows = Vec::new();
-        let mut put = |key: &Key<'_>, value| rows.push(book(Name::clone(&topic), Some(key.encode()), value));
-        let mut alike: BTreeMap<Alike<'_>, Vec<(&Item, Placed)>> = BTreeMap::new();
-        let mut alone = Vec::new();
+        let mut shelf = Shelf::new(&plan.header.cluster_id, source, run.id);
         for (item, placed) in letters {
-            let place = &item.planned;
-            let is_new = ledger.is_none_or(|l| l.get(source, place.partition, place.offset).is_none());
-            match placed.filter(|_| is_new && item.act == Act::Send) {
-                Some(placed) => alike.entry(item.alike()).or_default().push((item, placed)),
-                None => alone.push((item, placed)),
+            let at = &item.planned;
+            let is_new = ledger.is_none_or(|l| l.get(source, at.partition, at.offset).is_none());
+            if let Some(placed) = placed.filter(|_| is_new && item.act == Act::Send) {
+                shelf.add(item.alike(), item.listed(placed));
+            } else {
+                let row = item.row(run, plan, source, *ledger, placed, *now);
+                shelf.alone(at.partition, at.offset, &row);
             }
         }
-        for (alike, all) in alike {
-            for some in all.chunks(MOST_SHARED) {
-                match (some, Item::shared_row(run, plan, alike, *now)) {
-                    ([(first, _), _, ..], Some(row)) => {
-                        let (partition, offset) = (first.planned.partition, first.planned.offset);
-                        let key = Key::letters(&header.cluster_id, source, partition, offset, run.id);
-                        let letters = some.iter().map(|(item, placed)| item.listed(*placed)).collect();
-                        put(&key, LettersRow { letters, ..row }.encode());
-                    }
-                    _ => alone.extend(some.iter().map(|(item, placed)| (*item, Some(*placed)))),
-                }
-            }
-        }
-        for (item, placed) in alone {
-            let at = item.planned;
-            let key = Key::letter(&header.cluster_id, source, at.partition, at.offset);
-            put(&key, item.row(run, plan, source, *ledger, placed, *now).encode());
-        }
-        rows
+        shelf.rows(|alike| Item::shared_row(run, plan, alike, *now))
     }
 }

@@ -220,16 +220,16 @@ async fn a_discard_waits_for_a_run_is_refused_while_it_lives_and_fences_it_when_
 #[tokio::test(start_paused = true)]
 async fn a_large_action_goes_in_bounded_transactions_and_goes_on_where_it_was_stopped() {
     let world = World::empty().await;
-    let letters: Vec<Dead> = (0..2_500).map(|i| Dead::new(i % 2, "k", (0, i64::from(i)))).collect();
+    let letters: Vec<Dead> = (0..5_000).map(|i| Dead::new(i % 2, "k", (0, i64::from(i)))).collect();
     world.bury(&letters).await;
     let shown = preview(&world, Act::Discard, None).await;
-    assert_eq!((shown.selected, shown.positions[&0].clone()), (2_500, vec![(0, 1249)]));
+    assert_eq!((shown.selected, shown.positions[&0].clone()), (5_000, vec![(0, 2499)]));
     world.memory.faults().lose_commit(2, Lost::Answer);
     let cancel = CancellationToken::new();
     let tell = |event: redrive::ask::Event| {
         if let redrive::ask::Event::Progress(progress) = event
             && progress.what.starts_with("discarding")
-            && progress.done >= 2_000
+            && progress.done >= 4_000
         {
             cancel.cancel();
         }
@@ -237,10 +237,10 @@ async fn a_large_action_goes_in_bounded_transactions_and_goes_on_where_it_was_st
     let desk = Desk::new(world.cx("ada"));
     let answer = desk.answer(agreed(&shown.disposal, false), &tell, cancel.clone()).await.unwrap();
     let Answer::Disposal(stopped) = answer else { panic!() };
-    assert_eq!((stopped.changed, stopped.remaining, stopped.stopped), (2_000, 500, Some("cancelled")));
+    assert_eq!((stopped.changed, stopped.remaining, stopped.stopped), (4_000, 1_000, Some("cancelled")));
     // Its owner row is closed: nobody has to take over.
     let rest = ask(&world, "bob", agreed(&shown.disposal, false)).await.unwrap();
-    assert_eq!((rest.changed, rest.skipped["discarded"]), (500, 2_000));
+    assert_eq!((rest.changed, rest.skipped["discarded"]), (1_000, 4_000));
 }
 
 #[tokio::test(start_paused = true)]
