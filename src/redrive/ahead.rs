@@ -26,7 +26,7 @@ use crate::event::Parts;
 use crate::text::Fault;
 
 /// Windows that wait: about as many letters as a transaction has.
-const AHEAD: usize = 12;
+const AHEAD: usize = 18;
 
 /// A window of letters, in the plan's order.
 #[derive(Default)]
