@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use foldhash::quality::RandomState;
 
-use super::row::{Earlier, HeaderRow, Key, LetterRow, LettersRow, OwnerRow, OwnerState, RowError};
+use super::letters::LettersRow;
+use super::row::{Earlier, HeaderRow, Key, LetterRow, OwnerRow, OwnerState, RowError};
 use super::{Disposition, FORMAT_VERSION};
 use crate::event::{Record, TimeKind};
 use crate::text::Timestamp;
@@ -572,7 +573,8 @@ mod tests {
     use bytes::Bytes;
     use proptest::prelude::*;
 
-    use super::super::row::{Listed, RootAt, TargetAt};
+    use super::super::letters::Listed;
+    use super::super::row::{RootAt, TargetAt};
     use super::*;
     use crate::event::{Digest, Headers, Position, RecordTime};
 

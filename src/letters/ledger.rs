@@ -2,7 +2,8 @@
 //!
 //! It reads `read_committed` up to the high watermark, not to the "end" that such a reader meets: another
 //! dead-letter topic's open transaction can hold that end below rows that are committed (redrive protocol,
-//! step 2). A ledger that does not exist is empty, unless the audit names one: then it is lost, and nothing
+//! step 2). It begins to read when the last stable offset is there: what a reader meets before a transaction
+//! ends is then not left to the client. A ledger that does not exist is empty, unless the audit names one: then it is lost, and nothing
 //! may be decided on an empty one. Limits: one task uses a reader; a topic without Read right leaves the
 //! state of every letter unknown, with the reason.
 
@@ -23,6 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// After how long standing still is told.
 const TELL_AFTER: Duration = Duration::from_secs(1);
+
+/// How often is looked whether an open transaction has ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// The ledger's topic as it was found.
 struct Found {
@@ -187,10 +191,16 @@ impl LedgerReader {
         }
         let first = self.position;
         if bounds.end > first {
+            let mut waits = Waits::new(format!("an open transaction on {LEDGER_TOPIC}"));
+            let mut stable = bounds.last_stable;
+            while stable < bounds.end {
+                let total = Some((bounds.end - first) as u64);
+                waits.stand(sink, "reading the ledger", total, cancel).await?;
+                stable = only(broker.catalog().bounds(std::slice::from_ref(&shard)).await?)?.last_stable;
+            }
             let span = Span { shard, from: first, until: Until::Offset(bounds.end) };
             let plan = ReadPlan::new(vec![span]);
             let mut batches = broker.reader().open(plan, cancel.clone()).await?;
-            let mut waits = Waits::new(format!("an open transaction on {LEDGER_TOPIC}"));
             while let Some(batch) = {
                 let done = (self.position - first).max(0) as u64;
                 let total = Some((bounds.end - first) as u64);
@@ -306,14 +316,40 @@ impl Waits {
             }
             still += TELL_AFTER;
             self.total += TELL_AFTER;
-            if still >= PATIENCE {
-                return Err(Fault::failed("timed_out", what.to_owned())
-                    .why(format!("waited {} s for {}", still.as_secs(), self.for_what))
-                    .hint("a transaction that hangs can be found and ended with kafka-transactions.sh"));
-            }
-            progress.waiting = Some(format!("{} ({} s)", self.for_what, still.as_secs()));
-            sink.progress(progress.clone());
+            self.tell(sink, &mut progress, still)?;
         }
+    }
+
+    /// Stands still for a moment.
+    async fn stand(
+        &mut self,
+        sink: &dyn Sink,
+        what: &str,
+        total: Option<u64>,
+        cancel: &CancellationToken,
+    ) -> Result<(), Fault> {
+        tokio::select! {
+            () = cancel.cancelled() => return Err(Fault::cancelled()),
+            () = tokio::time::sleep(LOOK_AGAIN) => {}
+        }
+        self.total += LOOK_AGAIN;
+        if self.total < TELL_AFTER {
+            return Ok(());
+        }
+        let mut progress = Progress { what: what.into(), total, ..Progress::default() };
+        self.tell(sink, &mut progress, self.total)
+    }
+
+    /// Tells how long it stands still, and gives up when that is too long.
+    fn tell(&self, sink: &dyn Sink, progress: &mut Progress, still: Duration) -> Result<(), Fault> {
+        if still >= PATIENCE {
+            return Err(Fault::failed("timed_out", progress.what.clone())
+                .why(format!("waited {} s for {}", still.as_secs(), self.for_what))
+                .hint("a transaction that hangs can be found and ended with kafka-transactions.sh"));
+        }
+        progress.waiting = Some(format!("{} ({} s)", self.for_what, still.as_secs()));
+        sink.progress(progress.clone());
+        Ok(())
     }
 }
 

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::transaction::book;
 use crate::broker::{Name, Write};
 use crate::ledger::LEDGER_TOPIC;
-use crate::ledger::row::{Key, LetterRow, LettersRow, Listed};
+use crate::ledger::letters::{LettersRow, Listed};
+use crate::ledger::row::{Key, LetterRow};
 
 /// Letters that share a row at most: it is to be no larger than a topic takes as it comes.
 const MOST_SHARED: usize = 2_000;
