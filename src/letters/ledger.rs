@@ -3,9 +3,9 @@
 //! It reads `read_committed` up to the high watermark, not to the "end" that such a reader meets: another
 //! dead-letter topic's open transaction can hold that end below rows that are committed (redrive protocol,
 //! step 2). It begins to read when the last stable offset is there: what a reader meets before a transaction
-//! ends is then not left to the client. A ledger that does not exist is empty, unless the audit names one: then it is lost, and nothing
-//! may be decided on an empty one. Limits: one task uses a reader; a topic without Read right leaves the
-//! state of every letter unknown, with the reason.
+//! ends is then not left to the client. A ledger that does not exist is empty, unless the audit names one: then
+//! it is lost, and nothing may be decided on an empty one. Limits: one task uses a reader; a topic without Read
+//! right leaves the state of every letter unknown, with the reason.
 
 use std::sync::Arc;
 use std::time::Duration;
