@@ -19,12 +19,9 @@ use super::packed::{Cursor, Letters};
 use super::plan::{Plan, PlannedLetter};
 use super::window::{BUDGET, GAP, LONG};
 use crate::broker::{Name, ReadPlan, Shard, Sieve, Sifted, Span, Until};
-use crate::dlq::formats::glance::Glance;
+use crate::dlq::formats::glance::Glances;
 use crate::event::{Parts, Record, RecordBytes};
 use crate::text::Fault;
-
-/// Sets of headers whose meaning is remembered.
-const MOST_GLANCES: usize = 8;
 
 /// What became of a letter.
 pub(super) enum Made {
@@ -87,7 +84,7 @@ pub(super) struct Abreast {
 struct Making {
     lanes: HashMap<i32, Lane, FixedState>,
     maker: Maker,
-    glances: Vec<Glance>,
+    glances: Glances,
     made: Vec<Made>,
 }
 
@@ -101,8 +98,12 @@ impl Abreast {
         for (partition, lane) in &mut lanes {
             lane.step(*partition, &order.plan.letters, wanted);
         }
-        let making =
-            Mutex::new(Making { lanes, maker: Maker::new(order)?, glances: Vec::new(), made: Vec::new() });
+        let making = Mutex::new(Making {
+            lanes,
+            maker: Maker::new(order)?,
+            glances: Glances::default(),
+            made: Vec::new(),
+        });
         Ok(Some(Self { plan: Arc::clone(&order.plan), wanted: wanted.to_vec(), making }))
     }
 
@@ -166,12 +167,7 @@ impl Sieve for Abreast {
     }
 }
 
-fn make(
-    maker: &mut Maker,
-    glances: &mut Vec<Glance>,
-    planned: PlannedLetter,
-    record: &dyn RecordBytes,
-) -> Made {
+fn make(maker: &mut Maker, glances: &mut Glances, planned: PlannedLetter, record: &dyn RecordBytes) -> Made {
     let parts = Parts::of(record);
     if parts.digest() != planned.sha256 {
         return Made::Other(planned);
@@ -180,19 +176,15 @@ fn make(
         return Made::Item(item);
     }
     let record = Record::copy_of(record, maker.topic());
-    if maker.may_look() && !glances.iter().any(|glance| glance.fits(&parts)) {
-        glances.truncate(MOST_GLANCES - 1);
-        glances.insert(0, Glance::of(&record.headers, maker.config()));
+    if maker.may_look() {
+        glances.learn(&record, maker.config());
     }
     Made::Record(planned, record)
 }
 
 /// The item of a letter that need only be looked at.
-fn looked(maker: &mut Maker, glances: &[Glance], planned: PlannedLetter, record: &Parts<'_>) -> Option<Item> {
-    if !maker.may_look() {
-        return None;
-    }
-    let reading = glances.iter().find(|glance| glance.fits(record))?.look(record)?;
+fn looked(maker: &mut Maker, glances: &Glances, planned: PlannedLetter, record: &Parts<'_>) -> Option<Item> {
+    let reading = glances.look(record)?;
     let outline = Outline::read(&reading, record, Outline::no_failure());
     maker.look(planned, &outline)
 }

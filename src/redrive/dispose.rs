@@ -4,7 +4,6 @@
 //! each step is judged by the state machine on a state that nobody else can change meanwhile. Letters are read
 //! again at their positions: a row holds the digest of the very record that it is about.
 
-use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -14,9 +13,9 @@ use tokio_util::sync::CancellationToken;
 use super::disposal::{Disposal, DisposalAnswer, DisposalRequest, DisposeRequest, LONGEST_REASON};
 use super::document::Tally;
 use super::fence::{self, Fence, Halt};
-use super::item::{PROGRAM, earlier, group, redriven_before};
+use super::item::{Run, earlier, group, redriven_before};
 use super::run::{no_transactions, read_only};
-use super::shelf::{Alike, Shelf};
+use super::shelf::{Alike, Shelf, listed, shared};
 use super::transaction::{Ended, book};
 use super::{audit, books, cluster};
 use crate::broker::{Name, Shard, Write, Writer};
@@ -25,12 +24,12 @@ use crate::dlq::formats;
 use crate::dlq::letter::Origin;
 use crate::event::Digest;
 use crate::ledger::audit::{Action, AuditRecord, Totals, ranges};
-use crate::ledger::letters::{LettersRow, Listed};
+use crate::ledger::letters::Listed;
 use crate::ledger::row::{LetterRow, OwnerState};
-use crate::ledger::{AUDIT_TOPIC, Disposition, FORMAT_VERSION};
+use crate::ledger::{AUDIT_TOPIC, Disposition};
 use crate::letters::ledger::LedgerReader;
 use crate::letters::{Index, read};
-use crate::text::{Fault, Timestamp, units};
+use crate::text::{Fault, units};
 
 /// Letters of a transaction at most.
 const MOST_BATCH: usize = 2_000;
@@ -243,18 +242,7 @@ impl Ready {
 
     /// What it says in a row.
     fn listed(&self) -> Listed {
-        let root = &self.root;
-        Listed {
-            offset: self.offset,
-            target_partition: None,
-            target_offset: None,
-            root_partition: root.partition,
-            root_offset: root.offset,
-            root_timestamp_ms: root.timestamp.map(Timestamp::as_millis),
-            count: self.count,
-            sha256_before: self.sha256,
-            sha256_after: None,
-        }
+        listed(self.offset, &self.root, self.count, self.sha256)
     }
 }
 
@@ -428,24 +416,6 @@ impl Work<'_> {
         left
     }
 
-    /// The row of letters that are alike, without them.
-    fn shared_row<'r>(&'r self, (_, _, root, group): Alike<'r>, time_ms: i64) -> LettersRow<'r> {
-        LettersRow {
-            v: FORMAT_VERSION,
-            disposition: self.request.disposal.act.becomes(),
-            run: Cow::Borrowed(&self.run),
-            operator: Cow::Borrowed(&self.cx.operator.name),
-            reason: Some(Cow::Borrowed(self.reason)),
-            target_topic: None,
-            target_topic_id: None,
-            root_topic: root.map(Cow::Borrowed),
-            group: group.map(Cow::Borrowed),
-            program: Cow::Borrowed(PROGRAM),
-            time_ms,
-            letters: Vec::new(),
-        }
-    }
-
     /// The rows of one transaction.
     fn rows(&self, piece: &[Ready], renews: bool, end: Option<&End>) -> Vec<Write> {
         let disposal = &self.request.disposal;
@@ -457,19 +427,20 @@ impl Work<'_> {
             rows.push(self.fence.owner_row(&disposal.cluster_id, state));
         }
         let ledger = self.fence.rows();
+        let run = Run { id: &self.run, operator: &self.cx.operator.name, reason: Some(self.reason) };
         let mut shelf = Shelf::new(&disposal.cluster_id, &disposal.topic_id, &self.run);
         for letter in piece {
             let before = ledger.and_then(|l| l.get(&disposal.topic_id, letter.partition, letter.offset));
             match earlier(before) {
                 none if none.is_empty() => shelf.add(letter.alike(), letter.listed()),
                 earlier => {
-                    let shared = self.shared_row(letter.alike(), now);
+                    let shared = shared(disposal.act.becomes(), &run, None, letter.alike(), now);
                     let row = LetterRow { earlier, ..shared.own(&letter.listed()) };
                     shelf.alone(letter.partition, letter.offset, &row);
                 }
             }
         }
-        rows.extend(shelf.rows(|alike| self.shared_row(alike, now)));
+        rows.extend(shelf.rows(|alike| shared(disposal.act.becomes(), &run, None, alike, now)));
         let action = match (end, is_first) {
             (Some(_), _) => Action::End,
             (None, true) => Action::Start,

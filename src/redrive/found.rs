@@ -15,6 +15,8 @@ use super::outline::Outline;
 use super::packed::{put, put_signed, room, take, take_signed};
 use super::shape::Edited;
 use crate::broker::Name;
+use crate::dlq::formats::Hop;
+use crate::dlq::letter::Origin;
 use crate::event::{Digest, murmur2};
 use crate::text::Timestamp;
 
@@ -82,6 +84,17 @@ impl Names {
         let name: Arc<str> = name.into();
         self.0.insert(Arc::clone(&name));
         name
+    }
+
+    /// The origin that a hop names.
+    pub fn origin(&mut self, hop: &Hop<'_>) -> Origin {
+        Origin {
+            topic: hop.topic.as_deref().map(|topic| self.share(topic)),
+            partition: hop.partition,
+            offset: hop.offset,
+            timestamp: hop.timestamp,
+            group: hop.group.as_deref().map(|group| self.share(group)),
+        }
     }
 }
 

@@ -14,14 +14,12 @@ use super::plan::PlanHeader;
 use super::shape::{Edited, Failures, Shape};
 use crate::config::profile::Profile;
 use crate::dlq::failure::Failure;
-use crate::dlq::formats::glance::Glance;
+use crate::dlq::formats::glance::Glances;
 use crate::event::{Digest, Parts, Record};
 use crate::ledger::Disposition;
 
 /// Letters shown before and after an edit.
 const SAMPLES: usize = 5;
-/// Sets of headers whose meaning is remembered.
-const MOST_GLANCES: usize = 8;
 /// Letters of different lanes are gathered at the same time.
 const LANES: usize = 2;
 
@@ -71,7 +69,7 @@ struct Lane {
     recipe: Recipe,
     names: Names,
     failures: Failures,
-    glances: Vec<Glance>,
+    glances: Glances,
 }
 
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -85,7 +83,7 @@ impl Gathering {
             recipe: Recipe::new(&meant.header, &meant.profile, stamp),
             names: Names::default(),
             failures: Failures::default(),
-            glances: Vec::new(),
+            glances: Glances::default(),
         };
         let lanes = std::array::from_fn(|number| Mutex::new(lane(number)));
         Self { lanes, gathered: Mutex::default(), meant }
@@ -134,7 +132,7 @@ impl Gathering {
         if shape.edits() || shape.is_replay() {
             return None;
         }
-        let reading = lane.glances.iter().find(|glance| glance.fits(record))?.look(record)?;
+        let reading = lane.glances.look(record)?;
         let failure = lane.failures.like(&reading)?;
         if !self.is_meant(failure) {
             return Some(());
@@ -152,9 +150,8 @@ impl Gathering {
     /// Reads a letter.
     fn read(&self, lane: &mut Lane, record: Record, state: Option<Disposition>, open: bool) {
         let Meant { shape, profile, .. } = &self.meant;
-        if !shape.is_replay() && !lane.glances.iter().any(|glance| glance.fits(&Parts::of(&record))) {
-            lane.glances.truncate(MOST_GLANCES - 1);
-            lane.glances.insert(0, Glance::of(&record.headers, &profile.dead_letters));
+        if !shape.is_replay() {
+            lane.glances.learn(&record, &profile.dead_letters);
         }
         // What is planned with is the letter as it lies.
         let sha256 = record.digest();

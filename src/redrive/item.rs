@@ -7,14 +7,13 @@ use super::found::Names;
 use super::outgoing::{Recipe, batch_size, counted, recount};
 use super::outline::Outline;
 use super::plan::{Plan, PlannedLetter};
-use super::shelf::Alike;
+use super::shelf::{self, Alike};
 use super::twins::{Body, Identity, Twin};
 use crate::broker::{Name, Placed, Write};
-use crate::dlq::formats::Hop;
 use crate::dlq::letter::{Letter, Origin};
 use crate::event::{Digest, Position, Record};
 use crate::ledger::fold::Row;
-use crate::ledger::letters::{LettersRow, Listed};
+use crate::ledger::letters::Listed;
 use crate::ledger::row::{Earlier, LetterRow, RootAt, TargetAt};
 use crate::ledger::{Disposition, FORMAT_VERSION, Ledger};
 use crate::letters::outcome::{is_retried, via};
@@ -96,15 +95,8 @@ impl Item {
         let write = recipe.write(letter, &target.topic, planned.target_partition, count);
         let own = (letter.record.key, letter.record.value);
         let changed = own != (letter.key, letter.value) || plan.header.options.edit.is_some();
-        let mut origin = |hop: &Hop<'_>| Origin {
-            topic: hop.topic.as_deref().map(|topic| names.share(topic)),
-            partition: hop.partition,
-            offset: hop.offset,
-            timestamp: hop.timestamp,
-            group: hop.group.as_deref().map(|group| names.share(group)),
-        };
-        let (root, latest) = (origin(&letter.root), &letter.latest);
-        let latest = (*latest != letter.root).then(|| Box::new(origin(latest)));
+        let root = names.origin(&letter.root);
+        let latest = (letter.latest != letter.root).then(|| Box::new(names.origin(&letter.latest)));
         let identity = if twins { Identity::of(letter, &root) } else { None };
         Some(Self(Box::new(Parts {
             after: changed.then(|| Box::new(digest(&write, planned))),
@@ -164,17 +156,11 @@ impl Item {
 
     /// What it says in a row that it shares.
     pub fn listed(&self, placed: Placed) -> Listed {
-        let root = &self.root;
         Listed {
-            offset: self.planned.offset,
             target_partition: Some(placed.partition),
             target_offset: Some(placed.offset),
-            root_partition: root.partition,
-            root_offset: root.offset,
-            root_timestamp_ms: root.timestamp.map(Timestamp::as_millis),
-            count: self.count,
-            sha256_before: self.planned.sha256,
             sha256_after: self.after.as_deref().copied(),
+            ..shelf::listed(self.planned.offset, &self.root, self.count, self.planned.sha256)
         }
     }
 
@@ -182,30 +168,6 @@ impl Item {
     pub fn alike(&self) -> Alike<'_> {
         let planned = &self.planned;
         (planned.partition, planned.target, self.root.topic.as_deref(), self.group().map(|group| &**group))
-    }
-
-    /// The row of letters that are alike, without them.
-    pub fn shared_row<'r>(
-        run: &Run<'r>,
-        plan: &'r Plan,
-        (_, target, root, group): Alike<'r>,
-        time_ms: i64,
-    ) -> LettersRow<'r> {
-        let target = plan.header.target.topics.get(target as usize);
-        LettersRow {
-            v: FORMAT_VERSION,
-            disposition: Disposition::Redriven,
-            run: Cow::Borrowed(run.id),
-            operator: Cow::Borrowed(run.operator),
-            reason: run.reason.map(Cow::Borrowed),
-            target_topic: target.map(|target| Cow::Borrowed(&*target.topic)),
-            target_topic_id: target.and_then(|target| target.topic_id.as_deref()).map(Cow::Borrowed),
-            root_topic: root.map(Cow::Borrowed),
-            group: group.map(Cow::Borrowed),
-            program: Cow::Borrowed(PROGRAM),
-            time_ms,
-            letters: Vec::new(),
-        }
     }
 
     /// Its row, and what it says.

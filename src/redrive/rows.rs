@@ -4,12 +4,12 @@ use super::audit;
 use super::engine::Engine;
 use super::item::{Act, Item, Run};
 use super::plan::Plan;
-use super::shelf::Shelf;
+use super::shelf::{Shelf, shared};
 use super::transaction::book;
 use crate::broker::{Placed, Write};
 use crate::ledger::audit::{Action, AuditRecord, ParkedAt, Totals, ranges};
 use crate::ledger::row::OwnerState;
-use crate::ledger::{AUDIT_TOPIC, Ledger};
+use crate::ledger::{AUDIT_TOPIC, Disposition, Ledger};
 
 /// The end of a run: why it stopped before its plan did.
 pub(super) type End = (Option<&'static str>, Option<String>);
@@ -148,6 +148,7 @@ impl Scribe<'_> {
                 shelf.alone(at.partition, at.offset, &row);
             }
         }
-        shelf.rows(|alike| Item::shared_row(run, plan, alike, *now))
+        let topics = &plan.header.target.topics;
+        shelf.rows(|alike| shared(Disposition::Redriven, run, topics.get(alike.1 as usize), alike, *now))
     }
 }

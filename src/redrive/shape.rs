@@ -12,7 +12,7 @@ use super::outgoing::{key, value};
 use super::plan::PlanHeader;
 use crate::config::profile::{DeadLetters, Profile};
 use crate::dlq::failure::{Failure, Fingerprint, likeness};
-use crate::dlq::formats::{self, Hop, Reading};
+use crate::dlq::formats::{self, Reading};
 use crate::dlq::letter::{Letter, Origin};
 use crate::event::Record;
 use crate::event::decode::{Patience, Side};
@@ -105,15 +105,9 @@ impl Shape {
         let of = {
             let read = if failures.is_some() { formats::digest } else { formats::places };
             let reading = read(&record, self.config());
-            let mut origin = |hop: &Hop<'_>| Origin {
-                topic: hop.topic.as_deref().map(|topic| names.share(topic)),
-                partition: hop.partition,
-                offset: hop.offset,
-                timestamp: hop.timestamp,
-                group: hop.group.as_deref().map(|group| names.share(group)),
-            };
             let failure = failures.map(|failures| failures.of(&reading, self.config()));
-            let (root, previous) = (origin(&reading.root), reading.previous.as_ref().map(origin));
+            let root = names.origin(&reading.root);
+            let previous = reading.previous.as_ref().map(|hop| names.origin(hop));
             let Reading { format, others, hops, pointer, original_key, original_value, .. } = reading;
             move |record| Letter {
                 format,

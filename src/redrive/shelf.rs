@@ -1,18 +1,63 @@
 //! The rows of the ledger that one transaction writes: letters of which the same is decided share one. Pure.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use super::item::{PROGRAM, Run, root_at};
+use super::plan::PlannedTopic;
 use super::transaction::book;
 use crate::broker::{Name, Write};
-use crate::ledger::LEDGER_TOPIC;
+use crate::dlq::Origin;
+use crate::event::Digest;
 use crate::ledger::letters::{LettersRow, Listed};
-use crate::ledger::row::{Key, LetterRow};
+use crate::ledger::row::{Key, LetterRow, RootAt};
+use crate::ledger::{Disposition, FORMAT_VERSION, LEDGER_TOPIC};
 
 /// Letters that share a row at most: it is to be no larger than a topic takes as it comes.
 const MOST_SHARED: usize = 2_000;
 
 /// What letters have in common that can share a row: partition, number of their target, root topic and group.
 pub(super) type Alike<'a> = (i32, u32, Option<&'a str>, Option<&'a str>);
+
+/// What a letter says in a row that it shares, where nothing was written.
+pub(super) fn listed(offset: i64, root: &Origin, count: u32, sha256: Digest) -> Listed {
+    let RootAt { partition, offset: root_offset, timestamp_ms, .. } = root_at(root);
+    Listed {
+        offset,
+        target_partition: None,
+        target_offset: None,
+        root_partition: partition,
+        root_offset,
+        root_timestamp_ms: timestamp_ms,
+        count,
+        sha256_before: sha256,
+        sha256_after: None,
+    }
+}
+
+/// The row of letters that are alike, without them.
+pub(super) fn shared<'r>(
+    disposition: Disposition,
+    run: &Run<'r>,
+    target: Option<&'r PlannedTopic>,
+    (_, _, root, group): Alike<'r>,
+    time_ms: i64,
+) -> LettersRow<'r> {
+    LettersRow {
+        v: FORMAT_VERSION,
+        disposition,
+        run: Cow::Borrowed(run.id),
+        operator: Cow::Borrowed(run.operator),
+        reason: run.reason.map(Cow::Borrowed),
+        target_topic: target.map(|target| Cow::Borrowed(&*target.topic)),
+        target_topic_id: target.and_then(|target| target.topic_id.as_deref()).map(Cow::Borrowed),
+        root_topic: root.map(Cow::Borrowed),
+        group: group.map(Cow::Borrowed),
+        program: Cow::Borrowed(PROGRAM),
+        time_ms,
+        letters: Vec::new(),
+    }
+}
 
 /// Gathers letters.
 pub(super) struct Shelf<'a> {
@@ -66,39 +111,18 @@ impl<'a> Shelf<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Digest, Headers, Position, Record};
+    use crate::event::{Headers, Position, Record};
+    use crate::ledger::Ledger;
     use crate::ledger::row::HeaderRow;
-    use crate::ledger::{Disposition, FORMAT_VERSION, Ledger};
 
     fn listed(offset: i64) -> Listed {
-        Listed {
-            offset,
-            target_partition: None,
-            target_offset: None,
-            root_partition: Some(1),
-            root_offset: Some(offset),
-            root_timestamp_ms: None,
-            count: 0,
-            sha256_before: Digest([1; 32]),
-            sha256_after: None,
-        }
+        let root = Origin { partition: Some(1), offset: Some(offset), ..Origin::default() };
+        super::listed(offset, &root, 0, Digest([1; 32]))
     }
 
-    fn row((_, _, root, group): Alike<'_>) -> LettersRow<'_> {
-        LettersRow {
-            v: FORMAT_VERSION,
-            disposition: Disposition::Discarded,
-            run: "r".into(),
-            operator: "ada".into(),
-            reason: Some("old".into()),
-            target_topic: None,
-            target_topic_id: None,
-            root_topic: root.map(Into::into),
-            group: group.map(Into::into),
-            program: "t".into(),
-            time_ms: 5,
-            letters: Vec::new(),
-        }
+    fn row(alike: Alike<'_>) -> LettersRow<'_> {
+        let run = Run { id: "r", operator: "ada", reason: Some("old") };
+        shared(Disposition::Discarded, &run, None, alike, 5)
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::protobuf::Metadata;
 use super::table::{Codec, Field, Format, Payload, Repeats, Wrapping};
 use super::{Depth, Hop, Reading, VALUE_LIMIT, codec, wrapped};
 use crate::config::profile::DeadLetters;
-use crate::event::{Headers, Parts};
+use crate::event::{Headers, Parts, Record};
 
 /// Records with more headers are not looked at.
 const MOST_HEADERS: usize = 64;
@@ -148,6 +148,29 @@ impl Glance {
             wrapped::spring(&mut reading);
         }
         Some(reading)
+    }
+}
+
+/// Glances that are remembered.
+const MOST: usize = 8;
+
+/// What the headers of letters mean that came before.
+#[derive(Debug, Default)]
+pub struct Glances(Vec<Glance>);
+
+impl Glances {
+    /// Looks at a record whose headers are known; `None` where it must be read.
+    pub fn look<'r>(&self, record: &Parts<'r>) -> Option<Reading<'r>> {
+        self.0.iter().find(|glance| glance.fits(record))?.look(record)
+    }
+
+    /// Remembers what the headers of a record mean that is read.
+    pub fn learn(&mut self, record: &Record, config: &DeadLetters) {
+        let parts = Parts::of(record);
+        if !self.0.iter().any(|glance| glance.fits(&parts)) {
+            self.0.truncate(MOST - 1);
+            self.0.insert(0, Glance::of(&record.headers, config));
+        }
     }
 }
 
