@@ -6,6 +6,7 @@
 
 pub mod capability;
 pub mod error;
+pub mod outbound;
 
 pub mod kafka;
 pub mod memory;
@@ -16,13 +17,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 pub use capability::{Capabilities, Guarantee, PeekEffect, Support};
 pub use error::{BrokerError, ErrorKind};
+pub use outbound::{Outbound, Write};
 
-use crate::event::{Headers, Record, RecordBytes};
+use crate::event::{Record, RecordBytes};
 use crate::text::Timestamp;
 
 /// A topic's, group's or client's name; cheap to clone. Hostile until sanitised.
@@ -472,23 +473,6 @@ pub enum SessionKind {
     Idempotent,
 }
 
-/// A record to be written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Write {
-    /// Topic; it must exist, none is ever created by writing.
-    pub topic: Name,
-    /// Partition; `None` lets the key decide as the Java client does (murmur2), or round robin without a key.
-    pub partition: Option<i32>,
-    /// Key.
-    pub key: Option<Bytes>,
-    /// Value.
-    pub value: Option<Bytes>,
-    /// Headers.
-    pub headers: Headers,
-    /// Timestamp; `None` for now.
-    pub timestamp: Option<Timestamp>,
-}
-
 /// Names one staged record within its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
@@ -533,11 +517,11 @@ pub trait Session: Send + Sync {
     /// Queues one record; opens a transaction when none is open. Waits while the client's queue is full.
     fn stage(&mut self, write: Write) -> Fut<'_, Ticket>;
     /// Queues records in their order, until one cannot be.
-    fn stage_all<'a>(&'a mut self, writes: &'a [&'a Write]) -> Fut<'a, Staged> {
+    fn stage_all<'a>(&'a mut self, records: &'a [&'a dyn Outbound]) -> Fut<'a, Staged> {
         Box::pin(async move {
             let mut staged = Staged::default();
-            for write in writes {
-                match self.stage(Write::clone(write)).await {
+            for record in records {
+                match self.stage(record.to_write()).await {
                     Ok(ticket) => staged.tickets.push(ticket),
                     Err(error) => {
                         staged.stuck = Some(error);

@@ -12,7 +12,8 @@ use super::exit::{Done, Ended, Stop};
 use super::table::{Cell, Table, Tone};
 use super::{Session, session};
 use crate::ask::{Answer, Desk, Event, Request};
-use crate::context::Progress;
+use crate::broker::Cluster;
+use crate::context::{Cx, Progress};
 use crate::redrive::control::Control;
 use crate::redrive::document::{CanaryAnswer, RunAnswer, RunRequest};
 use crate::redrive::plan::Plan;
@@ -44,10 +45,8 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
-    let plan = Arc::new(Plan::load(&args.file)?);
-    let cx = session.connect().await?;
+    let (plan, cx, cluster) = open(session, args.file.clone()).await?;
     let profile = Arc::clone(&cx.profile);
-    let cluster = cx.broker.catalog().cluster().await.map_err(Fault::from)?;
     if *cluster.id != *plan.header.cluster_id {
         return Err(Fault::refused("wrong_cluster", "the plan was made on another cluster")
             .why(format!(
@@ -115,6 +114,31 @@ pub(super) async fn run(session: &Session<'_>, args: Args) -> Ended {
     let Answer::Run(answer) = answer else { return Err(session::unexpected()) };
     tell_answer(session, &answer)?;
     Ok(ended(&answer))
+}
+
+/// Reads the plan while the broker is asked who it is. What is wrong with the plan is told first, and at once.
+async fn open(session: &Session<'_>, file: PathBuf) -> Result<(Arc<Plan>, Cx, Cluster), Stop> {
+    let connecting = async {
+        let cx = session.connect().await?;
+        let cluster = cx.broker.catalog().cluster().await.map_err(Fault::from)?;
+        Ok::<_, Stop>((cx, cluster))
+    };
+    let mut loading = tokio::task::spawn_blocking(move || Plan::load(&file));
+    tokio::pin!(connecting);
+    let mut connected = None;
+    let plan = loop {
+        tokio::select! {
+            plan = &mut loading => break plan,
+            done = &mut connecting, if connected.is_none() => connected = Some(done),
+        }
+    };
+    let plan =
+        plan.map_err(|error| Fault::failed("io", "the plan could not be read").why(error.to_string()))??;
+    let (cx, cluster) = match connected {
+        Some(done) => done?,
+        None => connecting.await?,
+    };
+    Ok((Arc::new(plan), cx, cluster))
 }
 
 fn ended(answer: &RunAnswer) -> Done {

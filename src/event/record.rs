@@ -341,15 +341,27 @@ impl Digest {
 
     /// Reads 64 hex digits.
     pub fn from_hex(digits: &[u8]) -> Option<Self> {
-        let digit = |b: u8| (b as char).to_digit(16);
-        let mut out = [0; 32];
-        if digits.len() != 2 * out.len() {
-            return None;
-        }
+        const NONE: u8 = u8::MAX;
+        /// What each byte stands for.
+        const VALUES: [u8; 256] = {
+            let mut all = [NONE; 256];
+            let mut value = 0;
+            while value < 16 {
+                let digit = b"0123456789abcdef"[value as usize];
+                all[digit as usize] = value;
+                all[digit.to_ascii_uppercase() as usize] = value;
+                value += 1;
+            }
+            all
+        };
+        let digits: &[u8; 64] = digits.try_into().ok()?;
+        let (mut out, mut seen) = ([0; 32], 0);
         for (to, pair) in out.iter_mut().zip(digits.chunks_exact(2)) {
-            *to = (digit(pair[0])? * 16 + digit(pair[1])?) as u8;
+            let (high, low) = (VALUES[usize::from(pair[0])], VALUES[usize::from(pair[1])]);
+            seen |= high | low;
+            *to = high << 4 | low;
         }
-        Some(Self(out))
+        (seen < 16).then_some(Self(out))
     }
 }
 

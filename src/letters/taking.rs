@@ -12,7 +12,7 @@ use super::topic::Topic;
 use crate::broker::{Name, Sieve, Sifted};
 use crate::config::profile::{DeadLetters, Profile};
 use crate::dlq::failure::likeness;
-use crate::dlq::formats::glance::Glance;
+use crate::dlq::formats::glance::{Glance, Seen};
 use crate::event::{Parts, Record, RecordBytes};
 
 /// Sets of headers whose meaning is remembered for a topic.
@@ -38,7 +38,7 @@ fn take(holder: &impl Holder, record: &dyn RecordBytes, topic: &Name, config: &D
     let (room, glance, hasher) = holder.with(|fold| (fold.room(at), fold.glance(&letter), fold.hasher()));
     let Room::Free { watched } = room else { return size };
     if let Some(glance) = &glance
-        && let Some(reading) = glance.look(&letter)
+        && let Some(reading) = glance.look(&letter, Seen::Failure)
         && let Some(likeness) = likeness(&reading, &hasher)
     {
         let entered = holder.with(|fold| {

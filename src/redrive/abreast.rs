@@ -19,7 +19,7 @@ use super::packed::{Cursor, Letters};
 use super::plan::{Plan, PlannedLetter};
 use super::window::{BUDGET, GAP, LONG};
 use crate::broker::{Name, ReadPlan, Shard, Sieve, Sifted, Span, Until};
-use crate::dlq::formats::glance::Glances;
+use crate::dlq::formats::glance::{Glances, Seen};
 use crate::event::{Parts, Record, RecordBytes};
 use crate::text::Fault;
 
@@ -184,7 +184,7 @@ fn make(maker: &mut Maker, glances: &mut Glances, planned: PlannedLetter, record
 
 /// The item of a letter that need only be looked at.
 fn looked(maker: &mut Maker, glances: &Glances, planned: PlannedLetter, record: &Parts<'_>) -> Option<Item> {
-    let reading = glances.look(record)?;
+    let reading = glances.look(record, Seen::Origin)?;
     let outline = Outline::read(&reading, record, Outline::no_failure());
     maker.look(planned, &outline)
 }
@@ -193,10 +193,14 @@ fn looked(maker: &mut Maker, glances: &Glances, planned: PlannedLetter, record: 
 fn lanes(letters: &Letters, wanted: &[bool]) -> Option<HashMap<i32, Lane, FixedState>> {
     let mut lanes: HashMap<i32, Lane, FixedState> = HashMap::default();
     let mut from: HashMap<(u32, i32), i32, FixedState> = HashMap::default();
-    let mut count = 0;
+    let (mut count, mut last) = (0, None);
     for (letter, _) in letters.iter().zip(wanted).filter(|(_, wanted)| **wanted) {
         let (partition, offset) = (letter.partition, letter.offset);
-        if *from.entry((letter.target, letter.target_partition)).or_insert(partition) != partition {
+        let aim = (letter.target, letter.target_partition);
+        // Most go the way of the one before.
+        if last.replace((aim, partition)) != Some((aim, partition))
+            && *from.entry(aim).or_insert(partition) != partition
+        {
             return None;
         }
         match lanes.entry(partition) {

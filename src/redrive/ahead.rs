@@ -40,6 +40,8 @@ pub(super) struct Read {
 /// The reading under way; it ends with this.
 pub(super) struct Ahead {
     windows: mpsc::Receiver<Result<Read, Fault>>,
+    /// A window that was not taken.
+    left: Option<Read>,
     task: JoinHandle<()>,
 }
 
@@ -59,6 +61,8 @@ pub(super) struct Order {
     pub first: usize,
     pub run: String,
     pub operator: String,
+    /// Whether duplicates are looked for.
+    pub twins: bool,
 }
 
 impl Ahead {
@@ -72,17 +76,34 @@ impl Ahead {
                 let _ = to.send(Err(fault)).await;
             }
         });
-        Self { windows, task }
+        Self { windows, left: None, task }
     }
 
     /// The next window, if it is there already.
     pub fn ready(&mut self) -> Option<Result<Read, Fault>> {
-        self.windows.try_recv().ok()
+        self.left.take().map(Ok).or_else(|| self.windows.try_recv().ok())
+    }
+
+    /// The same, if it has no more items than this and no more bytes; else `Some(None)`.
+    pub fn ready_within(&mut self, items: usize, bytes: usize) -> Option<Option<Result<Read, Fault>>> {
+        let fits = |read: &Read| {
+            read.items.len() <= items && read.items.iter().map(|item| item.size).sum::<usize>() <= bytes
+        };
+        match self.ready()? {
+            Ok(read) if !fits(&read) => {
+                self.left = Some(read);
+                Some(None)
+            }
+            ready => Some(Some(ready)),
+        }
     }
 
     /// The next window; `None` behind the last one.
     pub async fn next(&mut self) -> Option<Result<Read, Fault>> {
-        self.windows.recv().await
+        match self.left.take() {
+            Some(read) => Some(Ok(read)),
+            None => self.windows.recv().await,
+        }
     }
 }
 
@@ -195,7 +216,7 @@ impl Maker {
             shape: Shape::new(&plan.header, profile)?,
             recipe: Recipe::new(&plan.header, profile, stamp),
             names: Names::default(),
-            twins: !plan.header.replay && !plan.forces("duplicate"),
+            twins: order.twins,
             plan: Arc::clone(plan),
             profile: Arc::clone(profile),
         })

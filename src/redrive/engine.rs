@@ -14,15 +14,14 @@ use super::fence::{Fence, Halt, Other};
 use super::gate::{Pace, Rest};
 use super::item::{Act, Item};
 use super::plan::{Plan, PlannedLetter};
-use super::rows::End;
 use super::run::{Held, list_parked};
-use super::transaction::{self, Ended};
+use super::transaction::Ended;
 use super::twins::{Suspect, Twins, is_same};
 use super::watch::Watch;
-use crate::broker::{Name, Placed, Write, Writer};
+use crate::broker::{Name, Placed, Writer};
 use crate::context::Cx;
-use crate::ledger::Disposition;
 use crate::ledger::row::OwnerState;
+use crate::ledger::{Disposition, Ledger};
 use crate::letters::document::Target;
 use crate::letters::outcome::Redriven;
 use crate::text::{Fault, Timestamp};
@@ -53,9 +52,9 @@ pub(super) struct Engine<'a> {
     twins: Twins,
     held: Held,
     pub(super) parked: u64,
-    batch: usize,
+    pub(super) batch: usize,
     /// Bytes of a transaction at most: no more than a batch of its targets may have, because a broker refuses by batch.
-    most_bytes: usize,
+    pub(super) most_bytes: usize,
     /// The run whose place this one takes, while that one was at work.
     pub(super) took_over: Option<Other>,
     /// So many records are sent before proof is waited for; `None` when that is over, or was not asked for.
@@ -69,6 +68,8 @@ pub(super) struct Engine<'a> {
     /// When was last looked for records that failed again.
     pub(super) looked: Duration,
     told: Option<Duration>,
+    /// Why the run ends after the transaction under way.
+    pub(super) later: Option<Halt>,
     tell: &'a (dyn Fn(RunAnswer) + Send + Sync),
 }
 
@@ -119,6 +120,7 @@ impl<'a> Engine<'a> {
             pace: Pace::new(plan.header.options.rate, now),
             looked: now,
             told: None,
+            later: None,
             tell,
         }
     }
@@ -132,6 +134,9 @@ impl<'a> Engine<'a> {
     pub async fn run(&mut self, writer: &dyn Writer, plan: &Arc<Plan>) -> Result<(), Halt> {
         self.answer.waiting = Some(format!("the place of the one writer of {}", self.answer.topic));
         self.report(true);
+        // Reading begins at once, and anew where somebody wrote to the ledger in between.
+        let mut ahead = Ahead::begin(self.order(plan), self.fence.cancel.clone());
+        let generation = self.generation();
         self.fence.begin(writer).await?;
         self.settle_intents(writer).await?;
         self.answer.waiting = None;
@@ -139,29 +144,12 @@ impl<'a> Engine<'a> {
             // At once, so that the other one finds it.
             self.claim(writer, OwnerState::Running).await?;
         }
-        if let Some(ledger) = self.fence.rows().filter(|_| !self.plan.forces("duplicate")) {
-            self.twins = Twins::new(ledger).with_room(self.plan.letters.len());
-        }
         let now = self.cx.clock.monotonic();
         self.pace.begin(self.pace.rate(), now);
         self.looked = now;
-        let mut wanted = Vec::with_capacity(self.plan.letters.len());
-        for letter in &self.plan.letters {
-            let state = self.state(&letter);
-            let open = self.is_open(state);
-            self.answer.already_handled += u64::from(!open);
-            // Closed letters are not read again, but for parked ones: their keys hold others.
-            wanted.push(open || state == Disposition::Parked);
+        if self.generation() != generation {
+            ahead = Ahead::begin(self.order(plan), self.fence.cancel.clone());
         }
-        let order = Order {
-            cx: self.cx.clone(),
-            plan: Arc::clone(plan),
-            wanted,
-            first: self.canary.unwrap_or(0) as usize,
-            run: self.answer.run.clone(),
-            operator: self.answer.operator.clone(),
-        };
-        let mut ahead = Ahead::begin(order, self.fence.cancel.clone());
         while let Some(read) = self.read(writer, &mut ahead).await? {
             let mut items = self.items(read).await?;
             while items.len() < self.batch
@@ -169,10 +157,45 @@ impl<'a> Engine<'a> {
             {
                 items.extend(self.items(read?).await?);
             }
-            self.write(writer, items).await?;
+            self.write(writer, items, &mut ahead).await?;
+            if let Some(halt) = self.later.take() {
+                return Err(halt);
+            }
             self.report(false);
         }
         self.prove_canary(writer, Rest::Nothing).await
+    }
+
+    fn generation(&self) -> u64 {
+        self.fence.rows().map_or(0, Ledger::generation)
+    }
+
+    /// What is to be read, as the ledger has it.
+    fn order(&mut self, plan: &Arc<Plan>) -> Order {
+        let ledger = self.fence.rows().filter(|_| !plan.forces("duplicate"));
+        let known = ledger.map(Twins::new).unwrap_or_default();
+        // The plan has looked at the same bytes.
+        let none = known.is_new() && plan.header.counts.duplicates == Some(0);
+        let twins = !none && !plan.header.replay && !plan.forces("duplicate");
+        self.twins = if twins { known.with_room(plan.letters.len()) } else { known };
+        let (mut wanted, mut closed) = (Vec::with_capacity(plan.letters.len()), 0);
+        for letter in &plan.letters {
+            let state = self.state(&letter);
+            let is_open = self.is_open(state);
+            closed += u64::from(!is_open);
+            // Closed letters are not read again, but for parked ones: their keys hold others.
+            wanted.push(is_open || state == Disposition::Parked);
+        }
+        self.answer.already_handled = closed;
+        Order {
+            cx: self.cx.clone(),
+            plan: Arc::clone(plan),
+            wanted,
+            first: self.canary.unwrap_or(0) as usize,
+            run: self.answer.run.clone(),
+            operator: self.answer.operator.clone(),
+            twins,
+        }
     }
 
     /// Waits for letters, and keeps the place of the writer meanwhile.
@@ -194,7 +217,7 @@ impl<'a> Engine<'a> {
     /// Writes the owner row now.
     pub(super) async fn claim(&mut self, writer: &dyn Writer, state: OwnerState) -> Result<(), Halt> {
         loop {
-            match self.transact(&[], state, None).await {
+            match self.transact(&mut Vec::new(), state, None, None).await {
                 Ended::Committed(_) => return Ok(()),
                 Ended::Lost(error) => self.fence.recover(writer, error).await?,
                 Ended::Failed(fault) => return Err(fault.into()),
@@ -218,7 +241,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Takes those of the letters read that are to be written, as the ledger has it.
-    async fn items(&mut self, read: Read) -> Result<Vec<Item>, Halt> {
+    pub(super) async fn items(&mut self, read: Read) -> Result<Vec<Item>, Halt> {
         for planned in &read.gone {
             self.answer.expired += u64::from(self.state(planned) != Disposition::Parked);
         }
@@ -275,8 +298,8 @@ impl<'a> Engine<'a> {
         self.fence.rows().and_then(|l| self.twins.suspect(l, &identity, target, own)).map(Twin::MayBe)
     }
 
-    /// Writes items in transactions, in their order.
-    async fn write(&mut self, writer: &dyn Writer, items: Vec<Item>) -> Result<(), Halt> {
+    /// Writes items in transactions, in their order, and with the last of them what is read meanwhile.
+    async fn write(&mut self, writer: &dyn Writer, items: Vec<Item>, ahead: &mut Ahead) -> Result<(), Halt> {
         // The last piece is the next one. They are taken from the front: what is left of a piece stays where it is.
         let mut pieces = vec![VecDeque::from(items)];
         while let Some(mut left) = pieces.pop() {
@@ -291,8 +314,9 @@ impl<'a> Engine<'a> {
             if !left.is_empty() {
                 pieces.push(left);
             }
+            let more = (pieces.is_empty() && self.may_extend()).then_some(&mut *ahead);
             let began = self.cx.clock.monotonic();
-            match self.transact(&piece, OwnerState::Running, None).await {
+            match self.transact(&mut piece, OwnerState::Running, None, more).await {
                 Ended::Committed(placed) => {
                     let took = self.cx.clock.monotonic().saturating_sub(began);
                     self.batch = match took {
@@ -383,8 +407,8 @@ impl<'a> Engine<'a> {
             Act::Send => {
                 self.answer.redriven += 1;
                 self.pace.count();
-                if let Some(placed) = placed {
-                    let topic = Name::clone(&item.write.topic);
+                if let Some((placed, target)) = placed.zip(self.plan.target(&item.planned)) {
+                    let topic = Name::clone(&target.topic);
                     let target = Target { topic, partition: placed.partition, offset: placed.offset };
                     if self.sent.len() >= MOST_FOLLOWED {
                         self.sent.pop_front();
@@ -429,34 +453,6 @@ impl<'a> Engine<'a> {
         left
     }
 
-    /// One transaction. With `end` it is the run's last one.
-    async fn transact(&mut self, items: &[Item], state: OwnerState, end: Option<&End>) -> Ended {
-        if !self.fence.is_transactional() {
-            return self.transact_plain(items, state, end).await;
-        }
-        let renews = end.is_some() || self.fence.is_due();
-        // What can be told before: a partition's first record in a transaction takes the broker longer.
-        let rows = self.first_rows(items, renews, state, end);
-        match self.send(items, rows).await {
-            Ok((placed, rows)) => self.fence.commit(rows, placed, renews).await,
-            Err(ended) => ended,
-        }
-    }
-
-    /// Writes items and rows in a transaction that is then open: [`transaction::send`].
-    async fn send(
-        &mut self,
-        items: &[Item],
-        rows: Vec<Write>,
-    ) -> Result<(Vec<Option<Placed>>, Vec<Write>), Ended> {
-        let (mut session, mut taken) = (self.fence.session()?, 0);
-        let scribe = self.scribe();
-        let rows_of = |letters: &[(&Item, Option<Placed>)]| scribe.rows(letters.iter().copied());
-        let sent = transaction::send(&mut *session, items, rows, &rows_of, &mut taken).await;
-        self.fence.back(session, &sent, taken);
-        sent
-    }
-
     /// Closes the owner row and the audit of a run that has written something. What cannot be closed is found as
     /// abandoned later.
     pub async fn close(
@@ -474,7 +470,7 @@ impl<'a> Engine<'a> {
         // The operator's cancel was for what goes before.
         self.fence.cancel = CancellationToken::new();
         for _ in 0..2 {
-            match self.transact(&[], OwnerState::Done, Some(&end)).await {
+            match self.transact(&mut Vec::new(), OwnerState::Done, Some(&end), None).await {
                 Ended::Lost(error) => {
                     if self.fence.recover(writer, error).await.is_err() {
                         return;

@@ -269,7 +269,7 @@ mod tests {
                 },
                 operator: "ada".into(),
                 created_ms: 5,
-                counts: PlanCounts { records: letters.len() as u64, keys: 0 },
+                counts: PlanCounts { records: letters.len() as u64, keys: 0, duplicates: Some(2) },
             },
             letters: letters
                 .iter()

@@ -74,26 +74,38 @@ impl Kind {
 
 /// Shares equal names.
 #[derive(Default)]
-pub(super) struct Names(HashSet<Arc<str>>);
+pub(super) struct Names {
+    all: HashSet<Arc<str>>,
+    /// The topic and the group of the last hop: those of the next one are mostly the same.
+    last: [Option<Arc<str>>; 2],
+}
 
 impl Names {
     pub fn share(&mut self, name: &str) -> Arc<str> {
-        if let Some(known) = self.0.get(name) {
+        if let Some(known) = self.all.get(name) {
             return Arc::clone(known);
         }
         let name: Arc<str> = name.into();
-        self.0.insert(Arc::clone(&name));
+        self.all.insert(Arc::clone(&name));
         name
+    }
+
+    fn part(&mut self, part: usize, name: &str) -> Arc<str> {
+        if let Some(last) = self.last[part].as_ref().filter(|last| ***last == *name) {
+            return Arc::clone(last);
+        }
+        let shared = self.share(name);
+        Arc::clone(self.last[part].insert(shared))
     }
 
     /// The origin that a hop names.
     pub fn origin(&mut self, hop: &Hop<'_>) -> Origin {
         Origin {
-            topic: hop.topic.as_deref().map(|topic| self.share(topic)),
+            topic: hop.topic.as_deref().map(|topic| self.part(0, topic)),
             partition: hop.partition,
             offset: hop.offset,
             timestamp: hop.timestamp,
-            group: hop.group.as_deref().map(|group| self.share(group)),
+            group: hop.group.as_deref().map(|group| self.part(1, group)),
         }
     }
 }

@@ -14,7 +14,7 @@ use super::plan::PlanHeader;
 use super::shape::{Edited, Failures, Shape};
 use crate::config::profile::Profile;
 use crate::dlq::failure::Failure;
-use crate::dlq::formats::glance::Glances;
+use crate::dlq::formats::glance::{Glances, Seen};
 use crate::event::{Digest, Parts, Record};
 use crate::ledger::Disposition;
 
@@ -132,7 +132,7 @@ impl Gathering {
         if shape.edits() || shape.is_replay() {
             return None;
         }
-        let reading = lane.glances.look(record)?;
+        let reading = lane.glances.look(record, Seen::Failure)?;
         let failure = lane.failures.like(&reading)?;
         if !self.is_meant(failure) {
             return Some(());

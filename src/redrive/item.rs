@@ -4,14 +4,15 @@ use std::borrow::Cow;
 use std::ops::{Deref, DerefMut};
 
 use super::found::Names;
-use super::outgoing::{Recipe, batch_size, counted, recount};
+use super::outgoing::{Recipe, counted};
 use super::outline::Outline;
+use super::parcel::{Addressed, Parcel};
 use super::plan::{Plan, PlannedLetter};
 use super::shelf::{self, Alike};
 use super::twins::{Body, Identity, Twin};
-use crate::broker::{Name, Placed, Write};
+use crate::broker::{Name, Placed};
 use crate::dlq::letter::{Letter, Origin};
-use crate::event::{Digest, Position, Record};
+use crate::event::{self, Digest};
 use crate::ledger::fold::Row;
 use crate::ledger::letters::Listed;
 use crate::ledger::row::{Earlier, LetterRow, RootAt, TargetAt};
@@ -56,7 +57,8 @@ impl DerefMut for Item {
 pub(super) struct Parts {
     pub planned: PlannedLetter,
     pub act: Act,
-    pub write: Write,
+    /// What is sent.
+    pub parcel: Parcel,
     /// Its bytes, as the broker counts them.
     pub size: usize,
     /// When the record was written first, where that is known.
@@ -92,18 +94,18 @@ impl Item {
     ) -> Option<Self> {
         let target = plan.target(&planned)?;
         let count = letter.count().saturating_add(1);
-        let write = recipe.write(letter, &target.topic, planned.target_partition, count);
+        let parcel = recipe.write(letter, count);
         let own = (letter.record.key, letter.record.value);
         let changed = own != (letter.key, letter.value) || plan.header.options.edit.is_some();
         let root = names.origin(&letter.root);
         let latest = (letter.latest != letter.root).then(|| Box::new(names.origin(&letter.latest)));
         let identity = if twins { Identity::of(letter, &root) } else { None };
         Some(Self(Box::new(Parts {
-            after: changed.then(|| Box::new(digest(&write, planned))),
+            after: changed.then(|| Box::new(digest(&parcel))),
             planned,
             act: Act::Send,
-            size: batch_size(&write),
-            write,
+            size: parcel.batch_size(),
+            parcel,
             time: letter.time(),
             retried: is_retried(letter.format),
             twin: identity.map(|identity| (identity.body(), identity.hash(&target.topic))),
@@ -131,9 +133,7 @@ impl Item {
 
     /// Bytes of memory, about.
     pub fn held(&self) -> usize {
-        size_of::<Parts>()
-            + self.size
-            + self.write.headers.len() * size_of::<(bytes::Bytes, Option<bytes::Bytes>)>()
+        size_of::<Parts>() + self.parcel.held()
     }
 
     /// Takes what the ledger says of redrives before.
@@ -144,14 +144,24 @@ impl Item {
         let count = own.max(from(ledger, hop)).saturating_add(1);
         if count > self.count {
             self.count = count;
-            recount(&mut self.write, count);
-            self.size = batch_size(&self.write);
+            self.parcel.recount(count);
+            self.size = self.parcel.batch_size();
         }
+    }
+
+    /// The record and where it goes; `None` where nothing is sent.
+    pub fn outbound<'i>(&'i self, plan: &'i Plan) -> Option<Addressed<'i>> {
+        let topic = &plan.target(&self.planned)?.topic;
+        (self.act == Act::Send).then_some(Addressed {
+            topic,
+            partition: self.planned.target_partition,
+            parcel: &self.parcel,
+        })
     }
 
     /// What its rest is held by, when it cannot be sent.
     pub fn key(&self) -> Option<(u32, bytes::Bytes)> {
-        self.write.key.clone().map(|k| (self.planned.target, k))
+        self.parcel.key().map(|key| (self.planned.target, bytes::Bytes::copy_from_slice(key)))
     }
 
     /// What it says in a row that it shares.
@@ -265,14 +275,7 @@ pub(super) fn earlier(before: Option<Row<'_>>) -> Vec<Earlier> {
 }
 
 /// The digest of a record to be sent, counted as that of a letter is.
-fn digest(write: &Write, planned: PlannedLetter) -> Digest {
-    Record {
-        at: Position::new(Name::clone(&write.topic), planned.target_partition, 0),
-        time: None,
-        key: write.key.clone(),
-        value: write.value.clone(),
-        headers: write.headers.clone(),
-        lease: None,
-    }
-    .digest()
+fn digest(parcel: &Parcel) -> Digest {
+    let (key, value, headers) = (parcel.key(), parcel.value(), parcel.headers().collect());
+    event::Parts { place: ("", 0, 0), time: None, key, value, headers }.digest()
 }

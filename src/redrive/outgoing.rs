@@ -7,12 +7,12 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use super::outline::Outline;
+use super::parcel::{Packer, Parcel};
 use super::plan::PlanHeader;
-use crate::broker::{Name, Write};
+use crate::broker::Write;
 use crate::config::profile::Profile;
 use crate::dlq::Letter;
 use crate::dlq::formats::{StripRules, strip_rules};
-use crate::event::Headers;
 
 /// Which letter it was: topic id, partition, offset. The same for every try.
 pub const ID: &str = "redrive-id";
@@ -60,9 +60,6 @@ pub struct Recipe {
     /// Room for the bytes of records.
     chunk: BytesMut,
 }
-
-/// Bytes of one allocation.
-const CHUNK: usize = 64 << 10;
 
 /// Names of headers in their order, and which of them stay.
 #[derive(Default)]
@@ -141,87 +138,48 @@ impl Recipe {
             + 4 * NUMBER
     }
 
-    /// The record for a letter, to be written to `topic` and `partition`. `count` is what the header says.
-    pub(super) fn write(&mut self, letter: &Outline<'_>, topic: &Name, partition: i32, count: u32) -> Write {
+    /// The record for a letter. `count` is what the header says.
+    pub(super) fn write(&mut self, letter: &Outline<'_>, count: u32) -> Parcel {
         let own = &letter.record.headers;
         self.lay_out(letter.wrote(), own.iter().map(|(name, _)| *name));
-        let Self { header, layout, stamps, chunk, .. } = self;
-        let mut copy = |bytes: &[u8]| copy(chunk, bytes);
-        let (key, value) = (letter.key.map(&mut copy), letter.value.map(&mut copy));
-        let kept =
-            || own.iter().zip(&layout.names).filter(|(_, (_, stays))| *stays).map(|(header, _)| header);
-        let added = &header.options.add_headers;
-        let mut headers = Headers(Vec::with_capacity(kept().count() + added.len() + ADDED.len()));
-        for (name, value) in kept() {
-            headers.push(copy(name), value.map(&mut copy));
+        let Self { header, layout, stamps: [run, operator], chunk, .. } = self;
+        let mut record = Packer::new(chunk, letter.key, letter.value);
+        for ((name, value), _) in own.iter().zip(&layout.names).filter(|(_, (_, stays))| *stays) {
+            record.header(name, *value);
         }
-        for (name, value) in added {
-            headers.push(copy(name.as_bytes()), Some(copy(value.as_bytes())));
+        for (name, value) in &header.options.add_headers {
+            record.header(name.as_bytes(), Some(value.as_bytes()));
         }
-        let [run, operator] = stamps.each_ref().map(|stamp| copy(stamp));
-        let mut add = |name: &'static str, value: Bytes| {
-            headers.push(Bytes::from_static(name.as_bytes()), Some(value));
-        };
-        let (source, number, offset) = letter.record.place;
-        let own = [Some(i64::from(number)), Some(offset)];
+        let (source, partition, offset) = letter.record.place;
+        let own = [Some(i64::from(partition)), Some(offset)];
         if header.replay {
-            add(REPLAY, place(chunk, source, own));
-            add(RUN, run);
-            add(BY, operator);
+            record.header_with(REPLAY.as_bytes(), |to| place(to, source, own));
+            record.header(RUN.as_bytes(), Some(run));
+            record.header(BY.as_bytes(), Some(operator));
         } else {
             let source = header.source.topic_id.as_deref().unwrap_or(&header.source.topic);
             let root = &letter.root;
-            let first = Bytes::from_static(b"1");
-            add(ID, place(chunk, source, own));
-            add(RUN, run);
-            add(COUNT, if count == 1 { first } else { count.to_string().into() });
-            add(BY, operator);
+            record.header_with(ID.as_bytes(), |to| place(to, source, own));
+            record.header(RUN.as_bytes(), Some(run));
+            record.header(COUNT.as_bytes(), Some(itoa::Buffer::new().format(count).as_bytes()));
+            record.header(BY.as_bytes(), Some(operator));
+            let first = [root.partition.map(i64::from), root.offset];
             let topic = root.topic.as_deref().unwrap_or("?");
-            add(ORIGIN, place(chunk, topic, [root.partition.map(i64::from), root.offset]));
+            record.header_with(ORIGIN.as_bytes(), |to| place(to, topic, first));
         }
-        Write {
-            topic: Name::clone(topic),
-            partition: Some(partition),
-            key,
-            value,
-            headers,
-            timestamp: header.options.keep_timestamps.then(|| letter.time()).flatten(),
-        }
+        record.seal(header.options.keep_timestamps.then(|| letter.time()).flatten())
     }
-}
-
-/// The bytes, in the chunk.
-fn copy(chunk: &mut BytesMut, bytes: &[u8]) -> Bytes {
-    make_room(chunk, bytes.len());
-    chunk.extend_from_slice(bytes);
-    chunk.split().freeze()
 }
 
 /// A topic with partition and offset, as headers name a place: what is not known is a question mark.
-fn place(chunk: &mut BytesMut, topic: &str, numbers: [Option<i64>; 2]) -> Bytes {
-    make_room(chunk, topic.len() + 2 * 21);
-    chunk.extend_from_slice(topic.as_bytes());
+fn place(to: &mut BytesMut, topic: &str, numbers: [Option<i64>; 2]) {
+    to.extend_from_slice(topic.as_bytes());
     for number in numbers {
-        chunk.extend_from_slice(b":");
+        to.extend_from_slice(b":");
         match number {
-            Some(number) => chunk.extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
-            None => chunk.extend_from_slice(b"?"),
+            Some(number) => to.extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
+            None => to.extend_from_slice(b"?"),
         }
-    }
-    chunk.split().freeze()
-}
-
-fn make_room(chunk: &mut BytesMut, length: usize) {
-    if chunk.capacity() < length {
-        *chunk = BytesMut::with_capacity(CHUNK.max(length));
-    }
-}
-
-/// Says another count in a record that was made.
-pub(super) fn recount(write: &mut Write, count: u32) {
-    let header = write.headers.0.iter_mut().rev().find(|(name, _)| **name == *COUNT.as_bytes());
-    if let Some((_, value)) = header {
-        *value = Some(count.to_string().into());
     }
 }
 
@@ -258,15 +216,11 @@ pub fn batch_size(write: &Write) -> usize {
     88 + write.key.as_ref().map_or(0, Bytes::len) + write.value.as_ref().map_or(0, Bytes::len) + headers
 }
 
-/// The same as a redrive sends it: compressed with LZ4, where that makes it smaller.
-pub fn sent_size(write: &Write) -> usize {
-    let raw = batch_size(write);
+/// Bytes of a batch with this one record as a redrive sends it: compressed with LZ4, where that makes it smaller.
+pub(super) fn sent_size(record: &Parcel) -> usize {
+    let raw = record.batch_size();
     let mut frame = lz4_flex::frame::FrameEncoder::new(Vec::new());
-    let parts = write.headers.iter().flat_map(|(name, value)| [Some(name), value]);
-    let written = parts
-        .chain([write.key.as_ref(), write.value.as_ref()])
-        .flatten()
-        .try_for_each(|part| frame.write_all(part));
+    let written = record.parts().flatten().try_for_each(|part| frame.write_all(part));
     let compressed = written.ok().and_then(|()| frame.finish().ok());
     // Batch header, and the record's own lengths.
     compressed.map_or(raw, |bytes| raw.min(88 + bytes.len()))
@@ -278,17 +232,10 @@ mod tests {
 
     #[test]
     fn a_record_counts_as_large_as_it_is_sent() {
-        let write = |value: Vec<u8>| Write {
-            topic: "orders".into(),
-            partition: None,
-            key: None,
-            value: Some(value.into()),
-            headers: Headers::default(),
-            timestamp: None,
-        };
+        let write = |value: Vec<u8>| Packer::new(&mut BytesMut::new(), None, Some(&value)).seal(None);
         let dull = write(vec![b'x'; 900_000]);
-        assert!(batch_size(&dull) > 900_000 && sent_size(&dull) < 10_000);
+        assert!(dull.batch_size() > 900_000 && sent_size(&dull) < 10_000);
         let noise: Vec<u8> = (0..1_000).flat_map(|_| uuid::Uuid::new_v4().into_bytes()).collect();
-        assert_eq!(sent_size(&write(noise.clone())), batch_size(&write(noise)));
+        assert_eq!(sent_size(&write(noise.clone())), write(noise).batch_size());
     }
 }

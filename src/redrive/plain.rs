@@ -50,7 +50,7 @@ impl Engine<'_> {
             }
         }
         let (placed, refused) = match self.send_plain(items).await {
-            Ok((placed, _)) => (placed, None),
+            Ok(placed) => (placed, None),
             Err(Ended::Partly { placed, named, why }) => (placed, Some((named, why))),
             Err(ended) => return ended,
         };
@@ -67,18 +67,26 @@ impl Engine<'_> {
         }
     }
 
-    async fn send_plain(&mut self, items: &[Item]) -> Result<(Vec<Option<Placed>>, Vec<Write>), Ended> {
+    async fn send_plain(&mut self, items: &[Item]) -> Result<Vec<Option<Placed>>, Ended> {
         let (mut session, mut taken) = (self.fence.session()?, 0);
-        let sent = transaction::send(&mut *session, items, Vec::new(), &|_| Vec::new(), &mut taken).await;
+        let sent = transaction::send(&mut *session, self.plan, items, &mut taken).await;
         self.fence.back(session, &sent, taken);
         sent
     }
 
     /// The rows that say what is about to be written.
     async fn intents(&mut self, items: &[Item]) -> Result<Vec<Write>, BrokerError> {
-        let to = |item: &Item| Shard::new(Name::clone(&item.write.topic), item.planned.target_partition);
-        let sent = || items.iter().filter(|item| item.act == Act::Send);
-        let shards: Vec<Shard> = sent().map(to).collect::<BTreeSet<Shard>>().into_iter().collect();
+        let plan = self.plan;
+        let to = |item: &Item| {
+            let topic = &plan.target(&item.planned)?.topic;
+            Some(Shard::new(Name::clone(topic), item.planned.target_partition))
+        };
+        let sent = || {
+            let sent = items.iter().filter(|item| item.act == Act::Send);
+            sent.filter_map(|item| Some((item, to(item)?)))
+        };
+        let shards: Vec<Shard> =
+            sent().map(|(_, shard)| shard).collect::<BTreeSet<Shard>>().into_iter().collect();
         let bounds = self.cx.broker.catalog().bounds(&shards).await?;
         let mut ends: BTreeMap<Shard, i64> = BTreeMap::new();
         for (shard, bounds) in shards.into_iter().zip(bounds) {
@@ -87,8 +95,8 @@ impl Engine<'_> {
         let header = &self.plan.header;
         let run = Run { id: &self.answer.run, operator: &self.answer.operator, reason: self.reason };
         let now = self.cx.clock.now().as_millis();
-        let row = |item: &Item| {
-            let (at, shard) = (item.planned, to(item));
+        let row = |(item, shard): (&Item, Shard)| {
+            let at = item.planned;
             let end = ends.get(&shard).copied().unwrap_or(0);
             let placed = Some(Placed { partition: shard.partition, offset: end });
             let row = item.row(&run, self.plan, self.fence.source(), self.fence.rows(), placed, now);

@@ -84,6 +84,9 @@ pub struct PlanCounts {
     pub records: u64,
     /// Distinct keys.
     pub keys: u64,
+    /// Duplicates that were found; `None` in a plan that does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duplicates: Option<u64>,
 }
 
 /// One letter of a plan.

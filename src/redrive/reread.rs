@@ -133,8 +133,7 @@ impl Planner<'_> {
                 let (number, _, most) = chunk[nth];
                 let record = Parts::of(&letter.record);
                 let outline = Outline::of(letter, &record);
-                let write = recipe.write(&outline, &header.source.topic, 0, u32::MAX);
-                if sent_size(&write) > most {
+                if sent_size(&recipe.write(&outline, u32::MAX)) > most {
                     over.push((number, most));
                 }
             }

@@ -24,25 +24,19 @@ impl Engine<'_> {
         state: OwnerState,
         end: Option<&End>,
     ) -> Vec<Write> {
-        let mut rows = self.first_rows(items, renews, state, end);
+        let mut rows = self.first_rows(renews, state);
+        rows.extend(self.audit_row(items, end));
         rows.extend(self.scribe().rows(items.iter().zip(placed.iter().copied())));
         rows
     }
 
-    /// The rows that do not depend on where records lie.
-    pub(super) fn first_rows(
-        &self,
-        items: &[Item],
-        renews: bool,
-        state: OwnerState,
-        end: Option<&End>,
-    ) -> Vec<Write> {
+    /// What is written once, and the owner.
+    pub(super) fn first_rows(&self, renews: bool, state: OwnerState) -> Vec<Write> {
         let now = self.cx.clock.now().as_millis();
         let mut rows = self.fence.first_rows(self.audit(Action::Ledger, now));
         if renews {
             rows.push(self.fence.owner_row(&self.plan.header.cluster_id, state));
         }
-        rows.extend(self.audit_row(items, end, now));
         rows
     }
 
@@ -58,7 +52,8 @@ impl Engine<'_> {
     }
 
     /// The audit record of a transaction.
-    fn audit_row(&self, items: &[Item], end: Option<&End>, now: i64) -> Option<Write> {
+    pub(super) fn audit_row(&self, items: &[Item], end: Option<&End>) -> Option<Write> {
+        let now = self.cx.clock.now().as_millis();
         let action = match (end, self.fence.has_written()) {
             (Some(_), _) => Action::End,
             (None, false) => Action::Start,

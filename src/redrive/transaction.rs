@@ -1,11 +1,14 @@
 //! One transaction of a run: records, their ledger rows, the owner row and an audit record, or nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use super::item::{Act, Item};
 use super::outgoing::batch_size;
+use super::parcel::Addressed;
+use super::plan::Plan;
 use crate::broker::{
-    BATCH_RECORDS, BrokerError, Commit, ErrorKind, Guarantee, Name, Placed, Session, Staged, Ticket, Write,
+    BATCH_RECORDS, BrokerError, Commit, ErrorKind, Guarantee, Name, Outbound, Placed, Session, Staged,
+    Ticket, Write,
 };
 use crate::event::Headers;
 use crate::ledger::{AUDIT_TOPIC, LEDGER_TOPIC};
@@ -79,72 +82,119 @@ pub(super) fn book(topic: impl Into<Name>, key: Option<bytes::Bytes>, value: byt
     }
 }
 
-/// Makes the rows of letters and their places.
-pub(super) type RowsOf<'r> = dyn Fn(&[(&Item, Option<Placed>)]) -> Vec<Write> + Sync + 'r;
-
-/// Writes the items that are sent in a transaction that is then open, `rows` with the first of them, and the rows of those
-/// that are answered with later ones. Gives the items' places in their order, and the rows that are left.
+/// Writes items without their rows; gives their places in their order.
 pub(super) async fn send(
     session: &mut dyn Session,
+    plan: &Plan,
     items: &[Item],
-    mut rows: Vec<Write>,
-    rows_of: &RowsOf<'_>,
     taken: &mut u64,
-) -> Result<(Vec<Option<Placed>>, Vec<Write>), Ended> {
-    let mut flight = Flight::new(items, taken);
-    let (mut told, mut before) = (Vec::new(), None);
-    let aims = items.iter().map(|item| ((item.planned.target, item.planned.target_partition), item.size));
-    for Piece { side, items: piece } in pieces(aims) {
-        // A partition's next batch is not queued while one is on its way.
-        if before.replace(side) == Some(side) {
-            flight.settle(session, 0).await?;
-        }
-        let staged = flight.stage(session, &piece, &rows).await?;
-        told.extend(piece);
-        flight.settle(session, staged).await?;
-        rows = rows_of(&flight.answered(&mut told));
-    }
-    flight.settle(session, 0).await?;
-    rows.extend(rows_of(&flight.answered(&mut told)));
-    if !told.is_empty() {
-        let why = format!("{} of {} records were not answered", told.len(), items.len());
-        return Err(Ended::Lost(BrokerError::new(ErrorKind::Other, "produce", why)));
-    }
-    Ok((flight.placed, rows))
+) -> Result<Vec<Option<Placed>>, Ended> {
+    let mut flight = Flight::new(taken);
+    flight.add(items);
+    while flight.step(session, plan, items, &[]).await? {}
+    flight.land(session, items).await?;
+    Ok(flight.placed)
 }
 
-/// The records of a transaction on their way.
-struct Flight<'i> {
-    items: &'i [Item],
+/// The records of a transaction on their way. Items are known by their number: that of the transaction, which may get
+/// more of them as it goes.
+pub(super) struct Flight<'t> {
+    pieces: Pieces,
+    /// The side of the piece that is on its way.
+    side: Option<usize>,
     /// What was staged: an item's number, or a row.
     tickets: Vec<(Ticket, Option<usize>)>,
     placed: Vec<Option<Placed>>,
+    /// Items of pieces that were begun, until they are answered.
+    told: Vec<usize>,
     refused: Vec<(usize, BrokerError)>,
     row_refused: Option<BrokerError>,
     /// Records that the broker has taken.
-    taken: &'i mut u64,
+    taken: &'t mut u64,
 }
 
-impl<'i> Flight<'i> {
-    fn new(items: &'i [Item], taken: &'i mut u64) -> Self {
-        let placed = vec![None; items.len()];
-        Self { items, tickets: Vec::new(), placed, refused: Vec::new(), row_refused: None, taken }
+impl<'t> Flight<'t> {
+    pub fn new(taken: &'t mut u64) -> Self {
+        Self {
+            pieces: Pieces::default(),
+            side: None,
+            tickets: Vec::new(),
+            placed: Vec::new(),
+            told: Vec::new(),
+            refused: Vec::new(),
+            row_refused: None,
+            taken,
+        }
     }
 
-    /// Stages rows and items; gives how many records that are.
-    async fn stage(
+    /// Takes note of the items that follow those that were added before.
+    pub fn add(&mut self, items: &[Item]) {
+        for item in items {
+            let aim = (item.planned.target, item.planned.target_partition);
+            self.pieces.add(self.placed.len(), aim, item.size);
+            self.placed.push(None);
+        }
+    }
+
+    /// Writes the next piece, and `rows` with it; `false`, and nothing is written, where all are on their way.
+    pub async fn step(
         &mut self,
         session: &mut dyn Session,
-        piece: &[usize],
+        plan: &Plan,
+        items: &[Item],
+        rows: &[Write],
+    ) -> Result<bool, Ended> {
+        let Some(Piece { side, items: piece }) = self.pieces.next() else { return Ok(false) };
+        // A partition's next batch is not queued while one is on its way.
+        if self.side.replace(side) == Some(side) {
+            self.settle(session, 0).await?;
+        }
+        let sent = piece.iter().filter_map(|number| Some((*number, items.get(*number)?.outbound(plan)?)));
+        let staged = self.stage(session, sent, rows).await?;
+        self.told.extend(piece);
+        self.settle(session, staged).await?;
+        Ok(true)
+    }
+
+    /// Waits until all pieces that were begun are answered; gives what [`answered`](Self::answered) does.
+    pub async fn land<'i>(
+        &mut self,
+        session: &mut dyn Session,
+        items: &'i [Item],
+    ) -> Result<Vec<(&'i Item, Option<Placed>)>, Ended> {
+        self.settle(session, 0).await?;
+        let answered = self.answered(items);
+        if self.told.is_empty() {
+            return Ok(answered);
+        }
+        let why = format!("{} of {} records were not answered", self.told.len(), items.len());
+        Err(Ended::Lost(BrokerError::new(ErrorKind::Other, "produce", why)))
+    }
+
+    /// Whether no more than one piece is left to be begun.
+    pub fn is_last(&self) -> bool {
+        self.pieces.pieces.len() <= 1
+    }
+
+    /// The places of all items, in their order.
+    pub fn into_placed(self) -> Vec<Option<Placed>> {
+        self.placed
+    }
+
+    /// Stages rows and records; gives how many that are.
+    async fn stage<'i>(
+        &mut self,
+        session: &mut dyn Session,
+        sent: impl Iterator<Item = (usize, Addressed<'i>)>,
         rows: &[Write],
     ) -> Result<usize, Ended> {
-        let items = piece.iter().filter_map(|number| Some((Some(*number), self.items.get(*number)?)));
-        let sent =
-            items.filter(|(_, item)| item.act == Act::Send).map(|(number, item)| (number, &item.write));
+        let (numbers, records): (Vec<usize>, Vec<Addressed<'_>>) = sent.unzip();
         // Rows are few, so that they hold up nothing.
-        let (numbers, writes): (Vec<Option<usize>>, Vec<&Write>) =
-            rows.iter().map(|row| (None, row)).chain(sent).unzip();
-        let Staged { tickets, stuck } = match session.stage_all(&writes).await {
+        let rows = rows.iter().map(|row| (None, row as &dyn Outbound));
+        let records = records.iter().map(|record| record as &dyn Outbound);
+        let (numbers, all): (Vec<Option<usize>>, Vec<&dyn Outbound>) =
+            rows.chain(numbers.into_iter().map(Some).zip(records)).unzip();
+        let Staged { tickets, stuck } = match session.stage_all(&all).await {
             Ok(staged) => staged,
             Err(error) => return Err(Ended::Lost(error)),
         };
@@ -202,11 +252,12 @@ impl<'i> Flight<'i> {
         Ok(())
     }
 
-    /// The items among these that were answered, or are not sent; they are taken out.
-    fn answered(&self, numbers: &mut Vec<usize>) -> Vec<(&'i Item, Option<Placed>)> {
-        let mut answered = Vec::with_capacity(numbers.len());
-        numbers.retain(|number| {
-            let (Some(item), Some(placed)) = (self.items.get(*number), self.placed.get(*number)) else {
+    /// The items that were answered since the last call, and those of pieces begun since then that are not sent.
+    pub fn answered<'i>(&mut self, items: &'i [Item]) -> Vec<(&'i Item, Option<Placed>)> {
+        let mut answered = Vec::with_capacity(self.told.len());
+        let placed = &self.placed;
+        self.told.retain(|number| {
+            let (Some(item), Some(placed)) = (items.get(*number), placed.get(*number)) else {
                 return true;
             };
             let is_answered = placed.is_some() || item.act != Act::Send;
@@ -235,37 +286,61 @@ struct Piece {
 
 /// The items in the pieces that are written together: of each partition no more than makes one batch. The pieces of the
 /// two sides take turns, so that one is made while another one is on its way.
-fn pieces(items: impl Iterator<Item = (Aim, usize)>) -> Vec<Piece> {
-    /// Where a partition's items go.
-    struct Last {
-        piece: usize,
-        count: usize,
-        bytes: usize,
-    }
-    let mut lasts: HashMap<Aim, Last> = HashMap::new();
-    let mut pieces: Vec<Piece> = Vec::new();
-    for (number, (aim, size)) in items.enumerate() {
-        let side = lasts.len() % 2;
-        let last = lasts.entry(aim).or_insert(Last { piece: side, count: 0, bytes: 0 });
+#[derive(Default)]
+struct Pieces {
+    lasts: HashMap<Aim, Last>,
+    /// Those that were not taken.
+    pieces: VecDeque<Piece>,
+    /// So many were taken.
+    taken: usize,
+}
+
+/// Where a partition's items go.
+struct Last {
+    piece: usize,
+    count: usize,
+    bytes: usize,
+}
+
+impl Pieces {
+    fn add(&mut self, number: usize, aim: Aim, size: usize) {
+        let side = self.lasts.len() % 2;
+        let last = self.lasts.entry(aim).or_insert(Last { piece: side, count: 0, bytes: 0 });
         if last.count >= BATCH_RECORDS || last.count > 0 && last.bytes + size > TOGETHER {
             *last = Last { piece: last.piece + 2, count: 0, bytes: 0 };
         }
+        if last.piece < self.taken {
+            // The next one of its side.
+            let piece = self.taken + (self.taken + last.piece) % 2;
+            *last = Last { piece, count: 0, bytes: 0 };
+        }
         last.count += 1;
         last.bytes += size;
-        while pieces.len() <= last.piece {
-            pieces.push(Piece { side: pieces.len() % 2, items: Vec::new() });
+        let place = last.piece - self.taken;
+        while self.pieces.len() <= place {
+            let side = (self.taken + self.pieces.len()) % 2;
+            self.pieces.push_back(Piece { side, items: Vec::new() });
         }
-        pieces[last.piece].items.push(number);
+        self.pieces[place].items.push(number);
     }
-    pieces.retain(|piece| !piece.items.is_empty());
-    pieces
+
+    /// The next piece that is not empty.
+    fn next(&mut self) -> Option<Piece> {
+        loop {
+            let piece = self.pieces.pop_front()?;
+            self.taken += 1;
+            if !piece.items.is_empty() {
+                return Some(piece);
+            }
+        }
+    }
 }
 
 /// Rows that are written together, which all go to one partition.
-fn together<'r>(mut rows: &'r [&'r Write]) -> impl Iterator<Item = &'r [&'r Write]> {
+fn together(mut rows: &[Write]) -> impl Iterator<Item = &[Write]> {
     std::iter::from_fn(move || {
         let mut bytes = 0;
-        let fits = |row: &&&Write| {
+        let fits = |row: &&Write| {
             bytes += batch_size(row);
             bytes <= TOGETHER
         };
@@ -282,7 +357,6 @@ pub(super) async fn commit(
     rows: Vec<Write>,
     placed: Vec<Option<Placed>>,
 ) -> Ended {
-    let rows: Vec<&Write> = rows.iter().collect();
     for piece in together(&rows) {
         if let Err(ended) = write(session, piece).await {
             return ended;
@@ -296,8 +370,9 @@ pub(super) async fn commit(
 }
 
 /// Writes rows; waits until the broker has them.
-async fn write(session: &mut dyn Session, rows: &[&Write]) -> Result<(), Ended> {
-    match session.stage_all(rows).await {
+async fn write(session: &mut dyn Session, rows: &[Write]) -> Result<(), Ended> {
+    let rows: Vec<&dyn Outbound> = rows.iter().map(|row| row as &dyn Outbound).collect();
+    match session.stage_all(&rows).await {
         Ok(Staged { stuck: None, .. }) => {}
         Ok(Staged { stuck: Some(error), .. }) | Err(error) => return Err(Ended::Lost(error)),
     }
@@ -365,10 +440,18 @@ mod tests {
         #[test]
         fn pieces_keep_the_order_of_each_partition_and_those_of_two_sides_have_none_in_common(
             runs in proptest::collection::vec((0..2_u32, 0..4_i32, 1..1_500_usize, 100..9_000_usize), 1..8),
+            taken in proptest::collection::vec(0..4_usize, 8),
         ) {
-            let run = |(target, partition, count, size)| std::iter::repeat_n(((target, partition), size), count);
-            let items: Vec<(Aim, usize)> = runs.into_iter().flat_map(run).collect();
-            let pieces = pieces(items.iter().copied());
+            let (mut all, mut pieces, mut items) = (Pieces::default(), Vec::new(), Vec::new());
+            for ((target, partition, count, size), taken) in runs.into_iter().zip(taken) {
+                for item in std::iter::repeat_n(((target, partition), size), count) {
+                    all.add(items.len(), item.0, item.1);
+                    items.push(item);
+                }
+                // Some are taken before the next items come.
+                pieces.extend((0..taken).map_while(|_| all.next()));
+            }
+            pieces.extend(std::iter::from_fn(|| all.next()));
             let mut orders: BTreeMap<Aim, Vec<usize>> = BTreeMap::new();
             let mut sides: [BTreeSet<Aim>; 2] = Default::default();
             for piece in &pieces {
@@ -391,7 +474,11 @@ mod tests {
     #[test]
     fn the_pieces_of_two_partitions_take_turns_and_a_large_record_goes_alone() {
         let shape = |items: Vec<(Aim, usize)>| -> Vec<(usize, Vec<usize>)> {
-            pieces(items.into_iter()).into_iter().map(|piece| (piece.side, piece.items)).collect()
+            let mut pieces = Pieces::default();
+            for (number, (aim, size)) in items.into_iter().enumerate() {
+                pieces.add(number, aim, size);
+            }
+            std::iter::from_fn(|| pieces.next()).map(|piece| (piece.side, piece.items)).collect()
         };
         let (a, b, large) = ((0, 1), (0, 2), TOGETHER - 1);
         assert_eq!(

@@ -457,7 +457,7 @@ pub fn plan(records: u64) -> PlanAnswer {
         options: Options { rate: Some(200), ..Options::default() },
         operator: "oncall@desk".to_owned(),
         created_ms: NOW.0,
-        counts: PlanCounts { records, keys: 88 },
+        counts: PlanCounts { records, keys: 88, duplicates: None },
     };
     PlanAnswer {
         id: header.id.clone(),

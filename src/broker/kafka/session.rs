@@ -12,14 +12,15 @@ use std::time::Duration;
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::producer::{BaseProducer, Producer as _};
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::catalog::{c_name, exists, missing};
 use super::client::{Client, Context, Deliveries};
-use super::ffi::{Destination, Outgoing, flush, produce};
+use super::ffi::{Destination, flush, produce};
 use super::{Ports, errors};
 use crate::broker::{
-    Answers, BATCH_RECORDS, BrokerError, Catalog as _, Commit, ErrorKind, Fut, Guarantee, Name, Placed,
-    Session, SessionKind, Shard, Staged, Ticket, Write,
+    Answers, BATCH_RECORDS, BrokerError, Catalog as _, Commit, ErrorKind, Fut, Guarantee, Name, Outbound,
+    Placed, Session, SessionKind, Shard, Staged, Ticket, Write,
 };
 use crate::event::murmur2;
 
@@ -28,9 +29,9 @@ const STEP: Duration = Duration::from_micros(500);
 
 /// How long one flush waits before the delivery reports are taken that came meanwhile.
 const FLUSH: Duration = Duration::from_millis(1);
-/// The same after so many in vain: a broker that is away is waited for with less work.
+/// After so many in vain the broker is away: it is waited for with less work, and elsewhere.
+const MOST_VAIN: usize = 50;
 const LONG_FLUSH: Duration = Duration::from_millis(20);
-const MOST_VAIN: usize = 100;
 
 /// Bytes of records that may be under way.
 const MOST_BYTES: usize = 32 << 20;
@@ -42,6 +43,8 @@ const END_WAIT: Duration = Duration::from_secs(10);
 /// How long the first contact of a transactional session may take: the predecessor's transaction ends in it.
 const BEGIN_WAIT: Duration = Duration::from_secs(60);
 const BEGIN_STEP: Duration = Duration::from_secs(5);
+/// How long a new client is waited for to be connected.
+const CONNECT_WAIT: Duration = Duration::from_secs(1);
 
 /// The longest time-out of a transaction that brokers allow as they come (`transaction.max.timeout.ms`), and the
 /// shortest that librdkafka takes.
@@ -52,6 +55,7 @@ type Producer = Client<BaseProducer<Context>>;
 
 /// What a session knows of a topic.
 struct Topic {
+    name: Name,
     topic: Destination,
     partitions: i32,
 }
@@ -63,7 +67,11 @@ struct KafkaSession {
     transactional: bool,
     /// Whether a transaction is open.
     open: bool,
-    topics: HashMap<Name, Topic>,
+    topics: Vec<Topic>,
+    /// Where each topic is in `topics`.
+    places: HashMap<Name, usize>,
+    /// The place of the last record's topic, which is mostly that of the next one, too.
+    last: usize,
     /// Whether the profile says how records are compressed.
     compression_is_chosen: bool,
     answers: Answers,
@@ -136,7 +144,9 @@ impl Ports {
             deliveries,
             transactional,
             open: false,
-            topics: HashMap::new(),
+            topics: Vec::new(),
+            places: HashMap::new(),
+            last: 0,
             compression_is_chosen,
             answers: Vec::new(),
             next_ticket: 0,
@@ -148,6 +158,9 @@ impl Ports {
 }
 
 fn start_transactions(producer: &Producer, stop: &AtomicBool) -> Result<(), KafkaError> {
+    // A client that is not connected when it is to ask for its coordinator asks half a second later
+    // (`rd_kafka_txn_coord_query`). This waits for the first answer of a broker.
+    producer.client().fetch_cluster_id(CONNECT_WAIT);
     let mut waited = Duration::ZERO;
     loop {
         let started = producer.init_transactions(BEGIN_STEP);
@@ -167,16 +180,21 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     done.map_err(|error| BrokerError::new(ErrorKind::Other, "produce", error.to_string()))
 }
 
-/// Polls until no more than `left` records are under way. librdkafka gives every record up after `message.timeout.ms`.
-fn drain(producer: &Producer, left: usize) {
+/// Polls until no more than `left` records are under way, or until so many looks in a row were in `vain`; says whether
+/// it is done. librdkafka gives every record up after `message.timeout.ms`.
+fn drain(producer: &Producer, left: usize, step: Duration, most_vain: usize) -> bool {
     let mut vain = 0;
     while producer.in_flight_count().try_into().unwrap_or(0) > left {
-        flush(producer, if vain < MOST_VAIN { FLUSH } else { LONG_FLUSH });
+        if vain > most_vain {
+            return false;
+        }
+        flush(producer, step);
         vain += 1;
         while takes_reports(producer) {
             vain = 0;
         }
     }
+    true
 }
 
 /// Takes delivery reports; whether there were any.
@@ -222,9 +240,13 @@ impl KafkaSession {
         self.answers.push((ticket, placed));
     }
 
-    /// Learns a topic's partitions; writing creates none.
+    /// Learns a topic's partitions, if it is not the last record's topic; writing creates none.
     async fn learn(&mut self, name: &Name) -> Result<(), BrokerError> {
-        if self.topics.contains_key(name) {
+        if self.topics.get(self.last).is_some_and(|topic| topic.name == *name) {
+            return Ok(());
+        }
+        if let Some(place) = self.places.get(name) {
+            self.last = *place;
             return Ok(());
         }
         let what = format!("produce to {name}");
@@ -247,7 +269,9 @@ impl KafkaSession {
                 "the client does not take the topic's name",
             ));
         };
-        self.topics.insert(name.clone(), Topic { topic, partitions });
+        self.last = self.topics.len();
+        self.places.insert(Name::clone(name), self.last);
+        self.topics.push(Topic { name: Name::clone(name), topic, partitions });
         Ok(())
     }
 
@@ -267,8 +291,8 @@ impl KafkaSession {
         }
     }
 
-    fn place(&mut self, write: &Write, partitions: i32) -> Result<i32, BrokerError> {
-        let partition = match (write.partition, &write.key) {
+    fn place(&mut self, record: &dyn Outbound, partitions: i32) -> Result<i32, BrokerError> {
+        let partition = match (record.partition(), record.key()) {
             (Some(partition), _) => partition,
             (None, Some(key)) => murmur2::partition(key, partitions).unwrap_or(0),
             (None, None) => {
@@ -279,21 +303,26 @@ impl KafkaSession {
         if (0..partitions).contains(&partition) {
             return Ok(partition);
         }
-        let why = format!("topic {} has no partition {partition}", write.topic);
-        Err(BrokerError::new(ErrorKind::UnknownPartition, format!("produce to {}", write.topic), why))
+        let topic = record.topic();
+        let why = format!("topic {topic} has no partition {partition}");
+        Err(BrokerError::new(ErrorKind::UnknownPartition, format!("produce to {topic}"), why))
     }
 
     /// Queues a record; `Err` is the refusal of this record alone.
-    async fn send(&mut self, ticket: Ticket, write: &Write) -> Result<Result<(), BrokerError>, BrokerError> {
-        match self.learn(&write.topic).await {
+    async fn send(
+        &mut self,
+        ticket: Ticket,
+        record: &dyn Outbound,
+    ) -> Result<Result<(), BrokerError>, BrokerError> {
+        match self.learn(record.topic()).await {
             Ok(()) => {}
             Err(error) if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::TimedOut) => {
                 return Err(error);
             }
             Err(error) => return Ok(Err(error)),
         }
-        let partitions = self.topics.get(&write.topic).map_or(0, |topic| topic.partitions);
-        let partition = match self.place(write, partitions) {
+        let partitions = self.topics.get(self.last).map_or(0, |topic| topic.partitions);
+        let partition = match self.place(record, partitions) {
             Ok(partition) => partition,
             Err(error) => return Ok(Err(error)),
         };
@@ -305,28 +334,19 @@ impl KafkaSession {
             }
             self.open = true;
         }
-        let size = write.key.as_ref().map_or(0, bytes::Bytes::len)
-            + write.value.as_ref().map_or(0, bytes::Bytes::len);
+        let size = record.key().map_or(0, <[u8]>::len) + record.value().map_or(0, <[u8]>::len);
         loop {
             let under_way = self.deliveries.bytes.load(Ordering::Relaxed);
             if under_way == 0 || under_way + size <= MOST_BYTES {
-                let Some(topic) = self.topics.get(&write.topic) else { return Ok(Ok(())) };
+                let Some(topic) = self.topics.get(self.last) else { return Ok(Ok(())) };
                 self.deliveries.bytes.fetch_add(size, Ordering::Relaxed);
-                let sent = produce(&Outgoing {
-                    topic: &topic.topic,
-                    partition,
-                    key: write.key.as_deref(),
-                    value: write.value.as_deref(),
-                    headers: &write.headers,
-                    time: write.timestamp,
-                    tag: ticket.0 as usize,
-                });
+                let sent = produce(&topic.topic, partition, record, ticket.0 as usize);
                 let Err(refusal) = sent else { return Ok(Ok(())) };
                 self.deliveries.bytes.fetch_sub(size, Ordering::Relaxed);
                 if refusal.code != Code::QueueFull {
                     self.collect()?;
                     return Ok(Err(errors::refused(
-                        format!("produce to {}[{partition}]", write.topic),
+                        format!("produce to {}[{partition}]", record.topic()),
                         refusal,
                     )));
                 }
@@ -337,7 +357,7 @@ impl KafkaSession {
         }
     }
 
-    async fn stage_one(&mut self, write: &Write) -> Result<Ticket, BrokerError> {
+    async fn stage_one(&mut self, record: &dyn Outbound) -> Result<Ticket, BrokerError> {
         self.usable()?;
         if self.transactional
             && let Some(refused) = &self.refused
@@ -346,7 +366,7 @@ impl KafkaSession {
             return Err(BrokerError::new(ErrorKind::Other, "produce", why));
         }
         let ticket = Ticket(self.next_ticket);
-        let sent = self.send(ticket, write).await?;
+        let sent = self.send(ticket, record).await?;
         self.next_ticket += 1;
         if let Err(error) = sent {
             self.answer(ticket, Err(error));
@@ -355,8 +375,14 @@ impl KafkaSession {
     }
 
     async fn drain(&mut self, left: usize) -> Result<(), BrokerError> {
-        let producer = Arc::clone(&self.producer);
-        blocking(move || drain(&producer, left)).await?;
+        // Reports free what was allocated to stage the records: on the thread that staged them this is much cheaper.
+        let is_soon = || drain(&self.producer, left, FLUSH, MOST_VAIN);
+        let is_done = Handle::current().runtime_flavor() != RuntimeFlavor::CurrentThread
+            && tokio::task::block_in_place(is_soon);
+        if !is_done {
+            let producer = Arc::clone(&self.producer);
+            blocking(move || drain(&producer, left, LONG_FLUSH, usize::MAX)).await?;
+        }
         self.collect()
     }
 
@@ -409,11 +435,11 @@ impl Session for KafkaSession {
         Box::pin(async move { self.stage_one(&write).await })
     }
 
-    fn stage_all<'a>(&'a mut self, writes: &'a [&'a Write]) -> Fut<'a, Staged> {
+    fn stage_all<'a>(&'a mut self, records: &'a [&'a dyn Outbound]) -> Fut<'a, Staged> {
         Box::pin(async move {
-            let mut staged = Staged { tickets: Vec::with_capacity(writes.len()), stuck: None };
-            for write in writes {
-                match self.stage_one(write).await {
+            let mut staged = Staged { tickets: Vec::with_capacity(records.len()), stuck: None };
+            for record in records {
+                match self.stage_one(*record).await {
                     Ok(ticket) => staged.tickets.push(ticket),
                     Err(error) => {
                         staged.stuck = Some(error);

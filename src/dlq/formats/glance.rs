@@ -14,6 +14,15 @@ use super::{Depth, Hop, Reading, VALUE_LIMIT, codec, wrapped};
 use crate::config::profile::DeadLetters;
 use crate::event::{Headers, Parts, Record};
 
+/// What is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// Where the record was, and why it failed.
+    Failure,
+    /// Where it was, alone.
+    Origin,
+}
+
 /// Records with more headers are not looked at.
 const MOST_HEADERS: usize = 64;
 
@@ -90,7 +99,7 @@ impl Glance {
 
     /// Looks at a record whose headers it [fits](Self::fits); `None` where it must be read. Says what
     /// [`super::digest`] would, but for attempts, times and hops, and for the message where there is a trace.
-    pub fn look<'r>(&self, record: &Parts<'r>) -> Option<Reading<'r>> {
+    pub fn look<'r>(&self, record: &Parts<'r>, seen: Seen) -> Option<Reading<'r>> {
         let way = self.way.as_ref()?;
         // The key may be another format's.
         if record.key.and_then(Metadata::read).is_some() {
@@ -111,7 +120,8 @@ impl Glance {
             .fields
             .iter()
             .zip(&record.headers)
-            .filter_map(|(field, (_, value))| Some(((*field)?, *value)));
+            .filter_map(|(field, (_, value))| Some(((*field)?, *value)))
+            .filter(|((field, _), _)| seen == Seen::Failure || !tells_why(*field));
         for ((field, codec), value) in wanted {
             let value = value.filter(|value| !value.is_empty() && value.len() <= VALUE_LIMIT)?;
             if is_binary(codec) && is_in_text(value) {
@@ -144,7 +154,7 @@ impl Glance {
             hop.timestamp = record.timestamp();
         }
         reading.root = hop;
-        if format.wrapping == Wrapping::Spring {
+        if format.wrapping == Wrapping::Spring && seen == Seen::Failure {
             wrapped::spring(&mut reading);
         }
         Some(reading)
@@ -159,9 +169,10 @@ const MOST: usize = 8;
 pub struct Glances(Vec<Glance>);
 
 impl Glances {
-    /// Looks at a record whose headers are known; `None` where it must be read.
-    pub fn look<'r>(&self, record: &Parts<'r>) -> Option<Reading<'r>> {
-        self.0.iter().find(|glance| glance.fits(record))?.look(record)
+    /// Looks at a record whose headers are known; `None` where it must be read. With [`Seen::Origin`] it says nothing of
+    /// why the record failed.
+    pub fn look<'r>(&self, record: &Parts<'r>, seen: Seen) -> Option<Reading<'r>> {
+        self.0.iter().find(|glance| glance.fits(record))?.look(record, seen)
     }
 
     /// Remembers what the headers of a record mean that is read.
@@ -176,16 +187,17 @@ impl Glances {
 
 /// What decides to which failure a letter belongs, and where its record was.
 fn wanted(field: Field) -> bool {
-    matches!(
-        field,
-        Field::OriginTopic
-            | Field::OriginPartition
-            | Field::OriginOffset
-            | Field::OriginTimestamp
-            | Field::Group
-            | Field::ErrorClass
-            | Field::CauseClass
-            | Field::Message
-            | Field::StackTrace
-    )
+    tells_why(field)
+        || matches!(
+            field,
+            Field::OriginTopic
+                | Field::OriginPartition
+                | Field::OriginOffset
+                | Field::OriginTimestamp
+                | Field::Group
+        )
+}
+
+fn tells_why(field: Field) -> bool {
+    matches!(field, Field::ErrorClass | Field::CauseClass | Field::Message | Field::StackTrace)
 }

@@ -155,7 +155,7 @@ fn plan(records: u64) -> PlanAnswer {
         options: crate::redrive::options::Options::default(),
         operator: "oncall".into(),
         created_ms: NOW.0,
-        counts: PlanCounts { records, keys: 88 },
+        counts: PlanCounts { records, keys: 88, duplicates: None },
     };
     PlanAnswer {
         id: header.id.clone(),

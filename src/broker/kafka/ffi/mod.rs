@@ -19,7 +19,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{BaseProducer, Producer as _};
 
 pub(super) use admin::ask;
-pub(super) use records::{Destination, Inbox, Look, Outgoing, flush, produce};
+pub(super) use records::{Destination, Inbox, Look, flush, produce};
 
 use super::client::Context;
 use super::request::Refusal;

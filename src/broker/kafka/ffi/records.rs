@@ -15,7 +15,8 @@ use rdkafka::producer::BaseProducer;
 use super::super::client::{Client, Context};
 use super::super::request::Refusal;
 use super::{Native as _, Owned, take_refusal, text};
-use crate::event::{Headers, RecordBytes, RecordTime, TimeKind};
+use crate::broker::Outbound;
+use crate::event::{RecordBytes, RecordTime, TimeKind};
 use crate::text::Timestamp;
 
 /// The queue in which a consumer's records wait.
@@ -237,25 +238,18 @@ impl Destination {
     }
 }
 
-/// A record to be sent.
-pub(in super::super) struct Outgoing<'a> {
-    pub(in super::super) topic: &'a Destination,
-    pub(in super::super) partition: i32,
-    pub(in super::super) key: Option<&'a [u8]>,
-    pub(in super::super) value: Option<&'a [u8]>,
-    pub(in super::super) headers: &'a Headers,
-    /// `None` for now.
-    pub(in super::super) time: Option<Timestamp>,
-    /// Comes back with the delivery report.
-    pub(in super::super) tag: usize,
-}
-
-/// Queues a record; all bytes are copied. It does not wait.
-pub(in super::super) fn produce(record: &Outgoing<'_>) -> Result<(), Refusal> {
+/// Queues a record on a partition of its topic; all bytes are copied. It does not wait. `tag` comes back with the
+/// delivery report.
+pub(in super::super) fn produce(
+    topic: &Destination,
+    partition: i32,
+    record: &dyn Outbound,
+    tag: usize,
+) -> Result<(), Refusal> {
     use rd::rd_kafka_vtype_t as kind;
     let part = |bytes: Option<&[u8]>| bytes.map_or((null(), 0), |b| (b.as_ptr().cast::<c_void>(), b.len()));
     // An empty list would be made and destroyed for nothing.
-    let headers = match record.headers.len() {
+    let headers = match record.header_count() {
         0 => None,
         // SAFETY: makes an empty list, owned by the guard.
         length => Some(
@@ -263,19 +257,20 @@ pub(in super::super) fn produce(record: &Outgoing<'_>) -> Result<(), Refusal> {
                 .ok_or_else(|| Refusal::invalid("no memory for headers"))?,
         ),
     };
-    for (list, (name, value)) in headers.iter().flat_map(|list| record.headers.iter().map(move |h| (list, h)))
-    {
-        let (value, length) = part(value.map(AsRef::as_ref));
-        // SAFETY: name and value are copied; a null value has no length.
-        unsafe {
-            rd::rd_kafka_header_add(
-                list.raw(),
-                name.as_ptr().cast(),
-                name.len() as isize,
-                value,
-                length as isize,
-            );
-        }
+    if let Some(list) = &headers {
+        record.each_header(&mut |name, value| {
+            let (value, length) = part(value);
+            // SAFETY: name and value are copied; a null value has no length.
+            unsafe {
+                rd::rd_kafka_header_add(
+                    list.raw(),
+                    name.as_ptr().cast(),
+                    name.len() as isize,
+                    value,
+                    length as isize,
+                );
+            }
+        });
     }
     let field = |vtype, u| rd::rd_kafka_vu_t { vtype, u };
     let memory = |bytes| {
@@ -285,19 +280,16 @@ pub(in super::super) fn produce(record: &Outgoing<'_>) -> Result<(), Refusal> {
         }
     };
     let fields = [
-        field(kind::RD_KAFKA_VTYPE_RKT, rd::rd_kafka_vu_s__bindgen_ty_1 { rkt: record.topic.topic.raw() }),
-        field(kind::RD_KAFKA_VTYPE_PARTITION, rd::rd_kafka_vu_s__bindgen_ty_1 { i32_: record.partition }),
+        field(kind::RD_KAFKA_VTYPE_RKT, rd::rd_kafka_vu_s__bindgen_ty_1 { rkt: topic.topic.raw() }),
+        field(kind::RD_KAFKA_VTYPE_PARTITION, rd::rd_kafka_vu_s__bindgen_ty_1 { i32_: partition }),
         field(kind::RD_KAFKA_VTYPE_MSGFLAGS, rd::rd_kafka_vu_s__bindgen_ty_1 { i: rd::RD_KAFKA_MSG_F_COPY }),
-        field(kind::RD_KAFKA_VTYPE_KEY, memory(record.key)),
-        field(kind::RD_KAFKA_VTYPE_VALUE, memory(record.value)),
+        field(kind::RD_KAFKA_VTYPE_KEY, memory(record.key())),
+        field(kind::RD_KAFKA_VTYPE_VALUE, memory(record.value())),
         field(
             kind::RD_KAFKA_VTYPE_TIMESTAMP,
-            rd::rd_kafka_vu_s__bindgen_ty_1 { i64_: record.time.map_or(0, Timestamp::as_millis) },
+            rd::rd_kafka_vu_s__bindgen_ty_1 { i64_: record.timestamp().map_or(0, Timestamp::as_millis) },
         ),
-        field(
-            kind::RD_KAFKA_VTYPE_OPAQUE,
-            rd::rd_kafka_vu_s__bindgen_ty_1 { ptr: record.tag as *mut c_void },
-        ),
+        field(kind::RD_KAFKA_VTYPE_OPAQUE, rd::rd_kafka_vu_s__bindgen_ty_1 { ptr: tag as *mut c_void }),
         // Without headers the last field is left out.
         field(
             kind::RD_KAFKA_VTYPE_HEADERS,
@@ -307,7 +299,7 @@ pub(in super::super) fn produce(record: &Outgoing<'_>) -> Result<(), Refusal> {
     let count = if headers.is_some() { fields.len() } else { fields.len() - 1 };
     // SAFETY: the topic is borrowed and keeps its producer; bytes are copied before this returns.
     let refused =
-        unsafe { take_refusal(rd::rd_kafka_produceva(record.topic.producer.raw(), fields.as_ptr(), count)) };
+        unsafe { take_refusal(rd::rd_kafka_produceva(topic.producer.raw(), fields.as_ptr(), count)) };
     if let Some(refused) = refused {
         return Err(refused);
     }

@@ -1,0 +1,172 @@
+//! The record that a letter becomes, on its way: all its bytes in one piece of memory. Pure.
+//!
+//! Hundreds of thousands of records wait between the thread that makes them and the one that sends them; a piece for each
+//! key, value and header would be counted, handed over and given back by itself. Layout: the length of each part as four
+//! bytes, all of them ones for a null, and its bytes: key, value, then name and value of each header.
+
+use bytes::{Buf as _, Bytes, BytesMut};
+
+use super::outgoing::COUNT;
+use crate::broker::{Name, Outbound};
+use crate::text::Timestamp;
+
+/// Stands for the length of a null.
+const NULL: u32 = u32::MAX;
+/// Bytes of one allocation.
+const CHUNK: usize = 64 << 10;
+
+/// A record's bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Parcel {
+    bytes: Bytes,
+    headers: usize,
+    /// `None` for now.
+    timestamp: Option<Timestamp>,
+}
+
+impl Parcel {
+    /// Key.
+    pub fn key(&self) -> Option<&[u8]> {
+        self.parts().next().flatten()
+    }
+
+    /// Value.
+    pub fn value(&self) -> Option<&[u8]> {
+        self.parts().nth(1).flatten()
+    }
+
+    /// Name and value of each header, in order.
+    pub fn headers(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+        let mut parts = self.parts().skip(2);
+        std::iter::from_fn(move || Some((parts.next()?.unwrap_or_default(), parts.next()?)))
+    }
+
+    /// Key, value, and the names and values of headers.
+    pub fn parts(&self) -> impl Iterator<Item = Option<&[u8]>> {
+        let mut rest = &*self.bytes;
+        std::iter::from_fn(move || {
+            let length = rest.try_get_u32_le().ok()?;
+            if length == NULL {
+                return Some(None);
+            }
+            let part;
+            (part, rest) = rest.split_at_checked(length as usize)?;
+            Some(Some(part))
+        })
+    }
+
+    /// Bytes of a batch with this one record, as the broker counts them, before compression.
+    pub fn batch_size(&self) -> usize {
+        // Batch header 61 bytes; lengths, timestamp and offset of the record at most 27, five a header's length. Here each
+        // part has four.
+        88 + self.bytes.len() - 8 + 2 * self.headers
+    }
+
+    /// Bytes of memory.
+    pub fn held(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Says another count.
+    pub fn recount(&mut self, count: u32) {
+        let is_count = |(name, _): &(&[u8], Option<&[u8]>)| *name == COUNT.as_bytes();
+        let Some(last) = self.headers().collect::<Vec<_>>().iter().rposition(is_count) else { return };
+        let count = count.to_string();
+        let mut chunk = BytesMut::with_capacity(self.bytes.len() + count.len());
+        let mut packer = Packer::new(&mut chunk, self.key(), self.value());
+        for (number, (name, value)) in self.headers().enumerate() {
+            packer.header(name, if number == last { Some(count.as_bytes()) } else { value });
+        }
+        *self = packer.seal(self.timestamp);
+    }
+}
+
+/// Packs a record.
+pub(super) struct Packer<'c> {
+    chunk: &'c mut BytesMut,
+    headers: usize,
+}
+
+impl<'c> Packer<'c> {
+    /// Begins with key and value; what is left of `chunk` is for the next record.
+    pub fn new(chunk: &'c mut BytesMut, key: Option<&[u8]>, value: Option<&[u8]>) -> Self {
+        let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+        // As much again for headers: where it is not enough, what was written is moved.
+        let expected = 2 * (length(key) + length(value)) + 256;
+        if chunk.capacity() < expected {
+            *chunk = BytesMut::with_capacity(CHUNK.max(expected));
+        }
+        let mut packer = Self { chunk, headers: 0 };
+        packer.part(key);
+        packer.part(value);
+        packer
+    }
+
+    fn part(&mut self, bytes: Option<&[u8]>) {
+        let length = bytes.map_or(NULL, |bytes| bytes.len() as u32);
+        self.chunk.extend_from_slice(&length.to_le_bytes());
+        self.chunk.extend_from_slice(bytes.unwrap_or_default());
+    }
+
+    /// Adds a header.
+    pub fn header(&mut self, name: &[u8], value: Option<&[u8]>) {
+        self.headers += 1;
+        self.part(Some(name));
+        self.part(value);
+    }
+
+    /// Adds a header whose value `write` appends.
+    pub fn header_with(&mut self, name: &[u8], write: impl FnOnce(&mut BytesMut)) {
+        self.headers += 1;
+        self.part(Some(name));
+        let at = self.chunk.len();
+        self.chunk.extend_from_slice(&[0; 4]);
+        write(self.chunk);
+        let length = (self.chunk.len() - at - 4) as u32;
+        if let Some(place) = self.chunk.get_mut(at..at + 4) {
+            place.copy_from_slice(&length.to_le_bytes());
+        }
+    }
+
+    /// The record.
+    pub fn seal(self, timestamp: Option<Timestamp>) -> Parcel {
+        Parcel { bytes: self.chunk.split().freeze(), headers: self.headers, timestamp }
+    }
+}
+
+/// A record and where it goes.
+pub(super) struct Addressed<'p> {
+    pub topic: &'p Name,
+    pub partition: i32,
+    pub parcel: &'p Parcel,
+}
+
+impl Outbound for Addressed<'_> {
+    fn topic(&self) -> &Name {
+        self.topic
+    }
+
+    fn partition(&self) -> Option<i32> {
+        Some(self.partition)
+    }
+
+    fn key(&self) -> Option<&[u8]> {
+        self.parcel.key()
+    }
+
+    fn value(&self) -> Option<&[u8]> {
+        self.parcel.value()
+    }
+
+    fn header_count(&self) -> usize {
+        self.parcel.headers
+    }
+
+    fn each_header(&self, each: &mut dyn FnMut(&[u8], Option<&[u8]>)) {
+        self.parcel.headers().for_each(|(name, value)| each(name, value));
+    }
+
+    fn timestamp(&self) -> Option<Timestamp> {
+        self.parcel.timestamp
+    }
+}
