@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::ahead::{Ahead, Order, Read};
+use super::ahead::{Ahead, Read};
 use super::control::Wishes;
 use super::document::{RunAnswer, RunRequest};
 use super::fence::{Fence, Halt, Other};
@@ -15,13 +15,14 @@ use super::gate::{Pace, Rest};
 use super::item::{Act, Item};
 use super::plan::{Plan, PlannedLetter};
 use super::run::{Held, list_parked};
+use super::start::Start;
 use super::transaction::Ended;
 use super::twins::{Suspect, Twins, is_same};
 use super::watch::Watch;
 use crate::broker::{Name, Placed, Writer};
 use crate::context::Cx;
+use crate::ledger::Disposition;
 use crate::ledger::row::OwnerState;
-use crate::ledger::{Disposition, Ledger};
 use crate::letters::document::Target;
 use crate::letters::outcome::Redriven;
 use crate::text::{Fault, Timestamp};
@@ -30,7 +31,7 @@ use crate::text::{Fault, Timestamp};
 const LONGEST: Duration = Duration::from_millis(400);
 /// Records of a transaction: at first, and at most.
 const FIRST_BATCH: usize = 250;
-const MOST_BATCH: usize = 12_000;
+const MOST_BATCH: usize = 18_000;
 /// No fewer, however long a transaction takes: what is left of its time then is that of its round trips, and a slow or
 /// far broker would get one record at a time.
 const LEAST_BATCH: usize = 50;
@@ -38,7 +39,7 @@ const LEAST_BATCH: usize = 50;
 pub(super) const MOST_BYTES: usize = 8 << 20;
 const TELL_EVERY: Duration = Duration::from_millis(100);
 /// Records whose outcome is followed: the latest.
-const MOST_FOLLOWED: usize = 25_000;
+const MOST_FOLLOWED: usize = 10_000;
 
 /// A run under way.
 pub(super) struct Engine<'a> {
@@ -130,13 +131,16 @@ impl<'a> Engine<'a> {
         (self.answer, self.sent.into(), self.watch)
     }
 
-    /// Becomes the writer, and writes the plan's letters.
-    pub async fn run(&mut self, writer: &dyn Writer, plan: &Arc<Plan>) -> Result<(), Halt> {
+    /// Becomes the writer, and writes the plan's letters. Their reading may have begun.
+    pub async fn run(
+        &mut self,
+        writer: &dyn Writer,
+        plan: &Arc<Plan>,
+        start: Option<Start>,
+    ) -> Result<(), Halt> {
         self.answer.waiting = Some(format!("the place of the one writer of {}", self.answer.topic));
         self.report(true);
-        // Reading begins at once, and anew where somebody wrote to the ledger in between.
-        let mut ahead = Ahead::begin(self.order(plan), self.fence.cancel.clone());
-        let generation = self.generation();
+        let mut start = start.unwrap_or_else(|| self.start(plan));
         self.fence.begin(writer).await?;
         self.settle_intents(writer).await?;
         self.answer.waiting = None;
@@ -147,9 +151,12 @@ impl<'a> Engine<'a> {
         let now = self.cx.clock.monotonic();
         self.pace.begin(self.pace.rate(), now);
         self.looked = now;
-        if self.generation() != generation {
-            ahead = Ahead::begin(self.order(plan), self.fence.cancel.clone());
+        if !start.is_of(&self.fence.ledger) {
+            start = self.start(plan);
         }
+        let Start { mut ahead, twins, closed, .. } = start;
+        self.twins = twins;
+        self.answer.already_handled = closed;
         while let Some(read) = self.read(writer, &mut ahead).await? {
             let mut items = self.items(read).await?;
             while items.len() < self.batch
@@ -166,36 +173,11 @@ impl<'a> Engine<'a> {
         self.prove_canary(writer, Rest::Nothing).await
     }
 
-    fn generation(&self) -> u64 {
-        self.fence.rows().map_or(0, Ledger::generation)
-    }
-
-    /// What is to be read, as the ledger has it.
-    fn order(&mut self, plan: &Arc<Plan>) -> Order {
-        let ledger = self.fence.rows().filter(|_| !plan.forces("duplicate"));
-        let known = ledger.map(Twins::new).unwrap_or_default();
-        // The plan has looked at the same bytes.
-        let none = known.is_new() && plan.header.counts.duplicates == Some(0);
-        let twins = !none && !plan.header.replay && !plan.forces("duplicate");
-        self.twins = if twins { known.with_room(plan.letters.len()) } else { known };
-        let (mut wanted, mut closed) = (Vec::with_capacity(plan.letters.len()), 0);
-        for letter in &plan.letters {
-            let state = self.state(&letter);
-            let is_open = self.is_open(state);
-            closed += u64::from(!is_open);
-            // Closed letters are not read again, but for parked ones: their keys hold others.
-            wanted.push(is_open || state == Disposition::Parked);
-        }
-        self.answer.already_handled = closed;
-        Order {
-            cx: self.cx.clone(),
-            plan: Arc::clone(plan),
-            wanted,
-            first: self.canary.unwrap_or(0) as usize,
-            run: self.answer.run.clone(),
-            operator: self.answer.operator.clone(),
-            twins,
-        }
+    /// Begins to read, as the ledger is now.
+    fn start(&self, plan: &Arc<Plan>) -> Start {
+        let place = (&self.fence.ledger, &**self.fence.source());
+        let first = self.canary.unwrap_or(0) as usize;
+        Start::begin(self.cx, plan, place, &self.answer, first, self.fence.cancel.clone())
     }
 
     /// Waits for letters, and keeps the place of the writer meanwhile.
@@ -237,7 +219,7 @@ impl<'a> Engine<'a> {
     }
 
     fn is_open(&self, state: Disposition) -> bool {
-        state.may_become(Disposition::Redriven, self.plan.forces("again"))
+        self.plan.is_open(state)
     }
 
     /// Takes those of the letters read that are to be written, as the ledger has it.
@@ -321,6 +303,7 @@ impl<'a> Engine<'a> {
                     let took = self.cx.clock.monotonic().saturating_sub(began);
                     self.batch = match took {
                         took if took > LONGEST => (self.batch / 2).max(LEAST_BATCH),
+                        took if took < LONGEST / 8 => (self.batch * 4).min(MOST_BATCH),
                         took if took < LONGEST / 2 => (self.batch * 2).min(MOST_BATCH),
                         _ => self.batch,
                     };

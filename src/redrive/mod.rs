@@ -50,6 +50,7 @@ mod runs;
 mod sending;
 mod shape;
 mod shelf;
+mod start;
 mod transaction;
 mod transfer;
 pub mod twins;

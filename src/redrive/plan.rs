@@ -13,6 +13,7 @@ use super::document::Into;
 use super::options::Options;
 use super::packed::Letters;
 use crate::event::Digest;
+use crate::ledger::Disposition;
 use crate::text::{Fault, Timestamp};
 
 /// The version of the file format.
@@ -117,6 +118,11 @@ impl Plan {
     /// The target of one of its letters.
     pub fn target(&self, letter: &PlannedLetter) -> Option<&PlannedTopic> {
         self.header.target.topics.get(letter.target as usize)
+    }
+
+    /// Whether a letter in this state is to be redriven.
+    pub fn is_open(&self, state: Disposition) -> bool {
+        state.may_become(Disposition::Redriven, self.forces("again"))
     }
 
     /// Whether the rule was forced.

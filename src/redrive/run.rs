@@ -19,6 +19,7 @@ use super::plan::{Plan, PlannedLetter, PlannedTopic, damaged};
 use super::rights;
 use super::rules::check_forced;
 use super::shape::Shape;
+use super::start::Start;
 use super::watch::Watch;
 use super::window;
 use crate::broker::{Guarantee, Name};
@@ -70,6 +71,11 @@ pub async fn run(
         return Ok(answer);
     }
     let Some(writer) = cx.broker.writer() else { return Err(read_only(cx)) };
+    // A canary is known later.
+    let start = plan.header.options.canary.is_none().then(|| {
+        let place = (&ledger, &*source);
+        Start::begin(cx, &request.plan, place, &answer, 0, cancel.clone())
+    });
     check_writable(cx, plan, &targets).await?;
     let weak = Weak::Refused("let an administrator strengthen it, or force the rule in the plan");
     books::open(cx, writer, if plan.forces("ledger_weak") { Weak::Forced } else { weak }).await?;
@@ -84,7 +90,7 @@ pub async fn run(
     Shape::new(&plan.header, &cx.profile)?;
     let parts = Parts { fence, watch, answer, most_bytes, took_over, canary };
     let mut engine = Engine::new(cx, request, parts, tell);
-    let ended = engine.run(writer, &request.plan).await;
+    let ended = engine.run(writer, &request.plan, start).await;
     let (stopped, why, fault) = match ended {
         Ok(()) => (None, None, None),
         Err(Halt::Cancelled) => (Some("cancelled"), None, None),
