@@ -50,7 +50,7 @@ pub(super) struct Engine<'a> {
     pub(super) watch: Watch<'a>,
     pub(super) answer: RunAnswer,
     pub(super) sent: VecDeque<Redriven>,
-    twins: Twins,
+    pub(super) twins: Twins,
     held: Held,
     pub(super) parked: u64,
     pub(super) batch: usize,
@@ -380,8 +380,9 @@ impl<'a> Engine<'a> {
 
     /// Counts what was committed.
     fn book(&mut self, items: &[Item], placed: &[Option<Placed>]) {
-        for (item, placed) in items.iter().zip(placed) {
-            self.count(item, *placed);
+        let forgotten = items.len().saturating_sub(MOST_FOLLOWED);
+        for (number, (item, placed)) in items.iter().zip(placed).enumerate() {
+            self.count(item, placed.filter(|_| number >= forgotten));
         }
     }
 

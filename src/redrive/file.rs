@@ -8,6 +8,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -119,34 +120,61 @@ impl Plan {
             Fault::usage("io", format!("the plan {} could not be read", path.display())).why(e.to_string())
         };
         let mut input = BufReader::with_capacity(BUFFER, File::open(path).map_err(failed)?);
-        let mut sha = Sha256::new();
-        let mut line = Vec::new();
-        if !read_line(&mut input, &mut line).map_err(failed)? {
-            return Err(damaged("the file is empty, or has a line without an end"));
+        // A plan of a million letters is digested while it is read: a run waits for both.
+        let (to, parts) = sync_channel::<Vec<u8>>(4);
+        let (read, sha256) = std::thread::scope(|scope| {
+            let digest = scope.spawn(move || {
+                let mut sha = Sha256::new();
+                parts.into_iter().for_each(|part| sha.update(part));
+                Digest(sha.finalize().into())
+            });
+            let read = Self::read(&mut input, to);
+            (read, digest.join())
+        });
+        let (plan, trailer) = read.map_err(|unread| match unread {
+            Unread::Io(error) => failed(error),
+            Unread::Damaged(fault) => fault,
+        })?;
+        if !sha256.is_ok_and(|sha256| trailer.sha256 == sha256.to_string()) {
+            return Err(damaged("it was changed after it was made"));
+        }
+        plan.check()?;
+        Ok(plan)
+    }
+
+    /// Reads header, letters and trailer; what is digested goes to `digested`.
+    fn read(input: &mut impl BufRead, digested: SyncSender<Vec<u8>>) -> Result<(Self, Trailer), Unread> {
+        let (mut line, mut part) = (Vec::new(), Vec::new());
+        if !read_line(input, &mut line)? {
+            return Err(damaged("the file is empty, or has a line without an end").into());
         }
         let header = header(&line)?;
-        sha.update(&line);
+        part.extend_from_slice(&line);
         let topics: Vec<String> = names(&header).collect();
         let mut letters = Letters::default();
         loop {
-            if !read_line(&mut input, &mut line).map_err(failed)? {
-                return Err(damaged("its end is missing"));
+            if !read_line(input, &mut line)? {
+                return Err(damaged("its end is missing").into());
             }
             if line.first() == Some(&b'{') {
                 break;
             }
-            let letter = letter(&line, &topics);
-            letters.push(
-                &letter
-                    .ok_or_else(|| damaged(format!("line {} is not a letter of it", letters.len() + 2)))?,
-            );
-            sha.update(&line);
+            let Some(letter) = letter(&line, &topics) else {
+                return Err(damaged(format!("line {} is not a letter of it", letters.len() + 2)).into());
+            };
+            letters.push(&letter);
+            part.extend_from_slice(&line);
+            if part.len() >= BUFFER {
+                // Nobody stops listening before the end.
+                drop(digested.send(std::mem::replace(&mut part, Vec::with_capacity(BUFFER + 256))));
+            }
         }
+        drop(digested.send(part));
         let trailer: Trailer =
             serde_json::from_slice(&line).map_err(|e| damaged(format!("its last line is wrong: {e}")))?;
-        let rest = input.fill_buf().map_err(failed)?;
+        let rest = input.fill_buf()?;
         if !rest.is_empty() {
-            return Err(damaged("there is something after its end"));
+            return Err(damaged("there is something after its end").into());
         }
         if trailer.records != letters.len() as u64 || header.counts.records != trailer.records {
             return Err(damaged(format!(
@@ -154,14 +182,28 @@ impl Plan {
                 letters.len(),
                 header.counts.records,
                 trailer.records
-            )));
+            ))
+            .into());
         }
-        if trailer.sha256 != Digest(sha.finalize().into()).to_string() {
-            return Err(damaged("it was changed after it was made"));
-        }
-        let plan = Self { header, letters };
-        plan.check()?;
-        Ok(plan)
+        Ok((Self { header, letters }, trailer))
+    }
+}
+
+/// Why a file is not a plan.
+enum Unread {
+    Io(std::io::Error),
+    Damaged(Fault),
+}
+
+impl From<std::io::Error> for Unread {
+    fn from(error: std::io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<Fault> for Unread {
+    fn from(fault: Fault) -> Self {
+        Self::Damaged(fault)
     }
 }
 

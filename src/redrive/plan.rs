@@ -138,8 +138,8 @@ impl Plan {
     /// Whether its parts fit together: every letter once, every target known, partitions in range.
     pub fn check(&self) -> Result<(), Fault> {
         // Letters mostly lie as they are sent; where they do not, their offsets are sorted.
-        let mut last: HashMap<i32, i64> = HashMap::new();
-        let mut ascends = true;
+        let mut lasts: HashMap<i32, i64> = HashMap::new();
+        let (mut ascends, mut before) = (true, None);
         for letter in &self.letters {
             let at = || format!("letter {}/{}", letter.partition, letter.offset);
             let Some(target) = self.target(&letter) else {
@@ -157,8 +157,16 @@ impl Plan {
             {
                 return Err(damaged(format!("{} cannot be", at())));
             }
-            let before = last.insert(letter.partition, letter.offset);
-            ascends &= before.is_none_or(|before| before < letter.offset);
+            // Most are of the partition of the one before.
+            let last = match before.replace((letter.partition, letter.offset)) {
+                Some((partition, offset)) if partition == letter.partition => Some(offset),
+                Some((partition, offset)) => {
+                    lasts.insert(partition, offset);
+                    lasts.get(&letter.partition).copied()
+                }
+                None => None,
+            };
+            ascends &= last.is_none_or(|last| last < letter.offset);
         }
         if ascends {
             return Ok(());

@@ -77,11 +77,14 @@ impl Engine<'_> {
         Ok((flight.into_placed(), rows))
     }
 
-    /// Whether letters may join a transaction that is under way: nothing has to be looked at before they are sent.
+    /// Whether letters may join a transaction that is under way: nothing has to be waited for before they are sent, and
+    /// nothing has to be read to know whether they are duplicates.
     pub(super) fn may_extend(&self) -> bool {
-        let free =
-            self.canary.is_none() && self.pace.rate().is_none() && self.plan.header.options.pace.is_none();
-        free && self.most_bytes == MOST_BYTES
+        let is_free = self.canary.is_none() && self.pace.rate().is_none();
+        is_free
+            && self.plan.header.options.pace.is_none()
+            && self.twins.is_new()
+            && self.most_bytes == MOST_BYTES
     }
 
     /// Takes the letters that were read meanwhile, as far as they fit into the transaction; whether more may follow.

@@ -41,15 +41,15 @@ impl Start {
         // The plan has looked at the same bytes.
         let none = known.is_new() && plan.header.counts.duplicates == Some(0);
         let looks = !none && !plan.header.replay && !plan.forces("duplicate");
-        let (mut wanted, mut closed) = (Vec::with_capacity(plan.letters.len()), 0);
-        for letter in &plan.letters {
-            let state = ledger.map_or(Disposition::Pending, |ledger| {
-                ledger.disposition(source, letter.partition, letter.offset)
-            });
-            let is_open = plan.is_open(state);
-            closed += u64::from(!is_open);
-            // Closed letters are not read again, but for parked ones: their keys hold others.
-            wanted.push(is_open || state == Disposition::Parked);
+        let (mut wanted, mut closed) = (vec![true; plan.letters.len()], 0);
+        if let Some(ledger) = ledger.filter(|ledger| ledger.dispositions(source).next().is_some()) {
+            for (letter, wanted) in plan.letters.iter().zip(&mut wanted) {
+                let state = ledger.disposition(source, letter.partition, letter.offset);
+                let is_open = plan.is_open(state);
+                closed += u64::from(!is_open);
+                // Closed letters are not read again, but for parked ones: their keys hold others.
+                *wanted = is_open || state == Disposition::Parked;
+            }
         }
         let order = Order {
             cx: cx.clone(),

@@ -238,7 +238,7 @@ impl<'t> Flight<'t> {
             Err(error) => return Err(Ended::Lost(error)),
         };
         for (ticket, answer) in answers {
-            let Ok(nth) = self.tickets.binary_search_by_key(&ticket, |(ticket, _)| *ticket) else { continue };
+            let Some(nth) = self.find(ticket) else { continue };
             match (self.tickets[nth].1, answer) {
                 (Some(number), Ok(place)) => {
                     self.placed[number] = Some(place);
@@ -250,6 +250,15 @@ impl<'t> Flight<'t> {
             }
         }
         Ok(())
+    }
+
+    /// Which of the tickets this is; those of a session mostly follow each other.
+    fn find(&self, ticket: Ticket) -> Option<usize> {
+        let is_it = |nth: &usize| self.tickets.get(*nth).is_some_and(|(other, _)| *other == ticket);
+        let first = self.tickets.first()?.0;
+        let expected = ticket.0.checked_sub(first.0).and_then(|nth| usize::try_from(nth).ok());
+        let search = || self.tickets.binary_search_by_key(&ticket, |(ticket, _)| *ticket).ok();
+        expected.filter(is_it).or_else(search)
     }
 
     /// The items that were answered since the last call, and those of pieces begun since then that are not sent.
