@@ -37,6 +37,15 @@ pub(super) struct Read {
     pub gone: Vec<PlannedLetter>,
 }
 
+/// What may join a transaction.
+pub(super) enum Joining {
+    Window(Read),
+    /// Nothing waits.
+    Nothing,
+    /// What waits does not fit.
+    TooMuch,
+}
+
 /// The reading under way; it ends with this.
 pub(super) struct Ahead {
     windows: mpsc::Receiver<Result<Read, Fault>>,
@@ -84,18 +93,15 @@ impl Ahead {
         self.left.take().map(Ok).or_else(|| self.windows.try_recv().ok())
     }
 
-    /// The same, if it has no more items than this and no more bytes; else `Some(None)`.
-    pub fn ready_within(&mut self, items: usize, bytes: usize) -> Option<Option<Result<Read, Fault>>> {
-        let fits = |read: &Read| {
-            read.items.len() <= items && read.items.iter().map(|item| item.size).sum::<usize>() <= bytes
-        };
-        match self.ready()? {
-            Ok(read) if !fits(&read) => {
-                self.left = Some(read);
-                Some(None)
-            }
-            ready => Some(Some(ready)),
+    /// The next window, if it is there already and has no more items and bytes than this.
+    pub fn joining(&mut self, items: usize, bytes: usize) -> Result<Joining, Fault> {
+        let Some(read) = self.ready().transpose()? else { return Ok(Joining::Nothing) };
+        let size: usize = read.items.iter().map(|item| item.size).sum();
+        if read.items.len() <= items && size <= bytes {
+            return Ok(Joining::Window(read));
         }
+        self.left = Some(read);
+        Ok(Joining::TooMuch)
     }
 
     /// The next window; `None` behind the last one.

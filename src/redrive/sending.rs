@@ -1,9 +1,8 @@
 //! One transaction of a run. Letters that are read while it is under way join it: the reading need not stop, and no more
 //! of them wait than a few.
 
-use super::ahead::Ahead;
+use super::ahead::{Ahead, Joining};
 use super::engine::{Engine, MOST_BYTES};
-use super::fence::Halt;
 use super::item::Item;
 use super::rows::End;
 use super::transaction::{Ended, Flight};
@@ -96,14 +95,11 @@ impl Engine<'_> {
             if is_wished || room == 0 {
                 return false;
             }
-            let read = match ahead.ready_within(room, self.most_bytes.saturating_sub(bytes)) {
-                None => return true,
-                Some(None) => return false,
-                Some(Some(read)) => read.map_err(Halt::from),
-            };
-            let joining = match read {
-                Ok(read) => self.items(read).await,
-                Err(halt) => Err(halt),
+            let joining = match ahead.joining(room, self.most_bytes.saturating_sub(bytes)) {
+                Ok(Joining::Nothing) => return true,
+                Ok(Joining::TooMuch) => return false,
+                Ok(Joining::Window(read)) => self.items(read).await,
+                Err(fault) => Err(fault.into()),
             };
             match joining {
                 Ok(joining) => {

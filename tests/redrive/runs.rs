@@ -8,6 +8,7 @@ use redrive::ask::Event;
 use redrive::broker::memory::fault::{Lost, Op};
 use redrive::broker::{SessionKind, Shard, Write};
 use redrive::event::Headers;
+use redrive::ledger::audit::AuditRecord;
 use redrive::ledger::row::{HeaderRow, Key};
 use redrive::ledger::{AUDIT_TOPIC, Disposition, LEDGER_TOPIC};
 use redrive::redrive::plan::{Plan, PlannedLetter};
@@ -422,6 +423,32 @@ async fn letters_that_are_read_side_by_side_are_sent_as_when_they_are_read_one_a
         both.push(sent.into_iter().map(known).collect::<Vec<_>>());
     }
     assert!(both[0] == both[2] && both[1] == both[2]);
+}
+
+/// Reading and writing run at the same time here, so that letters join transactions that are under way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_letter_is_in_the_audit_of_its_transaction_once() {
+    let world = World::empty().await;
+    let letter = |i: i64| Dead::new((i % 2) as i32, ["a", "b"][i as usize % 2], ((i % 2) as i32, i));
+    world.bury(&(0..2_500).map(letter).collect::<Vec<_>>()).await;
+    let plan = Arc::clone(&world.plan().await.plan);
+    assert_eq!(world.run(&plan).await.unwrap().redriven, 2_500);
+    world.assert_exactly_once(&plan).await;
+    let mut told: Vec<(i32, i64)> = Vec::new();
+    let mut redriven = 0;
+    for record in world.read(AUDIT_TOPIC).await {
+        let record = AuditRecord::decode(record.value.as_deref()).unwrap();
+        for (partition, offsets) in record.positions {
+            told.extend(offsets.into_iter().flat_map(|(from, to)| from..=to).map(|at| (partition, at)));
+        }
+        assert!(record.run.is_empty() || record.totals.redriven >= redriven);
+        redriven = redriven.max(record.totals.redriven);
+        assert!(record.run.is_empty() || told.len() as u64 == redriven, "{} and {redriven}", told.len());
+    }
+    told.sort_unstable();
+    let mut planned: Vec<(i32, i64)> = plan.letters.iter().map(|l| (l.partition, l.offset)).collect();
+    planned.sort_unstable();
+    assert!(told == planned);
 }
 
 #[tokio::test(start_paused = true)]
