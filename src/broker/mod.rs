@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use capability::{Capabilities, Guarantee, PeekEffect, Support};
 pub use error::{BrokerError, ErrorKind};
-pub use outbound::{Outbound, Write};
+pub use outbound::{EachHeader, Outbound, Write};
 
 use crate::event::{Record, RecordBytes};
 use crate::text::Timestamp;

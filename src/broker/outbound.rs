@@ -23,6 +23,9 @@ pub struct Write {
     pub timestamp: Option<Timestamp>,
 }
 
+/// Takes the name and the value of a header.
+pub type EachHeader<'e> = dyn FnMut(&[u8], Option<&[u8]>) + 'e;
+
 /// A record to be written, wherever its bytes lie.
 pub trait Outbound: Sync {
     /// Topic.
@@ -36,7 +39,7 @@ pub trait Outbound: Sync {
     /// The number of headers.
     fn header_count(&self) -> usize;
     /// Gives each header's name and value to `each`, in order.
-    fn each_header(&self, each: &mut dyn FnMut(&[u8], Option<&[u8]>));
+    fn each_header(&self, each: &mut EachHeader<'_>);
     /// Timestamp; `None` for now.
     fn timestamp(&self) -> Option<Timestamp>;
 
@@ -77,7 +80,7 @@ impl Outbound for Write {
         self.headers.len()
     }
 
-    fn each_header(&self, each: &mut dyn FnMut(&[u8], Option<&[u8]>)) {
+    fn each_header(&self, each: &mut EachHeader<'_>) {
         self.headers.iter().for_each(|(name, value)| each(name, value.map(|value| &**value)));
     }
 

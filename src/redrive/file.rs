@@ -125,7 +125,9 @@ impl Plan {
         let (read, sha256) = std::thread::scope(|scope| {
             let digest = scope.spawn(move || {
                 let mut sha = Sha256::new();
-                parts.into_iter().for_each(|part| sha.update(part));
+                for part in parts {
+                    sha.update(part);
+                }
                 Digest(sha.finalize().into())
             });
             let read = Self::read(&mut input, to);

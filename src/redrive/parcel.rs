@@ -7,7 +7,7 @@
 use bytes::{Buf as _, Bytes, BytesMut};
 
 use super::outgoing::COUNT;
-use crate::broker::{Name, Outbound};
+use crate::broker::{EachHeader, Name, Outbound};
 use crate::text::Timestamp;
 
 /// Stands for the length of a null.
@@ -162,7 +162,7 @@ impl Outbound for Addressed<'_> {
         self.parcel.headers
     }
 
-    fn each_header(&self, each: &mut dyn FnMut(&[u8], Option<&[u8]>)) {
+    fn each_header(&self, each: &mut EachHeader<'_>) {
         self.parcel.headers().for_each(|(name, value)| each(name, value));
     }
 

@@ -173,7 +173,7 @@ impl<'t> Flight<'t> {
 
     /// Whether no more than one piece is left to be begun.
     pub fn is_last(&self) -> bool {
-        self.pieces.pieces.len() <= 1
+        self.pieces.waiting.len() <= 1
     }
 
     /// The places of all items, in their order.
@@ -299,7 +299,7 @@ struct Piece {
 struct Pieces {
     lasts: HashMap<Aim, Last>,
     /// Those that were not taken.
-    pieces: VecDeque<Piece>,
+    waiting: VecDeque<Piece>,
     /// So many were taken.
     taken: usize,
 }
@@ -326,17 +326,17 @@ impl Pieces {
         last.count += 1;
         last.bytes += size;
         let place = last.piece - self.taken;
-        while self.pieces.len() <= place {
-            let side = (self.taken + self.pieces.len()) % 2;
-            self.pieces.push_back(Piece { side, items: Vec::new() });
+        while self.waiting.len() <= place {
+            let side = (self.taken + self.waiting.len()) % 2;
+            self.waiting.push_back(Piece { side, items: Vec::new() });
         }
-        self.pieces[place].items.push(number);
+        self.waiting[place].items.push(number);
     }
 
     /// The next piece that is not empty.
     fn next(&mut self) -> Option<Piece> {
         loop {
-            let piece = self.pieces.pop_front()?;
+            let piece = self.waiting.pop_front()?;
             self.taken += 1;
             if !piece.items.is_empty() {
                 return Some(piece);

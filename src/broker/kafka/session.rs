@@ -56,7 +56,7 @@ type Producer = Client<BaseProducer<Context>>;
 /// What a session knows of a topic.
 struct Topic {
     name: Name,
-    topic: Destination,
+    destination: Destination,
     partitions: i32,
 }
 
@@ -262,7 +262,7 @@ impl KafkaSession {
         };
         let partitions = i32::try_from(sheet.partitions.len()).unwrap_or(i32::MAX);
         let compression = self.compression(name).await;
-        let Some(topic) = Destination::new(&self.producer, &c_name, compression) else {
+        let Some(destination) = Destination::new(&self.producer, &c_name, compression) else {
             return Err(BrokerError::new(
                 ErrorKind::Invalid,
                 what,
@@ -271,7 +271,7 @@ impl KafkaSession {
         };
         self.last = self.topics.len();
         self.places.insert(Name::clone(name), self.last);
-        self.topics.push(Topic { name: Name::clone(name), topic, partitions });
+        self.topics.push(Topic { name: Name::clone(name), destination, partitions });
         Ok(())
     }
 
@@ -340,7 +340,7 @@ impl KafkaSession {
             if under_way == 0 || under_way + size <= MOST_BYTES {
                 let Some(topic) = self.topics.get(self.last) else { return Ok(Ok(())) };
                 self.deliveries.bytes.fetch_add(size, Ordering::Relaxed);
-                let sent = produce(&topic.topic, partition, record, ticket.0 as usize);
+                let sent = produce(&topic.destination, partition, record, ticket.0 as usize);
                 let Err(refusal) = sent else { return Ok(Ok(())) };
                 self.deliveries.bytes.fetch_sub(size, Ordering::Relaxed);
                 if refusal.code != Code::QueueFull {
