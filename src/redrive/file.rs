@@ -22,6 +22,8 @@ use crate::text::Fault;
 const LONGEST_LINE: u64 = 4 << 20;
 /// Bytes read or written at once.
 const BUFFER: usize = 256 << 10;
+/// Bytes that are digested at once.
+const PART: usize = 64 << 10;
 
 #[derive(Serialize, Deserialize)]
 struct Trailer {
@@ -166,9 +168,9 @@ impl Plan {
             };
             letters.push(&letter);
             part.extend_from_slice(&line);
-            if part.len() >= BUFFER {
+            if part.len() >= PART {
                 // Nobody stops listening before the end.
-                drop(digested.send(std::mem::replace(&mut part, Vec::with_capacity(BUFFER + 256))));
+                drop(digested.send(std::mem::replace(&mut part, Vec::with_capacity(PART + 256))));
             }
         }
         drop(digested.send(part));
