@@ -43,7 +43,7 @@ pub(super) enum Joining {
     /// Nothing waits.
     Nothing,
     /// What waits does not fit.
-    TooMuch,
+    Not,
 }
 
 /// The reading under way; it ends with this.
@@ -93,15 +93,19 @@ impl Ahead {
         self.left.take().map(Ok).or_else(|| self.windows.try_recv().ok())
     }
 
-    /// The next window, if it is there already and has no more items and bytes than this.
-    pub fn joining(&mut self, items: usize, bytes: usize) -> Result<Joining, Fault> {
+    /// The next window, if it is there already, has no more items and bytes than this, and all of them may join.
+    pub fn joining(
+        &mut self,
+        (items, bytes): (usize, usize),
+        may_join: impl Fn(&Item) -> bool,
+    ) -> Result<Joining, Fault> {
         let Some(read) = self.ready().transpose()? else { return Ok(Joining::Nothing) };
         let size: usize = read.items.iter().map(|item| item.size).sum();
-        if read.items.len() <= items && size <= bytes {
+        if read.items.len() <= items && size <= bytes && read.items.iter().all(may_join) {
             return Ok(Joining::Window(read));
         }
         self.left = Some(read);
-        Ok(Joining::TooMuch)
+        Ok(Joining::Not)
     }
 
     /// The next window; `None` behind the last one.

@@ -50,7 +50,7 @@ pub(super) struct Engine<'a> {
     pub(super) watch: Watch<'a>,
     pub(super) answer: RunAnswer,
     pub(super) sent: VecDeque<Redriven>,
-    pub(super) twins: Twins,
+    twins: Twins,
     held: Held,
     pub(super) parked: u64,
     pub(super) batch: usize,
@@ -268,16 +268,20 @@ impl<'a> Engine<'a> {
         if self.state(&item.planned) == Disposition::Redriven {
             return None;
         }
-        let target = self.plan.target(&item.planned)?;
-        if !self.twins.is_first(*twin) {
+        // The plan has looked at the same bytes.
+        let may_have = self.plan.header.counts.duplicates != Some(0);
+        if may_have && !self.twins.is_first(*twin) {
             return Some(Twin::Is);
         }
+        self.suspect(item).map(Twin::MayBe)
+    }
+
+    /// The redriven record that the item may be a duplicate of.
+    pub(super) fn suspect(&self, item: &Item) -> Option<Suspect> {
+        let ledger = self.fence.rows().filter(|_| !self.twins.is_new())?;
+        let (identity, target) = (item.identity()?, self.plan.target(&item.planned)?);
         let own = (&**self.fence.source(), item.planned.partition, item.planned.offset);
-        if self.twins.is_new() {
-            return None;
-        }
-        let identity = item.identity()?;
-        self.fence.rows().and_then(|l| self.twins.suspect(l, &identity, target, own)).map(Twin::MayBe)
+        self.twins.suspect(ledger, &identity, target, own)
     }
 
     /// Writes items in transactions, in their order, and with the last of them what is read meanwhile.

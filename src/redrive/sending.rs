@@ -76,14 +76,10 @@ impl Engine<'_> {
         Ok((flight.into_placed(), rows))
     }
 
-    /// Whether letters may join a transaction that is under way: nothing has to be waited for before they are sent, and
-    /// nothing has to be read to know whether they are duplicates.
+    /// Whether letters may join a transaction that is under way: nothing has to be waited for before they are sent.
     pub(super) fn may_extend(&self) -> bool {
         let is_free = self.canary.is_none() && self.pace.rate().is_none();
-        is_free
-            && self.plan.header.options.pace.is_none()
-            && self.twins.is_new()
-            && self.most_bytes == MOST_BYTES
+        is_free && self.plan.header.options.pace.is_none() && self.most_bytes == MOST_BYTES
     }
 
     /// Takes the letters that were read meanwhile, as far as they fit into the transaction; whether more may follow.
@@ -95,9 +91,11 @@ impl Engine<'_> {
             if is_wished || room == 0 {
                 return false;
             }
-            let joining = match ahead.joining(room, self.most_bytes.saturating_sub(bytes)) {
+            let room = (room, self.most_bytes.saturating_sub(bytes));
+            // What has to be compared with a record on the target is read while no transaction is open.
+            let joining = match ahead.joining(room, |item| self.suspect(item).is_none()) {
                 Ok(Joining::Nothing) => return true,
-                Ok(Joining::TooMuch) => return false,
+                Ok(Joining::Not) => return false,
                 Ok(Joining::Window(read)) => self.items(read).await,
                 Err(fault) => Err(fault.into()),
             };

@@ -37,10 +37,9 @@ impl Start {
         cancel: CancellationToken,
     ) -> Self {
         let ledger = reader.ledger();
-        let known = ledger.filter(|_| !plan.forces("duplicate")).map(Twins::new).unwrap_or_default();
-        // The plan has looked at the same bytes.
-        let none = known.is_new() && plan.header.counts.duplicates == Some(0);
-        let looks = !none && !plan.header.replay && !plan.forces("duplicate");
+        let looks = !plan.header.replay && !plan.forces("duplicate");
+        let known = ledger.filter(|_| looks).map(Twins::new).unwrap_or_default();
+        let may_have = looks && plan.header.counts.duplicates != Some(0);
         let (mut wanted, mut closed) = (vec![true; plan.letters.len()], 0);
         if let Some(ledger) = ledger.filter(|ledger| ledger.dispositions(source).next().is_some()) {
             for (letter, wanted) in plan.letters.iter().zip(&mut wanted) {
@@ -58,11 +57,11 @@ impl Start {
             first,
             run: answer.run.clone(),
             operator: answer.operator.clone(),
-            twins: looks,
+            twins: may_have || !known.is_new(),
         };
         Self {
             ahead: Ahead::begin(order, cancel),
-            twins: if looks { known.with_room(plan.letters.len()) } else { known },
+            twins: if may_have { known.with_room(plan.letters.len()) } else { known },
             closed,
             mark: mark(reader),
         }

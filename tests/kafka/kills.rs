@@ -55,7 +55,7 @@ async fn one_plan(seen: &mut Seen, wanted: usize) {
     let last = bench.run(&file, &["--take-over"]).await.with(0);
     assert_eq!(last["remaining"], 0);
     bench.assert_exactly_once(LETTERS).await;
-    assert_complete(&bench).await;
+    assert_complete(&bench, LETTERS).await;
     let again = bench.run(&file, &[]).await.with(0);
     assert_eq!((&again["redriven"], &again["already_handled"]), (&Value::from(0), &Value::from(LETTERS)));
     bench.assert_exactly_once(LETTERS).await;
@@ -92,7 +92,7 @@ async fn kill_a_run(bench: &Bench, file: &str, seen: &mut Seen) -> bool {
 }
 
 /// The ledger has a row of every letter that names where its record is, and the audit covers every letter once.
-async fn assert_complete(bench: &Bench) {
+pub async fn assert_complete(bench: &Bench, letters: usize) {
     let ids = bench.broker.catalog().topic_ids(std::slice::from_ref(&bench.source)).await.unwrap();
     let source = ids[0].as_ref().unwrap().0.clone();
     let me = || "tester".to_owned();
@@ -105,7 +105,7 @@ async fn assert_complete(bench: &Bench) {
     let mut reader = LedgerReader::new(cx);
     reader.refresh(&Silent, &CancellationToken::new()).await.unwrap();
     let ledger = reader.ledger().unwrap();
-    assert_eq!(ledger.counts(&source).redriven, LETTERS as u64);
+    assert_eq!(ledger.counts(&source).redriven, letters as u64);
     for record in bench.sent().await {
         let id = String::from_utf8(record.headers.last("redrive-id").unwrap().to_vec()).unwrap();
         let mut parts = id.rsplit(':');
@@ -125,6 +125,6 @@ async fn assert_complete(bench: &Bench) {
             }
         }
     }
-    assert_eq!(covered.len(), LETTERS);
+    assert_eq!(covered.len(), letters);
     assert!(covered.values().all(|times| *times == 1));
 }

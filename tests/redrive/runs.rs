@@ -425,11 +425,15 @@ async fn letters_that_are_read_side_by_side_are_sent_as_when_they_are_read_one_a
     assert!(both[0] == both[2] && both[1] == both[2]);
 }
 
-/// Reading and writing run at the same time here, so that letters join transactions that are under way.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_letter_is_in_the_audit_of_its_transaction_once() {
     let world = World::empty().await;
-    let letter = |i: i64| Dead::new((i % 2) as i32, ["a", "b"][i as usize % 2], ((i % 2) as i32, i));
+    // They take several reads, and several transactions.
+    let value = Bytes::from(vec![b'x'; 2_000]);
+    let letter = |i: i64| Dead {
+        value: Some(value.clone()),
+        ..Dead::new((i % 2) as i32, ["a", "b"][i as usize % 2], ((i % 2) as i32, i))
+    };
     world.bury(&(0..2_500).map(letter).collect::<Vec<_>>()).await;
     let plan = Arc::clone(&world.plan().await.plan);
     assert_eq!(world.run(&plan).await.unwrap().redriven, 2_500);
