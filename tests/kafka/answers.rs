@@ -3,14 +3,15 @@
 
 use std::time::Duration;
 
-use redrive::broker::{Isolation, ReadPlan, Shard, Span, Until};
+use redrive::broker::{Isolation, ReadPlan, Shard, Span, Until, Write};
+use redrive::event::murmur2;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::kills::assert_complete;
 use crate::proxy::{Proxy, Then, Trouble};
 use crate::redrive::{Bench, Ended};
-use crate::support::soon;
+use crate::support::{put, soon};
 
 const LETTERS: usize = 400;
 
@@ -95,9 +96,8 @@ async fn a_transaction_that_timed_out_is_aborted_and_its_letters_are_sent_again(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a Kafka broker: tests/run starts one"]
 async fn the_stall_of_a_live_committed_reader_is_measured() {
-    // Transactions grow while they are short: only a long run has the largest. Of so many letters not all are read before
-    // the first transaction ends, so that others join those that are under way.
-    let letters = if std::env::var("REDRIVE_FAULTS_BROKER").is_ok() { 100_000 } else { 20_000 };
+    // Transactions grow while they are short: only a long run has the largest.
+    let letters = if std::env::var("REDRIVE_FAULTS_BROKER").is_ok() { 100_000 } else { 5_000 };
     let bench = Bench::new(1, &[]).await;
     bench.bury_many(letters, 100).await;
     let (file, plan) = bench.plan(&[]).await;
@@ -120,7 +120,27 @@ async fn the_stall_of_a_live_committed_reader_is_measured() {
         at(1000)
     );
     assert_eq!(committed.len(), letters);
-    assert_complete(&bench, letters).await;
+}
+
+/// Letters that are read side by side, in small windows, join a transaction that is under way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Kafka broker: tests/run starts one"]
+async fn the_audit_of_a_long_run_has_every_letter_once() {
+    const MANY: usize = 30_000;
+    let bench = Bench::new(2, &[]).await;
+    let letters = (0..MANY).map(|i| {
+        let key = format!("key-{}", i % 300);
+        let partition = murmur2::partition(key.as_bytes(), 2).unwrap();
+        let origin = (partition, 1_000_000 + i as i64);
+        let letter = bench.letter(key.into(), format!("value {i:0300}").into(), origin, "a.Broken");
+        Write { partition: Some(partition), ..letter }
+    });
+    put(&*bench.broker, letters.collect::<Vec<_>>()).await;
+    let (file, plan) = bench.plan(&[]).await;
+    plan.with(0);
+    assert_eq!(bench.run(&file, &[]).await.with(0)["redriven"], MANY);
+    bench.assert_exactly_once(MANY).await;
+    assert_complete(&bench, MANY).await;
 }
 
 /// When each of so many records is seen by a reader that follows the target.
