@@ -170,3 +170,72 @@ impl Outbound for Addressed<'_> {
         self.parcel.timestamp
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::outgoing::batch_size;
+    use super::*;
+    use crate::broker::Write;
+    use crate::event::Headers;
+
+    type Part = Option<Vec<u8>>;
+
+    fn part() -> impl Strategy<Value = Part> {
+        proptest::option::of(proptest::collection::vec(any::<u8>(), 0..40))
+    }
+
+    fn headers() -> impl Strategy<Value = Vec<(Vec<u8>, Part)>> {
+        let name =
+            prop_oneof![Just(COUNT.as_bytes().to_vec()), proptest::collection::vec(any::<u8>(), 0..20)];
+        proptest::collection::vec((name, part()), 0..6)
+    }
+
+    fn pack(chunk: &mut BytesMut, key: &Part, value: &Part, headers: &[(Vec<u8>, Part)]) -> Parcel {
+        let mut packer = Packer::new(chunk, key.as_deref(), value.as_deref());
+        for (number, (name, value)) in headers.iter().enumerate() {
+            match value {
+                Some(value) if number % 2 == 1 => packer.header_with(name, |to| to.extend_from_slice(value)),
+                value => packer.header(name, value.as_deref()),
+            }
+        }
+        packer.seal(Some(Timestamp(7)))
+    }
+
+    fn unpack(parcel: &Parcel) -> Write {
+        let topic: Name = "orders".into();
+        Addressed { topic: &topic, partition: 3, parcel }.to_write()
+    }
+
+    proptest! {
+        #[test]
+        fn a_record_is_read_as_it_was_packed(
+            records in proptest::collection::vec((part(), part(), headers()), 1..4),
+            count in any::<u32>(),
+        ) {
+            // They share a chunk.
+            let mut chunk = BytesMut::new();
+            let packed: Vec<Parcel> =
+                records.iter().map(|(key, value, headers)| pack(&mut chunk, key, value, headers)).collect();
+            for ((key, value, headers), mut parcel) in records.into_iter().zip(packed) {
+                let bytes = |part: Part| part.map(Bytes::from);
+                let mut write = Write {
+                    topic: "orders".into(),
+                    partition: Some(3),
+                    key: bytes(key),
+                    value: bytes(value),
+                    headers: Headers(headers.into_iter().map(|(n, v)| (n.into(), bytes(v))).collect()),
+                    timestamp: Some(Timestamp(7)),
+                };
+                prop_assert_eq!(&unpack(&parcel), &write);
+                prop_assert_eq!(parcel.batch_size(), batch_size(&write));
+                parcel.recount(count);
+                if let Some((_, last)) = write.headers.0.iter_mut().rfind(|(n, _)| **n == *COUNT.as_bytes()) {
+                    *last = Some(count.to_string().into());
+                }
+                prop_assert_eq!(&unpack(&parcel), &write);
+            }
+        }
+    }
+}
