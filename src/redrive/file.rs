@@ -385,7 +385,11 @@ mod tests {
 
     #[test]
     fn a_letter_twice_or_an_impossible_partition_is_refused() {
-        assert!(plan(&[(0, 1), (0, 1)]).check().unwrap_err().why.contains("twice"));
+        for twice in [&[(0, 1), (0, 1)][..], &[(0, 1), (1, 1), (0, 1)], &[(1, 0), (0, 1), (2, 1), (0, 1)]] {
+            assert!(plan(twice).check().unwrap_err().why.contains("is in it twice"), "{twice:?}");
+        }
+        // Offsets need not ascend.
+        plan(&[(0, 2), (1, 1), (0, 1), (0, 3)]).check().unwrap();
         let mut wrong = plan(&[(0, 1)]);
         wrong.letters = wrong.letters.iter().map(|l| PlannedLetter { target_partition: 6, ..l }).collect();
         assert!(wrong.check().unwrap_err().why.contains("partition 6"));
