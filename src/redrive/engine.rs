@@ -218,10 +218,6 @@ impl<'a> Engine<'a> {
         ledger.map_or(Disposition::Pending, |l| l.disposition(source, letter.partition, letter.offset))
     }
 
-    fn is_open(&self, state: Disposition) -> bool {
-        self.plan.is_open(state)
-    }
-
     /// Takes those of the letters read that are to be written, as the ledger has it.
     pub(super) async fn items(&mut self, read: Read) -> Result<Vec<Item>, Halt> {
         for planned in &read.gone {
@@ -269,8 +265,7 @@ impl<'a> Engine<'a> {
             return None;
         }
         // The plan has looked at the same bytes.
-        let may_have = self.plan.header.counts.duplicates != Some(0);
-        if may_have && !self.twins.is_first(*twin) {
+        if self.plan.may_have_duplicates() && !self.twins.is_first(*twin) {
             return Some(Twin::Is);
         }
         self.suspect(item).map(Twin::MayBe)
@@ -431,7 +426,9 @@ impl<'a> Engine<'a> {
                     self.count(&item, placed);
                     committed = true;
                 }
-                Some((false, state, _)) if !self.is_open(state) => self.answer.already_handled += 1,
+                Some((false, state, _)) if !self.plan.header.is_open(state) => {
+                    self.answer.already_handled += 1;
+                }
                 _ => left.push(item),
             }
         }

@@ -35,9 +35,7 @@ pub(super) struct Meant {
 
 impl Meant {
     fn is_open(&self, state: Option<Disposition>) -> bool {
-        let again = self.header.options.forces("again");
-        let is_open = |state: Disposition| state.is_pending() || (again && state == Disposition::Redriven);
-        self.header.replay || state.is_some_and(is_open)
+        self.header.replay || state.is_some_and(|state| self.header.is_open(state))
     }
 }
 

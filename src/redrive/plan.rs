@@ -70,6 +70,11 @@ pub struct PlanHeader {
 }
 
 impl PlanHeader {
+    /// Whether a letter in this state is to be redriven.
+    pub fn is_open(&self, state: Disposition) -> bool {
+        state.may_become(Disposition::Redriven, self.options.forces("again"))
+    }
+
     /// Under which id the ledger keeps the letters: that of the dead-letter topic. A replay has rows of its own, so that
     /// it neither closes a letter nor is stopped by what was done with one.
     pub fn ledger_id(&self) -> Option<Arc<str>> {
@@ -85,7 +90,7 @@ pub struct PlanCounts {
     pub records: u64,
     /// Distinct keys.
     pub keys: u64,
-    /// Duplicates that were found; `None` in a plan that does not say it.
+    /// Duplicates that were found; `None` where nobody looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duplicates: Option<u64>,
 }
@@ -120,9 +125,9 @@ impl Plan {
         self.header.target.topics.get(letter.target as usize)
     }
 
-    /// Whether a letter in this state is to be redriven.
-    pub fn is_open(&self, state: Disposition) -> bool {
-        state.may_become(Disposition::Redriven, self.forces("again"))
+    /// Whether some of its letters may be the same failed record, of which one is sent.
+    pub fn may_have_duplicates(&self) -> bool {
+        !self.header.replay && !self.forces("duplicate") && self.header.counts.duplicates != Some(0)
     }
 
     /// Whether the rule was forced.

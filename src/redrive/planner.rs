@@ -349,8 +349,7 @@ impl<'a> Planner<'a> {
         }
         preflight.refusals = std::mem::take(&mut self.refused).into_refusals();
         self.outlook(&mut preflight).await?;
-        let duplicates = Some(self.duplicates.len() as u64);
-        self.header.counts = PlanCounts { records: letters.len() as u64, keys, duplicates };
+        self.header.counts = PlanCounts { records: letters.len() as u64, keys, ..self.header.counts };
         let (guarantee, guarantee_reason) = self.guarantee(&mut preflight);
         let headers = self.headers();
         let plan = Arc::new(Plan { header: self.header, letters });

@@ -99,6 +99,8 @@ impl Planner<'_> {
         }
         if self.forces("duplicate") {
             self.duplicates = Numbers::default();
+        } else {
+            self.header.counts.duplicates = Some(self.duplicates.len() as u64);
         }
         Ok(())
     }

@@ -24,7 +24,7 @@ use super::watch::Watch;
 use super::window;
 use crate::broker::{Guarantee, Name};
 use crate::context::{Cx, Sink};
-use crate::ledger::{Disposition, Ledger};
+use crate::ledger::Ledger;
 use crate::letters::Index;
 use crate::letters::document;
 use crate::letters::ledger::LedgerReader;
@@ -237,15 +237,10 @@ pub(super) fn no_transactions(why: &str) -> Fault {
 
 /// The number of letters, if all of them are closed.
 fn all_handled(plan: &Plan, source: &str, ledger: Option<&Ledger>) -> Option<u64> {
-    let again = plan.forces("again");
-    let is_closed = |disposition: Disposition| match disposition {
-        Disposition::Redriven => !again,
-        other => !other.is_pending(),
+    let is_closed = |ledger: &Ledger, letter: PlannedLetter| {
+        !plan.header.is_open(ledger.disposition(source, letter.partition, letter.offset))
     };
-    let all = plan
-        .letters
-        .iter()
-        .all(|l| ledger.is_some_and(|ledger| is_closed(ledger.disposition(source, l.partition, l.offset))));
+    let all = ledger.is_some_and(|ledger| plan.letters.iter().all(|letter| is_closed(ledger, letter)));
     all.then_some(plan.letters.len() as u64)
 }
 

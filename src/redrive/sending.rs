@@ -53,15 +53,16 @@ impl Engine<'_> {
         mut more: Option<&mut Ahead>,
     ) -> Result<(Vec<Option<Placed>>, Vec<Write>), Ended> {
         let mut flight = Flight::new(taken);
-        let (mut known, mut is_whole) = (0, false);
+        flight.add(items);
+        let mut is_whole = false;
         loop {
-            if let Some(ahead) = &mut more
-                && !self.extend(items, ahead).await
-            {
-                more = None;
+            if let Some(ahead) = &mut more {
+                let known = items.len();
+                if !self.extend(items, flight.bytes(), ahead).await {
+                    more = None;
+                }
+                flight.add(items.get(known..).unwrap_or_default());
             }
-            flight.add(items.get(known..).unwrap_or_default());
-            known = items.len();
             if !is_whole && (more.is_none() || flight.is_last()) {
                 (more, is_whole) = (None, true);
                 // Before the end: a partition's first record in a transaction takes the broker longer.
@@ -82,9 +83,9 @@ impl Engine<'_> {
         is_free && self.plan.header.options.pace.is_none() && self.most_bytes == MOST_BYTES
     }
 
-    /// Takes the letters that were read meanwhile, as far as they fit into the transaction; whether more may follow.
-    async fn extend(&mut self, items: &mut Vec<Item>, ahead: &mut Ahead) -> bool {
-        let mut bytes: usize = items.iter().map(|item| item.size).sum();
+    /// Takes the letters that were read meanwhile, as far as they fit into the transaction, whose items have so many
+    /// `bytes`; whether more may follow.
+    async fn extend(&mut self, items: &mut Vec<Item>, mut bytes: usize, ahead: &mut Ahead) -> bool {
         loop {
             let is_wished = self.wishes.has_changed().unwrap_or(false) || self.fence.cancel.is_cancelled();
             let room = self.batch.saturating_sub(items.len());

@@ -39,12 +39,12 @@ impl Start {
         let ledger = reader.ledger();
         let looks = !plan.header.replay && !plan.forces("duplicate");
         let known = ledger.filter(|_| looks).map(Twins::new).unwrap_or_default();
-        let may_have = looks && plan.header.counts.duplicates != Some(0);
+        let may_have = plan.may_have_duplicates();
         let (mut wanted, mut closed) = (vec![true; plan.letters.len()], 0);
         if let Some(ledger) = ledger.filter(|ledger| ledger.dispositions(source).next().is_some()) {
             for (letter, wanted) in plan.letters.iter().zip(&mut wanted) {
                 let state = ledger.disposition(source, letter.partition, letter.offset);
-                let is_open = plan.is_open(state);
+                let is_open = plan.header.is_open(state);
                 closed += u64::from(!is_open);
                 // Closed letters are not read again, but for parked ones: their keys hold others.
                 *wanted = is_open || state == Disposition::Parked;

@@ -100,6 +100,8 @@ pub(super) async fn send(
 /// more of them as it goes.
 pub(super) struct Flight<'t> {
     pieces: Pieces,
+    /// Bytes of all items.
+    bytes: usize,
     /// The side of the piece that is on its way.
     side: Option<usize>,
     /// What was staged: an item's number, or a row.
@@ -117,6 +119,7 @@ impl<'t> Flight<'t> {
     pub fn new(taken: &'t mut u64) -> Self {
         Self {
             pieces: Pieces::default(),
+            bytes: 0,
             side: None,
             tickets: Vec::new(),
             placed: Vec::new(),
@@ -133,7 +136,13 @@ impl<'t> Flight<'t> {
             let aim = (item.planned.target, item.planned.target_partition);
             self.pieces.add(self.placed.len(), aim, item.size);
             self.placed.push(None);
+            self.bytes += item.size;
         }
+    }
+
+    /// Bytes of the items that were added.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Writes the next piece, and `rows` with it; `false`, and nothing is written, where all are on their way.

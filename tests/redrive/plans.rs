@@ -22,6 +22,11 @@ async fn one_of_several_letters_of_a_failed_record_is_sent_and_the_others_are_ma
     world.bury(&[one.clone(), Dead { partition: 1, ..one.clone() }, other]).await;
     let plan = world.plan().await;
     assert_eq!((plan.preflight.selected, plan.preflight.duplicates), (2, 1));
+    assert_eq!(plan.plan.header.counts.duplicates, Some(1));
+    // Where they are sent all the same, the plan does not say that there are none.
+    let mut request = World::request();
+    request.options.force.push("duplicate".to_owned());
+    assert_eq!(world.plan_with(request).await.unwrap().plan.header.counts.duplicates, None);
     let run = world.run(&plan.plan).await.unwrap();
     assert_eq!((run.redriven, run.duplicates, run.remaining), (2, 1, 0));
     let reader = world.ledger().await;
