@@ -43,8 +43,9 @@ const END_WAIT: Duration = Duration::from_secs(10);
 /// How long the first contact of a transactional session may take: the predecessor's transaction ends in it.
 const BEGIN_WAIT: Duration = Duration::from_secs(60);
 const BEGIN_STEP: Duration = Duration::from_secs(5);
-/// How long a new client is waited for to be connected.
-const CONNECT_WAIT: Duration = Duration::from_secs(1);
+/// So often is looked whether a new client is connected, so long each.
+const CONNECT_TRIES: usize = 100;
+const CONNECT_STEP: Duration = Duration::from_millis(10);
 
 /// The longest time-out of a transaction that brokers allow as they come (`transaction.max.timeout.ms`), and the
 /// shortest that librdkafka takes.
@@ -159,8 +160,9 @@ impl Ports {
 
 fn start_transactions(producer: &Producer, stop: &AtomicBool) -> Result<(), KafkaError> {
     // A client that is not connected when it is to ask for its coordinator asks half a second later
-    // (`rd_kafka_txn_coord_query`). This waits for the first answer of a broker.
-    producer.client().fetch_cluster_id(CONNECT_WAIT);
+    // (`rd_kafka_txn_coord_query`). This waits for the first answer of a broker; in short steps, because it misses an answer
+    // that comes at the moment when it begins to wait (`rd_kafka_metadata_cache_wait_change`).
+    (0..CONNECT_TRIES).find(|_| producer.client().fetch_cluster_id(CONNECT_STEP).is_some());
     let mut waited = Duration::ZERO;
     loop {
         let started = producer.init_transactions(BEGIN_STEP);
