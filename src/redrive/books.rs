@@ -63,18 +63,24 @@ pub(super) fn weak(force: &[String]) -> Weak {
 
 /// Makes ledger and audit ready to be written, or refuses before anything is written.
 pub(super) async fn open(cx: &Cx, writer: &dyn Writer, weak: Weak) -> Result<(), Fault> {
+    let missing = check(cx, weak).await?;
+    make(cx, writer, &missing).await
+}
+
+/// Refuses where ledger and audit are not to be written, or cannot be; gives those of the two that are missing.
+pub(super) async fn check(cx: &Cx, weak: Weak) -> Result<Vec<&'static str>, Fault> {
     let health = cluster::health(cx).await?;
     if let (Some(why), Weak::Refused(hint)) = (&health.weak, weak) {
         return Err(Fault::refused("ledger_weak", "the ledger can lose what is written to it")
             .why(why.as_str())
             .hint(hint));
     }
-    check(cx, &health).await?;
-    make(cx, writer, &health.missing).await
+    may_write(cx, &health).await?;
+    Ok(health.missing)
 }
 
 /// Refuses where ledger and audit cannot be written, as far as that is known before.
-pub(super) async fn check(cx: &Cx, health: &Health) -> Result<(), Fault> {
+pub(super) async fn may_write(cx: &Cx, health: &Health) -> Result<(), Fault> {
     if let Some(why) = &health.unwritable {
         return Err(Fault::refused("replicas", "what is done cannot be kept now")
             .why(why.as_str())

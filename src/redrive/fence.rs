@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::books;
 use super::item::PROGRAM;
 use super::run::is_cancel;
 use super::transaction::{self, Ended, book};
@@ -57,6 +58,8 @@ pub(super) struct Fence<'a> {
     source: Arc<str>,
     pub ledger: LedgerReader,
     session: Option<Box<dyn Session>>,
+    /// Those of ledger and audit that are to be made with the place.
+    missing: Vec<&'static str>,
     guarantee: Guarantee,
     /// When the last owner row was committed; `None` before the first.
     owned: Option<Duration>,
@@ -87,6 +90,7 @@ impl<'a> Fence<'a> {
             source,
             ledger,
             session: None,
+            missing: Vec::new(),
             guarantee: Guarantee::ExactlyOnceReadCommitted,
             owned: None,
             owner_before: None,
@@ -102,6 +106,11 @@ impl<'a> Fence<'a> {
     /// away, and is looked at before each batch.
     pub fn with(self, guarantee: Guarantee) -> Self {
         Self { guarantee, ..self }
+    }
+
+    /// Ledger and audit, as far as they are missing, are made while the place is taken.
+    pub fn making(self, missing: Vec<&'static str>) -> Self {
+        Self { missing, ..self }
     }
 
     /// Whether it writes in transactions.
@@ -159,7 +168,11 @@ impl<'a> Fence<'a> {
             }
             Guarantee::AtLeastOnceChecked => SessionKind::Idempotent,
         };
-        let session = writer.begin(kind).await?;
+        let making = books::make(self.cx, writer, &self.missing);
+        let (session, made) = tokio::join!(writer.begin(kind), making);
+        made?;
+        self.missing.clear();
+        let session = session?;
         self.read_ledger().await?;
         self.session = Some(session);
         Ok(())

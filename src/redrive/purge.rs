@@ -144,7 +144,7 @@ pub async fn purge(
     let Some(agreed) = &request.agreed else {
         look(&mut answer, &extent, ledger.ledger(), None);
         let health = cluster::health(cx).await?;
-        books::check(cx, &health).await?;
+        books::may_write(cx, &health).await?;
         answer.warnings = health.warnings;
         if let Some(why) = health.weak {
             answer.warnings.push(format!("{why}: refused, unless ledger_weak is forced"));

@@ -42,9 +42,11 @@ pub async fn run(
     let cx = index.cx();
     let plan = &*request.plan;
     let began = cx.clock.monotonic();
-    let Preliminary { source, most_bytes, targets } = preliminary(cx, plan).await?;
     let mut ledger = LedgerReader::new(cx.clone());
-    ledger.refresh(sink, cancel).await?;
+    let refreshing = async { Ok(ledger.refresh(sink, cancel).await) };
+    let (there, refreshed) = tokio::try_join!(preliminary(cx, plan), refreshing)?;
+    let Preliminary { source, most_bytes, targets } = there;
+    refreshed?;
     let mut answer = RunAnswer {
         run: uuid::Uuid::new_v4().simple().to_string(),
         plan: plan.header.id.clone(),
@@ -76,16 +78,21 @@ pub async fn run(
         let place = (&ledger, &*source);
         Start::begin(cx, &request.plan, place, &answer, 0, cancel.clone())
     });
-    check_writable(cx, plan, &targets).await?;
-    let weak = Weak::Refused("let an administrator strengthen it, or force the rule in the plan");
-    books::open(cx, writer, if plan.forces("ledger_weak") { Weak::Forced } else { weak }).await?;
     let mut topics: Vec<Name> = index.rows().iter().map(|row| Name::clone(&row.topic)).collect();
     topics.push(Name::clone(topic));
     topics.sort();
     topics.dedup();
-    let watch = Watch::begin(cx, &topics).await?;
+    let checking = async {
+        check_writable(cx, plan, &targets).await?;
+        let weak = Weak::Refused("let an administrator strengthen it, or force the rule in the plan");
+        books::check(cx, if plan.forces("ledger_weak") { Weak::Forced } else { weak }).await
+    };
+    let (missing, watch) = tokio::join!(checking, Watch::begin(cx, &topics));
+    // What the checks refuse is told first.
+    let (missing, watch) = (missing?, watch?);
     let canary = canary(index, plan, &source, &ledger, &mut answer, sink, cancel).await?;
-    let fence = Fence::new(cx, &answer.run, source, ledger, sink, cancel).with(guarantee(plan));
+    let fence = Fence::new(cx, &answer.run, source, ledger, sink, cancel);
+    let fence = fence.with(guarantee(plan)).making(missing);
     // An expression that is not valid is told before anything is written.
     Shape::new(&plan.header, &cx.profile)?;
     let parts = Parts { fence, watch, answer, most_bytes, took_over, canary };
