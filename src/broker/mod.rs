@@ -276,8 +276,10 @@ pub enum Sifted {
 pub type Answers = Vec<(Ticket, Result<Placed, BrokerError>)>;
 
 /// Records that a transaction's writer sends as one batch to a partition at most, as soon as they are there: what is
-/// queued for other partitions meanwhile delays it no more.
-pub const BATCH_RECORDS: usize = 1_000;
+/// queued for other partitions meanwhile delays it no more. Of records of half a kilobyte so many make a megabyte, the
+/// largest batch that brokers take as they come; each batch is a request, which costs a broker as much as hundreds of
+/// records.
+pub const BATCH_RECORDS: usize = 2_000;
 
 /// Tells of a record, by its bytes where they lie, what becomes of it. Called on the reading thread.
 pub trait Sieve: Send + Sync {

@@ -90,13 +90,13 @@ struct Making {
 
 impl Abreast {
     /// The letters that are wanted of the plan; `None` where they are to be read one after another.
-    pub fn new(order: &Order, wanted: &[bool]) -> Result<Option<Self>, Fault> {
+    pub fn new(order: &Order, wanted: Vec<bool>) -> Result<Option<Self>, Fault> {
         if order.plan.header.options.pace.is_some() {
             return Ok(None);
         }
-        let Some(mut lanes) = lanes(&order.plan.letters, wanted) else { return Ok(None) };
+        let Some(mut lanes) = lanes(&order.plan.letters, &wanted) else { return Ok(None) };
         for (partition, lane) in &mut lanes {
-            lane.step(*partition, &order.plan.letters, wanted);
+            lane.step(*partition, &order.plan.letters, &wanted);
         }
         let making = Mutex::new(Making {
             lanes,
@@ -104,7 +104,7 @@ impl Abreast {
             glances: Glances::default(),
             made: Vec::new(),
         });
-        Ok(Some(Self { plan: Arc::clone(&order.plan), wanted: wanted.to_vec(), making }))
+        Ok(Some(Self { plan: Arc::clone(&order.plan), wanted, making }))
     }
 
     /// How they are read.

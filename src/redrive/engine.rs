@@ -31,12 +31,12 @@ use crate::text::{Fault, Timestamp};
 const LONGEST: Duration = Duration::from_millis(400);
 /// Records of a transaction: at first, and at most.
 const FIRST_BATCH: usize = 250;
-const MOST_BATCH: usize = 18_000;
+const MOST_BATCH: usize = 36_000;
 /// No fewer, however long a transaction takes: what is left of its time then is that of its round trips, and a slow or
 /// far broker would get one record at a time.
 const LEAST_BATCH: usize = 50;
-/// Bytes of a transaction at most.
-pub(super) const MOST_BYTES: usize = 8 << 20;
+/// Bytes of a transaction at most. They are held until it is committed.
+pub(super) const MOST_BYTES: usize = 9 << 20;
 const TELL_EVERY: Duration = Duration::from_millis(100);
 /// Records whose outcome is followed: the latest.
 const MOST_FOLLOWED: usize = 10_000;
@@ -260,12 +260,12 @@ impl<'a> Engine<'a> {
 
     /// Whether the item is the same failed record as another one.
     fn twin(&mut self, item: &Item) -> Option<Twin> {
-        let (_, twin) = item.twin.as_ref()?;
+        let (_, twin) = **item.twin.as_ref()?;
         if self.state(&item.planned) == Disposition::Redriven {
             return None;
         }
         // The plan has looked at the same bytes.
-        if self.plan.may_have_duplicates() && !self.twins.is_first(*twin) {
+        if self.plan.may_have_duplicates() && !self.twins.is_first(twin) {
             return Some(Twin::Is);
         }
         self.suspect(item).map(Twin::MayBe)
@@ -342,7 +342,7 @@ impl<'a> Engine<'a> {
     fn fitting(&self, items: &VecDeque<Item>) -> usize {
         let mut bytes = 0;
         let fits = |item: &&Item| {
-            bytes += item.size;
+            bytes += item.size();
             bytes <= self.most_bytes
         };
         let canary =

@@ -59,15 +59,13 @@ pub(super) struct Parts {
     pub act: Act,
     /// What is sent.
     pub parcel: Parcel,
-    /// Its bytes, as the broker counts them.
-    pub size: usize,
     /// When the record was written first, where that is known.
     pub time: Option<Timestamp>,
     /// Whether the letter tells of retries.
     retried: bool,
     /// By what a duplicate of it is known; `None` where it does not say where its record was first, or where nobody
     /// looks for duplicates.
-    pub twin: Option<(Body, Twin)>,
+    pub twin: Option<Box<(Body, Twin)>>,
     root: Origin,
     /// Where it failed last, where that is another place.
     latest: Option<Box<Origin>>,
@@ -104,11 +102,10 @@ impl Item {
             after: changed.then(|| Box::new(digest(&parcel))),
             planned,
             act: Act::Send,
-            size: parcel.batch_size(),
             parcel,
             time: letter.time(),
             retried: is_retried(letter.format),
-            twin: identity.map(|identity| (identity.body(), identity.hash(&target.topic))),
+            twin: identity.map(|identity| Box::new((identity.body(), identity.hash(&target.topic)))),
             root,
             latest,
             count,
@@ -131,6 +128,11 @@ impl Item {
         Identity::new(&self.root, self.twin.as_ref()?.0)
     }
 
+    /// Bytes of what is sent, as the broker counts them.
+    pub fn size(&self) -> usize {
+        self.parcel.batch_size()
+    }
+
     /// Bytes of memory, about.
     pub fn held(&self) -> usize {
         size_of::<Parts>() + self.parcel.held()
@@ -145,7 +147,6 @@ impl Item {
         if count > self.count {
             self.count = count;
             self.parcel.recount(count);
-            self.size = self.parcel.batch_size();
         }
     }
 

@@ -102,7 +102,7 @@ impl Engine<'_> {
             };
             match joining {
                 Ok(joining) => {
-                    bytes += joining.iter().map(|item| item.size).sum::<usize>();
+                    bytes += joining.iter().map(Item::size).sum::<usize>();
                     items.extend(joining);
                 }
                 Err(halt) => {

@@ -134,9 +134,9 @@ impl<'t> Flight<'t> {
     pub fn add(&mut self, items: &[Item]) {
         for item in items {
             let aim = (item.planned.target, item.planned.target_partition);
-            self.pieces.add(self.placed.len(), aim, item.size);
+            self.pieces.add(self.placed.len(), aim, item.size());
             self.placed.push(None);
-            self.bytes += item.size;
+            self.bytes += item.size();
         }
     }
 
