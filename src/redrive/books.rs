@@ -61,12 +61,6 @@ pub(super) fn weak(force: &[String]) -> Weak {
     Weak::Refused("let an administrator strengthen it, or give --force ledger_weak")
 }
 
-/// Makes ledger and audit ready to be written, or refuses before anything is written.
-pub(super) async fn open(cx: &Cx, writer: &dyn Writer, weak: Weak) -> Result<(), Fault> {
-    let missing = check(cx, weak).await?;
-    make(cx, writer, &missing).await
-}
-
 /// Refuses where ledger and audit are not to be written, or cannot be; gives those of the two that are missing.
 pub(super) async fn check(cx: &Cx, weak: Weak) -> Result<Vec<&'static str>, Fault> {
     let health = cluster::health(cx).await?;

@@ -152,8 +152,8 @@ pub async fn dispose(
     let place = (&*disposal.topic_id, &*disposal.topic);
     let took_over =
         fence::await_place(cx, &mut ledger, place, request.take_over, &|_| {}, sink, cancel).await?;
-    books::open(cx, writer, books::weak(&request.force)).await?;
-    let fence = Fence::new(cx, &run, Arc::clone(&disposal.topic_id), ledger, sink, cancel);
+    let missing = books::check(cx, books::weak(&request.force)).await?;
+    let fence = Fence::new(cx, &run, Arc::clone(&disposal.topic_id), ledger, missing, sink, cancel);
     let mut work = Work { cx, request, reason, run, fence, answer, ready: VecDeque::new(), sink };
     let ended = work.go(writer, took_over.is_some()).await;
     let (stopped, fault) = match ended {

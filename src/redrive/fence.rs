@@ -75,12 +75,14 @@ pub(super) struct Fence<'a> {
 }
 
 impl<'a> Fence<'a> {
-    /// A place not yet taken. The ledger was read once.
+    /// A place not yet taken. The ledger was read once; what is `missing` of it and the audit is made while the place is
+    /// taken.
     pub fn new(
         cx: &'a Cx,
         run: &str,
         source: Arc<str>,
         ledger: LedgerReader,
+        missing: Vec<&'static str>,
         sink: &'a dyn Sink,
         cancel: &CancellationToken,
     ) -> Self {
@@ -90,7 +92,7 @@ impl<'a> Fence<'a> {
             source,
             ledger,
             session: None,
-            missing: Vec::new(),
+            missing,
             guarantee: Guarantee::ExactlyOnceReadCommitted,
             owned: None,
             owner_before: None,
@@ -106,11 +108,6 @@ impl<'a> Fence<'a> {
     /// away, and is looked at before each batch.
     pub fn with(self, guarantee: Guarantee) -> Self {
         Self { guarantee, ..self }
-    }
-
-    /// Ledger and audit, as far as they are missing, are made while the place is taken.
-    pub fn making(self, missing: Vec<&'static str>) -> Self {
-        Self { missing, ..self }
     }
 
     /// Whether it writes in transactions.

@@ -171,9 +171,9 @@ pub async fn purge(
     let run = uuid::Uuid::new_v4().simple().to_string();
     let place = (&*answer.topic_id, &**topic);
     fence::await_place(cx, &mut ledger, place, agreed.take_over, &|_| {}, sink, cancel).await?;
-    books::open(cx, writer, books::weak(&agreed.force)).await?;
+    let missing = books::check(cx, books::weak(&agreed.force)).await?;
     answer.reason = Some(reason);
-    let fence = Fence::new(cx, &run, Arc::clone(&answer.topic_id), ledger, sink, cancel);
+    let fence = Fence::new(cx, &run, Arc::clone(&answer.topic_id), ledger, missing, sink, cancel);
     let mut work = Work { cx, agreed, run, fence, answer };
     match work.go(writer, &extent, sink).await {
         Ok(()) => {}

@@ -91,8 +91,7 @@ pub async fn run(
     // What the checks refuse is told first.
     let (missing, watch) = (missing?, watch?);
     let canary = canary(index, plan, &source, &ledger, &mut answer, sink, cancel).await?;
-    let fence = Fence::new(cx, &answer.run, source, ledger, sink, cancel);
-    let fence = fence.with(guarantee(plan)).making(missing);
+    let fence = Fence::new(cx, &answer.run, source, ledger, missing, sink, cancel).with(guarantee(plan));
     // An expression that is not valid is told before anything is written.
     Shape::new(&plan.header, &cx.profile)?;
     let parts = Parts { fence, watch, answer, most_bytes, took_over, canary };
