@@ -194,7 +194,13 @@ fn lanes(letters: &Letters, wanted: &[bool]) -> Option<HashMap<i32, Lane, FixedS
     let mut lanes: HashMap<i32, Lane, FixedState> = HashMap::default();
     let mut from: HashMap<(u32, i32), i32, FixedState> = HashMap::default();
     let (mut count, mut last) = (0, None);
-    for (letter, _) in letters.iter().zip(wanted).filter(|(_, wanted)| **wanted) {
+    let mut before = Cursor::default();
+    for (number, wanted) in wanted.iter().enumerate() {
+        let cursor = before;
+        let letter = letters.next(&mut before)?;
+        if !wanted {
+            continue;
+        }
         let (partition, offset) = (letter.partition, letter.offset);
         let aim = (letter.target, letter.target_partition);
         // Most go the way of the one before.
@@ -212,7 +218,6 @@ fn lanes(letters: &Letters, wanted: &[bool]) -> Option<HashMap<i32, Lane, FixedS
                 (lane.last, lane.left) = (offset, lane.left + 1);
             }
             Entry::Vacant(place) => {
-                let (cursor, number) = (Cursor::default(), 0);
                 place.insert(Lane { first: offset, last: offset, cursor, number, left: 1, next: None });
             }
         }

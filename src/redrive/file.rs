@@ -6,7 +6,7 @@
 //! a slip does not cost a file. Limits: the trailer tells damage and careless edits; it is not a signature.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufRead, BufReader, BufWriter, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, sync_channel};
 
@@ -22,8 +22,6 @@ use crate::text::Fault;
 const LONGEST_LINE: u64 = 4 << 20;
 /// Bytes read or written at once.
 const BUFFER: usize = 256 << 10;
-/// Bytes that are digested at once.
-const PART: usize = 64 << 10;
 
 #[derive(Serialize, Deserialize)]
 struct Trailer {
@@ -148,35 +146,46 @@ impl Plan {
 
     /// Reads header, letters and trailer; what is digested goes to `digested`.
     fn read(input: &mut impl BufRead, digested: SyncSender<Vec<u8>>) -> Result<(Self, Trailer), Unread> {
-        let (mut line, mut part) = (Vec::new(), Vec::new());
+        let mut line = Vec::new();
         if !read_line(input, &mut line)? {
             return Err(damaged("the file is empty, or has a line without an end").into());
         }
         let header = header(&line)?;
-        part.extend_from_slice(&line);
+        // Nobody stops listening before the end.
+        drop(digested.send(line));
         let topics: Vec<String> = names(&header).collect();
-        let mut letters = Letters::default();
-        loop {
-            if !read_line(input, &mut line)? {
+        let (mut letters, mut block) = (Letters::default(), Vec::new());
+        let mut end = loop {
+            block.reserve_exact(BUFFER);
+            let read = input.by_ref().take(BUFFER as u64).read_to_end(&mut block)?;
+            let lines = memchr::memrchr(b'\n', &block).map_or(0, |at| at + 1);
+            let (mut rest, left) = block.split_at(lines);
+            while rest.first().is_some_and(|first| *first != b'{') {
+                let letter;
+                (letter, rest) = self::letter(rest, &topics).ok_or_else(|| no_letter(&letters))?;
+                letters.push(&letter);
+            }
+            if !rest.is_empty() {
+                let end = [rest, left].concat();
+                block.truncate(lines - rest.len());
+                drop(digested.send(block));
+                break end;
+            }
+            if read == 0 {
                 return Err(damaged("its end is missing").into());
             }
-            if line.first() == Some(&b'{') {
-                break;
+            if lines == 0 && read == BUFFER {
+                // No line is as long.
+                return Err(no_letter(&letters).into());
             }
-            let Some(letter) = letter(&line, &topics) else {
-                return Err(damaged(format!("line {} is not a letter of it", letters.len() + 2)).into());
-            };
-            letters.push(&letter);
-            part.extend_from_slice(&line);
-            if part.len() >= PART {
-                // Nobody stops listening before the end.
-                drop(digested.send(std::mem::replace(&mut part, Vec::with_capacity(PART + 256))));
-            }
-        }
-        drop(digested.send(part));
+            let left = left.to_vec();
+            block.truncate(lines);
+            drop(digested.send(std::mem::replace(&mut block, left)));
+        };
+        input.take(LONGEST_LINE).read_to_end(&mut end)?;
+        let (line, rest) = end.split_at(memchr::memchr(b'\n', &end).map_or(end.len(), |at| at + 1));
         let trailer: Trailer =
-            serde_json::from_slice(&line).map_err(|e| damaged(format!("its last line is wrong: {e}")))?;
-        let rest = input.fill_buf()?;
+            serde_json::from_slice(line).map_err(|e| damaged(format!("its last line is wrong: {e}")))?;
         if !rest.is_empty() {
             return Err(damaged("there is something after its end").into());
         }
@@ -223,7 +232,7 @@ fn is_plan(path: &Path) -> bool {
 /// Reads a line with its end; `false` when there is no further line that ends.
 fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<bool> {
     line.clear();
-    let mut bounded = std::io::Read::take(input, LONGEST_LINE);
+    let mut bounded = input.take(LONGEST_LINE);
     bounded.read_until(b'\n', line)?;
     Ok(line.last() == Some(&b'\n'))
 }
@@ -246,11 +255,10 @@ fn names(header: &PlanHeader) -> impl Iterator<Item = String> {
     header.target.topics.iter().map(|t| serde_json::Value::from(&*t.topic).to_string())
 }
 
-/// Reads a line exactly as [`Plan::save`] writes it; with more than a million of them, JSON at large would be most of
-/// what a run waits for at its beginning.
-fn letter(line: &[u8], topics: &[String]) -> Option<PlannedLetter> {
-    let rest = line.strip_prefix(b"[")?;
-    let (partition, rest) = number(rest)?;
+/// Reads a line exactly as [`Plan::save`] writes it, and gives what follows it; with more than a million of them, JSON at
+/// large would be most of what a run waits for at its beginning.
+fn letter<'t>(text: &'t [u8], topics: &[String]) -> Option<(PlannedLetter, &'t [u8])> {
+    let (partition, rest) = number(text.strip_prefix(b"[")?)?;
     let (offset, rest) = number(rest.strip_prefix(b",")?)?;
     let (sha, rest) = rest.strip_prefix(b",\"")?.split_at_checked(64)?;
     let rest = rest.strip_prefix(b"\",")?;
@@ -259,14 +267,20 @@ fn letter(line: &[u8], topics: &[String]) -> Option<PlannedLetter> {
         .enumerate()
         .find_map(|(i, name)| Some((i as u32, rest.strip_prefix(name.as_bytes())?)))?;
     let (target_partition, rest) = number(rest.strip_prefix(b",")?)?;
-    (rest == b"]\n").then_some(())?;
-    Some(PlannedLetter {
+    let rest = rest.strip_prefix(b"]\n")?;
+    let letter = PlannedLetter {
         partition: i32::try_from(partition).ok()?,
         offset,
         sha256: Digest::from_hex(sha)?,
         target,
         target_partition: i32::try_from(target_partition).ok()?,
-    })
+    };
+    Some((letter, rest))
+}
+
+/// The line behind these letters is not one.
+fn no_letter(letters: &Letters) -> Fault {
+    damaged(format!("line {} is not a letter of it", letters.len() + 2))
 }
 
 /// A number and what follows it.
