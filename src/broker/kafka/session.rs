@@ -16,7 +16,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::catalog::{c_name, exists, missing};
 use super::client::{Client, Context, Deliveries};
-use super::ffi::{Destination, flush, produce};
+use super::ffi::{Destination, contact, flush, produce};
 use super::{Ports, errors};
 use crate::broker::{
     Answers, BATCH_RECORDS, BrokerError, Catalog as _, Commit, ErrorKind, Fut, Guarantee, Name, Outbound,
@@ -43,9 +43,8 @@ const END_WAIT: Duration = Duration::from_secs(10);
 /// How long the first contact of a transactional session may take: the predecessor's transaction ends in it.
 const BEGIN_WAIT: Duration = Duration::from_secs(60);
 const BEGIN_STEP: Duration = Duration::from_secs(5);
-/// So often is looked whether a new client is connected, so long each.
-const CONNECT_TRIES: usize = 100;
-const CONNECT_STEP: Duration = Duration::from_millis(10);
+/// How long a new client is waited for before it begins with transactions.
+const CONNECT_WAIT: Duration = Duration::from_secs(1);
 
 /// The longest time-out of a transaction that brokers allow as they come (`transaction.max.timeout.ms`), and the
 /// shortest that librdkafka takes.
@@ -126,6 +125,10 @@ impl Ports {
                 if config.get("batch.num.messages").is_none() {
                     config.set("batch.num.messages", BATCH_RECORDS.to_string());
                 }
+                // Half of it is how long a client waits between two brokers that it connects to (`sparse_connect_intvl`).
+                if config.get("reconnect.backoff.ms").is_none() {
+                    config.set("reconnect.backoff.ms", "22");
+                }
                 config.set("transactional.id", id).set("transaction.timeout.ms", millis.to_string());
                 true
             }
@@ -160,9 +163,11 @@ impl Ports {
 
 fn start_transactions(producer: &Producer, stop: &AtomicBool) -> Result<(), KafkaError> {
     // A client that is not connected when it is to ask for its coordinator asks half a second later
-    // (`rd_kafka_txn_coord_query`). This waits for the first answer of a broker; in short steps, because it misses an answer
-    // that comes at the moment when it begins to wait (`rd_kafka_metadata_cache_wait_change`).
-    (0..CONNECT_TRIES).find(|_| producer.client().fetch_cluster_id(CONNECT_STEP).is_some());
+    // (`rd_kafka_txn_coord_query`), and now and then connects only after a second: it takes the coordinator, which has no
+    // address yet, for a broker that it knew before (`rd_kafka_brokers_add0`). The first contact is with a broker by the
+    // address of the profile, the second one with a broker by its id, as the coordinator is known.
+    let client: &BaseProducer<Context> = producer;
+    let _ = contact(client, CONNECT_WAIT) && contact(client, CONNECT_WAIT);
     let mut waited = Duration::ZERO;
     loop {
         let started = producer.init_transactions(BEGIN_STEP);

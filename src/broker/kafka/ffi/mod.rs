@@ -10,8 +10,9 @@ mod records;
 
 use std::ffi::{CStr, CString};
 use std::io::Write as _;
-use std::os::raw::c_char;
-use std::ptr::NonNull;
+use std::os::raw::{c_char, c_int};
+use std::ptr::{NonNull, null, null_mut};
+use std::time::Duration;
 
 use rdkafka::bindings as rd;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -140,6 +141,22 @@ pub(super) fn set_token(
         // SAFETY: librdkafka ends its words with a zero inside of the buffer.
         _ => Err(unsafe { text(words.as_ptr()) }),
     }
+}
+
+/// Connects a client to a broker, and asks that one for the others; whether it answered in time.
+pub(super) fn contact(client: &impl Native, timeout: Duration) -> bool {
+    let (mut brokers, millis) = (null(), c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX));
+    // SAFETY: the client is borrowed, so that its handle is valid; no topic is named.
+    let code = unsafe { rd::rd_kafka_metadata(client.raw(), 0, null_mut(), &raw mut brokers, millis) };
+    drop(Owned::new(brokers.cast_mut(), destroy_metadata));
+    RDKafkaErrorCode::from(code) == RDKafkaErrorCode::NoError
+}
+
+/// # Safety
+/// The answer is of [`contact`], and the caller's own.
+unsafe extern "C" fn destroy_metadata(answer: *mut rd::rd_kafka_metadata_t) {
+    // SAFETY: by the caller's word.
+    unsafe { rd::rd_kafka_metadata_destroy(answer) }
 }
 
 /// Lets the log lines of `from` come out of `to`, whose main queue is polled. Without it they would reach
