@@ -4,6 +4,7 @@
 //! What the ledger decides is left to the engine. Limits: a few windows wait ([`AHEAD`]), and one is made.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -25,9 +26,9 @@ use crate::dlq::Letter;
 use crate::event::Parts;
 use crate::text::Fault;
 
-/// Windows that wait: as much as is read between the end of a transaction and the first records of the next one, some
-/// thirty milliseconds. Where there are fewer, reading stops in every one of these pauses.
-const AHEAD: usize = 12;
+/// Windows that wait: as much as is read until the place of the writer is taken, and between the end of a transaction and
+/// the first records of the next one. Where there are fewer, reading stops in every one of these pauses.
+const AHEAD: usize = 5;
 
 /// A window of letters, in the plan's order.
 #[derive(Default)]
@@ -50,8 +51,8 @@ pub(super) enum Joining {
 /// The reading under way; it ends with this.
 pub(super) struct Ahead {
     windows: mpsc::Receiver<Result<Read, Fault>>,
-    /// A window that was not taken.
-    left: Option<Read>,
+    /// A window that was not taken, or why there is none.
+    left: Option<Result<Read, Fault>>,
     task: JoinHandle<()>,
 }
 
@@ -91,7 +92,7 @@ impl Ahead {
 
     /// The next window, if it is there already.
     pub fn ready(&mut self) -> Option<Result<Read, Fault>> {
-        self.left.take().map(Ok).or_else(|| self.windows.try_recv().ok())
+        self.left.take().or_else(|| self.windows.try_recv().ok())
     }
 
     /// The next window, if it is there already, has no more items and bytes than this, and all of them may join.
@@ -105,14 +106,22 @@ impl Ahead {
         if read.items.len() <= items && size <= bytes && read.items.iter().all(may_join) {
             return Ok(Joining::Window(read));
         }
-        self.left = Some(read);
+        self.left = Some(Ok(read));
         Ok(Joining::Not)
+    }
+
+    /// Waits for the next window, no longer than this; whether there is one.
+    pub async fn wait(&mut self, at_most: Duration) -> bool {
+        if self.left.is_none() {
+            self.left = tokio::time::timeout(at_most, self.windows.recv()).await.ok().flatten();
+        }
+        self.left.is_some()
     }
 
     /// The next window; `None` behind the last one.
     pub async fn next(&mut self) -> Option<Result<Read, Fault>> {
         match self.left.take() {
-            Some(read) => Some(Ok(read)),
+            Some(read) => Some(read),
             None => self.windows.recv().await,
         }
     }

@@ -28,15 +28,16 @@ use crate::letters::outcome::Redriven;
 use crate::text::{Fault, Timestamp};
 
 /// A transaction aims at no more than this, so that live readers of the target stall less than a second.
-const LONGEST: Duration = Duration::from_millis(400);
+pub(super) const LONGEST: Duration = Duration::from_millis(400);
 /// Records of a transaction: at first, and at most.
 const FIRST_BATCH: usize = 250;
-const MOST_BATCH: usize = 36_000;
+pub(super) const MOST_BATCH: usize = 100_000;
 /// No fewer, however long a transaction takes: what is left of its time then is that of its round trips, and a slow or
 /// far broker would get one record at a time.
 const LEAST_BATCH: usize = 50;
-/// Bytes of a transaction at most. They are held until it is committed.
-pub(super) const MOST_BYTES: usize = 9 << 20;
+/// Bytes of a transaction at most. What the broker has of them is given back; what is known of each letter is held until
+/// the commit.
+pub(super) const MOST_BYTES: usize = 12 << 20;
 const TELL_EVERY: Duration = Duration::from_millis(100);
 /// Records whose outcome is followed: the latest.
 const MOST_FOLLOWED: usize = 10_000;
@@ -44,7 +45,7 @@ const MOST_FOLLOWED: usize = 10_000;
 /// A run under way.
 pub(super) struct Engine<'a> {
     pub(super) cx: &'a Cx,
-    pub(super) plan: &'a Plan,
+    pub(super) plan: &'a Arc<Plan>,
     pub(super) reason: Option<&'a str>,
     pub(super) fence: Fence<'a>,
     pub(super) watch: Watch<'a>,
@@ -98,7 +99,7 @@ impl<'a> Engine<'a> {
         parts: Parts<'a>,
         tell: &'a (dyn Fn(RunAnswer) + Send + Sync),
     ) -> Self {
-        let plan = &*request.plan;
+        let plan = &request.plan;
         let now = cx.clock.monotonic();
         Self {
             cx,
@@ -132,15 +133,10 @@ impl<'a> Engine<'a> {
     }
 
     /// Becomes the writer, and writes the plan's letters. Their reading may have begun.
-    pub async fn run(
-        &mut self,
-        writer: &dyn Writer,
-        plan: &Arc<Plan>,
-        start: Option<Start>,
-    ) -> Result<(), Halt> {
+    pub async fn run(&mut self, writer: &dyn Writer, start: Option<Start>) -> Result<(), Halt> {
         self.answer.waiting = Some(format!("the place of the one writer of {}", self.answer.topic));
         self.report(true);
-        let mut start = start.unwrap_or_else(|| self.start(plan));
+        let mut start = start.unwrap_or_else(|| self.start());
         self.fence.begin(writer).await?;
         self.settle_intents(writer).await?;
         self.answer.waiting = None;
@@ -152,7 +148,7 @@ impl<'a> Engine<'a> {
         self.pace.begin(self.pace.rate(), now);
         self.looked = now;
         if !start.is_of(&self.fence.ledger) {
-            start = self.start(plan);
+            start = self.start();
         }
         let Start { mut ahead, twins, closed, .. } = start;
         self.twins = twins;
@@ -174,10 +170,10 @@ impl<'a> Engine<'a> {
     }
 
     /// Begins to read, as the ledger is now.
-    fn start(&self, plan: &Arc<Plan>) -> Start {
+    fn start(&self) -> Start {
         let place = (&self.fence.ledger, &**self.fence.source());
         let first = self.canary.unwrap_or(0) as usize;
-        Start::begin(self.cx, plan, place, &self.answer, first, self.fence.cancel.clone())
+        Start::begin(self.cx, self.plan, place, &self.answer, first, self.fence.cancel.clone())
     }
 
     /// Waits for letters, and keeps the place of the writer meanwhile.
@@ -310,6 +306,7 @@ impl<'a> Engine<'a> {
                 }
                 Ended::Refused { named, why, aborted } => {
                     self.answer.aborted_records += aborted;
+                    let named = self.again(&mut piece, named).await?;
                     match culprit(&piece, named, why) {
                         Some((culprit, why)) => {
                             self.park(&mut piece, culprit, why);
@@ -329,7 +326,9 @@ impl<'a> Engine<'a> {
                 Ended::Lost(error) => {
                     self.fence.recover(writer, error).await?;
                     self.settle_intents(writer).await?;
-                    pieces.push(self.settle(piece).into());
+                    let mut left = self.settle(piece);
+                    self.again(&mut left, Vec::new()).await?;
+                    pieces.push(left.into());
                 }
                 Ended::Failed(fault) => return Err(fault.into()),
             }

@@ -138,6 +138,25 @@ impl Item {
         size_of::<Parts>() + self.parcel.held()
     }
 
+    /// Gives the bytes of the record back: the broker has them, and the letter can be read again.
+    pub fn release(&mut self) {
+        self.parcel.release();
+    }
+
+    /// Whether the bytes of the record were given back.
+    pub fn is_released(&self) -> bool {
+        self.parcel.is_released()
+    }
+
+    /// Takes the bytes of the record from another item of its letter.
+    pub fn refill(&mut self, other: Self) {
+        let Parts { mut parcel, count, .. } = *other.0;
+        if count != self.count {
+            parcel.recount(self.count);
+        }
+        self.parcel = parcel;
+    }
+
     /// Takes what the ledger says of redrives before.
     pub fn recount(&mut self, ledger: &Ledger, source: &str) {
         let at = &self.planned;
@@ -153,7 +172,8 @@ impl Item {
     /// The record and where it goes; `None` where nothing is sent.
     pub fn outbound<'i>(&'i self, plan: &'i Plan) -> Option<Addressed<'i>> {
         let topic = &plan.target(&self.planned)?.topic;
-        (self.act == Act::Send).then_some(Addressed {
+        // What was given back is never sent as a null in its place.
+        (self.act == Act::Send && !self.is_released()).then_some(Addressed {
             topic,
             partition: self.planned.target_partition,
             parcel: &self.parcel,

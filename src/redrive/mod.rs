@@ -6,6 +6,7 @@
 //! least once, checked.
 
 mod abreast;
+mod again;
 mod ahead;
 mod aims;
 mod arrange;

@@ -18,8 +18,11 @@ const CHUNK: usize = 64 << 10;
 /// A record's bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Parcel {
+    /// Empty where they were given back.
     bytes: Bytes,
-    headers: usize,
+    headers: u32,
+    /// Bytes of a batch with this one record.
+    size: u32,
     /// `None` for now.
     timestamp: Option<Timestamp>,
 }
@@ -57,9 +60,17 @@ impl Parcel {
 
     /// Bytes of a batch with this one record, as the broker counts them, before compression.
     pub fn batch_size(&self) -> usize {
-        // Batch header 61 bytes; lengths, timestamp and offset of the record at most 27, five a header's length. Here each
-        // part has four.
-        88 + self.bytes.len() - 8 + 2 * self.headers
+        self.size as usize
+    }
+
+    /// Gives its bytes back.
+    pub fn release(&mut self) {
+        self.bytes = Bytes::new();
+    }
+
+    /// Whether its bytes were given back.
+    pub fn is_released(&self) -> bool {
+        self.bytes.is_empty()
     }
 
     /// Bytes of memory.
@@ -84,7 +95,7 @@ impl Parcel {
 /// Packs a record.
 pub(super) struct Packer<'c> {
     chunk: &'c mut BytesMut,
-    headers: usize,
+    headers: u32,
 }
 
 impl<'c> Packer<'c> {
@@ -130,7 +141,11 @@ impl<'c> Packer<'c> {
 
     /// The record.
     pub fn seal(self, timestamp: Option<Timestamp>) -> Parcel {
-        Parcel { bytes: self.chunk.split().freeze(), headers: self.headers, timestamp }
+        let bytes = self.chunk.split().freeze();
+        // Batch header 61 bytes; lengths, timestamp and offset of the record at most 27, five a header's length. Here each
+        // part has four.
+        let size = 88 + bytes.len() as u32 - 8 + 2 * self.headers;
+        Parcel { bytes, headers: self.headers, size, timestamp }
     }
 }
 
@@ -159,7 +174,7 @@ impl Outbound for Addressed<'_> {
     }
 
     fn header_count(&self) -> usize {
-        self.parcel.headers
+        self.parcel.headers as usize
     }
 
     fn each_header(&self, each: &mut EachHeader<'_>) {

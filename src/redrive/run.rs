@@ -96,7 +96,7 @@ pub async fn run(
     Shape::new(&plan.header, &cx.profile)?;
     let parts = Parts { fence, watch, answer, most_bytes, took_over, canary };
     let mut engine = Engine::new(cx, request, parts, tell);
-    let ended = engine.run(writer, &request.plan, start).await;
+    let ended = engine.run(writer, start).await;
     let (stopped, why, fault) = match ended {
         Ok(()) => (None, None, None),
         Err(Halt::Cancelled) => (Some("cancelled"), None, None),

@@ -1,13 +1,18 @@
 //! One transaction of a run. Letters that are read while it is under way join it: the reading need not stop, and no more
 //! of them wait than a few.
 
+use std::time::Duration;
+
 use super::ahead::{Ahead, Joining};
-use super::engine::{Engine, MOST_BYTES};
+use super::engine::{Engine, LONGEST, MOST_BATCH, MOST_BYTES};
 use super::item::Item;
 use super::rows::End;
-use super::transaction::{Ended, Flight};
+use super::transaction::{Answered, Ended, Flight};
 use crate::broker::{Placed, Session, Write};
 use crate::ledger::row::OwnerState;
+
+/// Letters join a transaction for so long; what is left of its time is for its end.
+const JOINING: Duration = Duration::from_millis(LONGEST.as_millis() as u64 / 2);
 
 impl Engine<'_> {
     /// One transaction. With `end` it is the run's last one; with `more` letters join the items while it is under way.
@@ -54,27 +59,44 @@ impl Engine<'_> {
     ) -> Result<(Vec<Option<Placed>>, Vec<Write>), Ended> {
         let mut flight = Flight::new(taken);
         flight.add(items);
-        let mut is_whole = false;
+        let (mut is_whole, began) = (false, self.cx.clock.monotonic());
         loop {
-            if let Some(ahead) = &mut more {
-                let known = items.len();
-                if !self.extend(items, flight.bytes(), ahead).await {
-                    more = None;
-                }
-                flight.add(items.get(known..).unwrap_or_default());
+            if let Some(ahead) = &mut more
+                && !self.join(items, &mut flight, began, ahead).await
+            {
+                more = None;
             }
-            if !is_whole && (more.is_none() || flight.is_last()) {
-                (more, is_whole) = (None, true);
+            if more.is_none() && !is_whole {
+                is_whole = true;
                 // Before the end: a partition's first record in a transaction takes the broker longer.
                 rows.extend(self.audit_row(items, end));
             }
-            if !flight.step(session, self.plan, items, &rows).await? {
+            let answered = if flight.step(session, self.plan, items, &rows).await? {
+                rows.clear();
+                flight.answered(items)
+            } else if more.is_some() {
+                flight.land(session, items).await?
+            } else {
                 break;
-            }
-            rows = self.scribe().rows(flight.answered(items).into_iter());
+            };
+            rows.extend(self.told(items, answered));
         }
-        rows.extend(self.scribe().rows(flight.land(session, items).await?.into_iter()));
+        let answered = flight.land(session, items).await?;
+        rows.extend(self.told(items, answered));
         Ok((flight.into_placed(), rows))
+    }
+
+    /// The rows of the items that the broker has. It has their bytes, too: they are not held until the commit, so that a
+    /// transaction may be large.
+    fn told(&self, items: &mut [Item], answered: Vec<Answered>) -> Vec<Write> {
+        let letters = answered.iter().filter_map(|(number, placed)| Some((items.get(*number)?, *placed)));
+        let rows = self.scribe().rows(letters);
+        for (number, _) in answered.iter().filter(|(_, placed)| placed.is_some()) {
+            if let Some(item) = items.get_mut(*number) {
+                item.release();
+            }
+        }
+        rows
     }
 
     /// Whether letters may join a transaction that is under way: nothing has to be waited for before they are sent.
@@ -83,26 +105,35 @@ impl Engine<'_> {
         is_free && self.plan.header.options.pace.is_none() && self.most_bytes == MOST_BYTES
     }
 
-    /// Takes the letters that were read meanwhile, as far as they fit into the transaction, whose items have so many
-    /// `bytes`; whether more may follow.
-    async fn extend(&mut self, items: &mut Vec<Item>, mut bytes: usize, ahead: &mut Ahead) -> bool {
+    /// Takes the letters that are read while the transaction is under way, as far as they fit into it; whether more may
+    /// follow.
+    async fn join(
+        &mut self,
+        items: &mut Vec<Item>,
+        flight: &mut Flight<'_>,
+        began: Duration,
+        ahead: &mut Ahead,
+    ) -> bool {
         loop {
             let is_wished = self.wishes.has_changed().unwrap_or(false) || self.fence.cancel.is_cancelled();
-            let room = self.batch.saturating_sub(items.len());
-            if is_wished || room == 0 {
+            let age = self.cx.clock.monotonic().saturating_sub(began);
+            let left = JOINING.saturating_sub(age);
+            if is_wished || left.is_zero() {
                 return false;
             }
-            let room = (room, self.most_bytes.saturating_sub(bytes));
+            let most = self.batch.max(flight.expected(age, JOINING)).min(MOST_BATCH);
+            let room = (most.saturating_sub(items.len()), self.most_bytes.saturating_sub(flight.bytes()));
             // What has to be compared with a record on the target is read while no transaction is open.
             let joining = match ahead.joining(room, |item| self.suspect(item).is_none()) {
-                Ok(Joining::Nothing) => return true,
-                Ok(Joining::Not) => return false,
                 Ok(Joining::Window(read)) => self.items(read).await,
+                // A piece that is full costs less than two that are not.
+                Ok(Joining::Nothing) if !flight.is_full() && ahead.wait(left).await => continue,
+                Ok(Joining::Nothing | Joining::Not) => return !flight.is_idle(),
                 Err(fault) => Err(fault.into()),
             };
             match joining {
                 Ok(joining) => {
-                    bytes += joining.iter().map(Item::size).sum::<usize>();
+                    flight.add(&joining);
                     items.extend(joining);
                 }
                 Err(halt) => {

@@ -1,6 +1,7 @@
 //! One transaction of a run: records, their ledger rows, the owner row and an audit record, or nothing.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use super::item::{Act, Item};
 use super::outgoing::batch_size;
@@ -96,6 +97,9 @@ pub(super) async fn send(
     Ok(flight.placed)
 }
 
+/// The number of an item that was answered, and its place where it was sent.
+pub(super) type Answered = (usize, Option<Placed>);
+
 /// The records of a transaction on their way. Items are known by their number: that of the transaction, which may get
 /// more of them as it goes.
 pub(super) struct Flight<'t> {
@@ -166,11 +170,7 @@ impl<'t> Flight<'t> {
     }
 
     /// Waits until all pieces that were begun are answered; gives what [`answered`](Self::answered) does.
-    pub async fn land<'i>(
-        &mut self,
-        session: &mut dyn Session,
-        items: &'i [Item],
-    ) -> Result<Vec<(&'i Item, Option<Placed>)>, Ended> {
+    pub async fn land(&mut self, session: &mut dyn Session, items: &[Item]) -> Result<Vec<Answered>, Ended> {
         self.settle(session, 0).await?;
         let answered = self.answered(items);
         if self.told.is_empty() {
@@ -180,9 +180,20 @@ impl<'t> Flight<'t> {
         Err(Ended::Lost(BrokerError::new(ErrorKind::Other, "produce", why)))
     }
 
-    /// Whether no more than one piece is left to be begun.
-    pub fn is_last(&self) -> bool {
-        self.pieces.waiting.len() <= 1
+    /// Whether a partition has as much as one piece takes.
+    pub fn is_full(&self) -> bool {
+        self.pieces.waiting.len() > 2
+    }
+
+    /// Whether nothing is left to be begun or to be answered.
+    pub fn is_idle(&self) -> bool {
+        self.told.is_empty() && self.pieces.waiting.iter().all(|piece| piece.items.is_empty())
+    }
+
+    /// How many records the broker takes in a time, when it goes on as in the one up to now.
+    pub fn expected(&self, now: Duration, time: Duration) -> usize {
+        let expected = u128::from(*self.taken) * time.as_micros() / now.as_micros().max(1);
+        usize::try_from(expected).unwrap_or(usize::MAX)
     }
 
     /// The places of all items, in their order.
@@ -271,7 +282,7 @@ impl<'t> Flight<'t> {
     }
 
     /// The items that were answered since the last call, and those of pieces begun since then that are not sent.
-    pub fn answered<'i>(&mut self, items: &'i [Item]) -> Vec<(&'i Item, Option<Placed>)> {
+    pub fn answered(&mut self, items: &[Item]) -> Vec<Answered> {
         let mut answered = Vec::with_capacity(self.told.len());
         let placed = &self.placed;
         self.told.retain(|number| {
@@ -280,7 +291,7 @@ impl<'t> Flight<'t> {
             };
             let is_answered = placed.is_some() || item.act != Act::Send;
             if is_answered {
-                answered.push((item, *placed));
+                answered.push((*number, *placed));
             }
             !is_answered
         });

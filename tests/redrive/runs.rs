@@ -455,6 +455,40 @@ async fn every_letter_is_in_the_audit_of_its_transaction_once() {
     assert!(told == planned);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn letters_whose_transaction_was_aborted_are_read_again_and_sent_as_they_are() {
+    let world = World::empty().await;
+    for (topic, partitions) in [(SOURCE, 2), (TARGET, 3)] {
+        world.delete(topic).await;
+        world.create(topic, partitions, &[("max.message.bytes", "4000000")]).await;
+    }
+    let keys = ["a", "b", "large"];
+    let value = |i: i64| format!("{i} {}", "x".repeat(if i == 1_400 { 2_000_000 } else { 2_000 }));
+    let letter = |i: i64| Dead {
+        value: Some(value(i).into()),
+        ..Dead::new((i % 2) as i32, keys[if i == 1_400 { 2 } else { i as usize % 2 }], ((i % 2) as i32, i))
+    };
+    world.bury(&(0..1_401).map(letter).collect::<Vec<_>>()).await;
+    let plan = Arc::clone(&world.plan().await.plan);
+    // The target takes less than when it was planned, but more than a batch of the others.
+    world.delete(TARGET).await;
+    world.create(TARGET, 3, &[("max.message.bytes", "1100000")]).await;
+    let plan = replanned(&world, &plan).await;
+    let run = world.run(&plan).await.unwrap();
+    assert_eq!((run.redriven, run.parked.len(), run.held, run.stopped), (1_400, 1, 0, None));
+    // Some were written, and given back, before the large one was refused.
+    assert!(run.aborted_records > 0);
+    let mut sent: Vec<(i64, Bytes)> = Vec::new();
+    for record in world.read(TARGET).await {
+        assert_eq!(record.headers.last("trace").unwrap(), "t-1");
+        let value = record.value.unwrap();
+        let number = std::str::from_utf8(&value).unwrap().split(' ').next().unwrap().parse().unwrap();
+        sent.push((number, value));
+    }
+    sent.sort_unstable();
+    assert_eq!(sent, (0..1_400).map(|i| (i, Bytes::from(value(i)))).collect::<Vec<_>>());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_letter_that_is_gone_or_another_is_told_where_several_partitions_are_read() {
     let world = many().await;

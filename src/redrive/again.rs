@@ -1,0 +1,57 @@
+//! Reads letters again whose bytes were given back when the broker had them, and whose transaction is not there.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::ahead::{Ahead, Order};
+use super::engine::Engine;
+use super::fence::Halt;
+use super::item::Item;
+use super::plan::PlannedLetter;
+
+impl Engine<'_> {
+    /// Makes the items whole again. One whose letter is gone meanwhile is taken out. `named` are items by number, with
+    /// words; gives those that are left.
+    pub(super) async fn again(
+        &mut self,
+        items: &mut Vec<Item>,
+        named: Vec<(usize, String)>,
+    ) -> Result<Vec<(usize, String)>, Halt> {
+        let place = |item: &Item| (item.planned.partition, item.planned.offset);
+        let missing: HashSet<(i32, i64)> =
+            items.iter().filter(|item| item.is_released()).map(place).collect();
+        if missing.is_empty() {
+            return Ok(named);
+        }
+        let is_missing = |letter: &PlannedLetter| missing.contains(&(letter.partition, letter.offset));
+        let order = Order {
+            cx: self.cx.clone(),
+            plan: Arc::clone(self.plan),
+            wanted: self.plan.letters.iter().map(|letter| is_missing(&letter)).collect(),
+            first: 0,
+            run: self.answer.run.clone(),
+            operator: self.answer.operator.clone(),
+            twins: false,
+        };
+        let mut ahead = Ahead::begin(order, self.fence.cancel.clone());
+        let mut read = HashMap::with_capacity(missing.len());
+        while let Some(window) = ahead.next().await {
+            read.extend(window?.items.into_iter().map(|item| (place(&item), item)));
+        }
+        let mut named: HashMap<usize, String> = named.into_iter().collect();
+        let (mut left, mut still_named) = (Vec::with_capacity(items.len()), Vec::new());
+        for (number, mut item) in std::mem::take(items).into_iter().enumerate() {
+            if item.is_released() {
+                let Some(whole) = read.remove(&place(&item)) else {
+                    self.answer.expired += 1;
+                    continue;
+                };
+                item.refill(whole);
+            }
+            still_named.extend(named.remove(&number).map(|why| (left.len(), why)));
+            left.push(item);
+        }
+        *items = left;
+        Ok(still_named)
+    }
+}
