@@ -37,7 +37,7 @@ pub(super) const MOST_BATCH: usize = 100_000;
 const LEAST_BATCH: usize = 50;
 /// Bytes of a transaction at most. What the broker has of them is given back; what is known of each letter is held until
 /// the commit.
-pub(super) const MOST_BYTES: usize = 12 << 20;
+pub(super) const MOST_BYTES: usize = 9 << 20;
 const TELL_EVERY: Duration = Duration::from_millis(100);
 /// Records whose outcome is followed: the latest.
 const MOST_FOLLOWED: usize = 10_000;

@@ -398,6 +398,33 @@ mod tests {
     }
 
     #[test]
+    fn a_plan_of_many_blocks_is_read_and_damage_in_each_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        let letters: Vec<(i32, i64)> = (0..10_000).map(|i| (i % 7, i64::from(i))).collect();
+        let plan = plan(&letters);
+        plan.save(&path).unwrap();
+        assert_eq!(Plan::load(&path).unwrap(), plan);
+        let bytes = fs::read(&path).unwrap();
+        assert!(bytes.len() > 3 * BUFFER);
+        let header = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+        for at in [header, header + BUFFER, header + 2 * BUFFER + 1, bytes.len() - 1] {
+            fs::write(&path, &bytes[..at]).unwrap();
+            assert!(why(&path).contains("end is missing"), "{at}");
+        }
+        for at in [header, header + BUFFER - 1, header + 2 * BUFFER] {
+            let mut bytes = bytes.clone();
+            bytes[at] ^= 1;
+            fs::write(&path, bytes).unwrap();
+            let why = why(&path);
+            assert!(["changed", "is not a letter", "last line"].iter().any(|w| why.contains(w)), "{why}");
+        }
+        let long = [&bytes[..header], &vec![b'['; BUFFER + 9][..]].concat();
+        fs::write(&path, long).unwrap();
+        assert!(why(&path).contains("line 2 is not a letter"));
+    }
+
+    #[test]
     fn a_letter_twice_or_an_impossible_partition_is_refused() {
         for twice in [&[(0, 1), (0, 1)][..], &[(0, 1), (1, 1), (0, 1)], &[(1, 0), (0, 1), (2, 1), (0, 1)]] {
             assert!(plan(twice).check().unwrap_err().why.contains("is in it twice"), "{twice:?}");
