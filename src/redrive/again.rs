@@ -10,18 +10,13 @@ use super::item::Item;
 use super::plan::PlannedLetter;
 
 impl Engine<'_> {
-    /// Makes the items whole again. One whose letter is gone meanwhile is taken out. `named` are items by number, with
-    /// words; gives those that are left.
-    pub(super) async fn again(
-        &mut self,
-        items: &mut Vec<Item>,
-        named: Vec<(usize, String)>,
-    ) -> Result<Vec<(usize, String)>, Halt> {
+    /// Makes the items whole again. One whose letter is gone meanwhile is taken out.
+    pub(super) async fn again(&mut self, items: &mut Vec<Item>) -> Result<(), Halt> {
         let place = |item: &Item| (item.planned.partition, item.planned.offset);
         let missing: HashSet<(i32, i64)> =
             items.iter().filter(|item| item.is_released()).map(place).collect();
         if missing.is_empty() {
-            return Ok(named);
+            return Ok(());
         }
         let is_missing = |letter: &PlannedLetter| missing.contains(&(letter.partition, letter.offset));
         let order = Order {
@@ -38,20 +33,16 @@ impl Engine<'_> {
         while let Some(window) = ahead.next().await {
             read.extend(window?.items.into_iter().map(|item| (place(&item), item)));
         }
-        let mut named: HashMap<usize, String> = named.into_iter().collect();
-        let (mut left, mut still_named) = (Vec::with_capacity(items.len()), Vec::new());
-        for (number, mut item) in std::mem::take(items).into_iter().enumerate() {
+        items.retain_mut(|item| {
             if item.is_released() {
-                let Some(whole) = read.remove(&place(&item)) else {
+                let Some(whole) = read.remove(&place(item)) else {
                     self.answer.expired += 1;
-                    continue;
+                    return false;
                 };
                 item.refill(whole);
             }
-            still_named.extend(named.remove(&number).map(|why| (left.len(), why)));
-            left.push(item);
-        }
-        *items = left;
-        Ok(still_named)
+            true
+        });
+        Ok(())
     }
 }

@@ -306,8 +306,12 @@ impl<'a> Engine<'a> {
                 }
                 Ended::Refused { named, why, aborted } => {
                     self.answer.aborted_records += aborted;
-                    let named = self.again(&mut piece, named).await?;
-                    match culprit(&piece, named, why) {
+                    // Who it is is told by all that was sent; it was not taken, and so stays among them.
+                    let culprit = culprit(&piece, named, why)
+                        .and_then(|(number, why)| Some((piece.get(number)?.planned, why)));
+                    self.again(&mut piece).await?;
+                    let place = |planned| piece.iter().position(|item| item.planned == planned);
+                    match culprit.and_then(|(planned, why)| Some((place(planned)?, why))) {
                         Some((culprit, why)) => {
                             self.park(&mut piece, culprit, why);
                             self.hold(&mut pieces);
@@ -327,7 +331,7 @@ impl<'a> Engine<'a> {
                     self.fence.recover(writer, error).await?;
                     self.settle_intents(writer).await?;
                     let mut left = self.settle(piece);
-                    self.again(&mut left, Vec::new()).await?;
+                    self.again(&mut left).await?;
                     pieces.push(left.into());
                 }
                 Ended::Failed(fault) => return Err(fault.into()),

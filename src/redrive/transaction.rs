@@ -190,9 +190,9 @@ impl<'t> Flight<'t> {
         self.told.is_empty() && self.pieces.waiting.iter().all(|piece| piece.items.is_empty())
     }
 
-    /// How many records the broker takes in a time, when it goes on as in the one up to now.
-    pub fn expected(&self, now: Duration, time: Duration) -> usize {
-        let expected = u128::from(*self.taken) * time.as_micros() / now.as_micros().max(1);
+    /// How many records the broker takes in a time, if it goes on as it did up to this age of the transaction.
+    pub fn expected(&self, age: Duration, time: Duration) -> usize {
+        let expected = u128::from(*self.taken) * time.as_micros() / age.as_micros().max(1);
         usize::try_from(expected).unwrap_or(usize::MAX)
     }
 
