@@ -1,7 +1,8 @@
 //! Dead letters of about 300 bytes on a real Kafka, for the measurement of `plan` and `run`.
 //!
-//! `cargo bench --bench redrive -- load TOPIC ORIGIN LETTERS` makes the topic, and the one where its letters say that
-//! they failed; `-- fresh TOPIC…` deletes ledger and audit, and makes empty topics. The broker is that of `REDRIVE_TEST_BROKERS`. `benches/redrive` measures with it, beside kcat.
+//! `cargo bench --bench redrive -- load TOPIC ORIGIN LETTERS [noise]` makes the topic, and the one where its letters say
+//! that they failed; with `noise` their values do not compress. `-- fresh TOPIC…` deletes ledger and audit, and makes empty
+//! topics. The broker is that of `REDRIVE_TEST_BROKERS`. `benches/redrive` measures with it, beside kcat.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a benchmark may end with a panic")]
 #![expect(clippy::print_stdout, reason = "a benchmark prints how it is used")]
@@ -23,7 +24,7 @@ const SIZE: usize = 300;
 const KEYS: usize = 50_000;
 
 /// A letter as Spring writes it: key and value of the record, which lies on the same partition, and where it failed.
-fn letter(topic: &str, origin: &Bytes, n: usize) -> Write {
+fn letter(topic: &str, origin: &Bytes, n: usize, noise: bool) -> Write {
     let mut headers = Headers::default();
     let mut add = |name: &'static str, value: Bytes| headers.push(name, Some(value));
     let key = format!("ord-{}", n % KEYS);
@@ -37,7 +38,13 @@ fn letter(topic: &str, origin: &Bytes, n: usize) -> Write {
     add("kafka_dlt-original-timestamp-type", Bytes::from_static(b"CreateTime"));
     add("kafka_dlt-original-consumer-group", Bytes::from_static(b"email"));
     let head = format!("{{\"order_id\":\"{key}\",\"total\":{n},\"pad\":\"");
-    let pad = "x".repeat(SIZE.saturating_sub(key.len() + head.len() + 2));
+    let length = SIZE.saturating_sub(key.len() + head.len() + 2);
+    let random = || uuid::Uuid::new_v4().simple().to_string();
+    let pad: String = if noise {
+        std::iter::repeat_with(random).flat_map(String::into_bytes).map(char::from).take(length).collect()
+    } else {
+        "x".repeat(length)
+    };
     Write {
         topic: topic.into(),
         partition: Some(partition),
@@ -52,14 +59,14 @@ fn new(name: &str) -> NewTopic {
     NewTopic { name: name.into(), partitions: PARTITIONS, replication: None, config: Vec::new() }
 }
 
-async fn load(writer: &dyn Writer, topic: &str, origin: &str, letters: usize) {
+async fn load(writer: &dyn Writer, topic: &str, origin: &str, letters: usize, noise: bool) {
     for made in writer.create_topics(&[new(topic), new(origin)]).await.expect("a broker") {
         made.expect("a new topic");
     }
     let mut session = writer.begin(SessionKind::Idempotent).await.expect("a session");
     let origin = Bytes::copy_from_slice(origin.as_bytes());
     for n in 0..letters {
-        session.stage(letter(topic, &origin, n)).await.expect("room");
+        session.stage(letter(topic, &origin, n, noise)).await.expect("room");
         if n % 20_000 == 19_999 {
             session.settle().await.expect("answers");
         }
@@ -101,10 +108,11 @@ async fn main() {
     let broker = redrive::wire::connect(&profile, clock).await.expect("a broker");
     let writer = broker.writer().expect("the profile may write");
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["load", topic, origin, letters] => {
-            load(writer, topic, origin, letters.parse().expect("a number of letters")).await;
+        ["load", topic, origin, letters, ref rest @ ..] if matches!(rest, [] | ["noise"]) => {
+            let letters = letters.parse().expect("a number of letters");
+            load(writer, topic, origin, letters, !rest.is_empty()).await;
         }
         ["fresh", ref topics @ ..] => fresh(&*broker, writer, topics).await,
-        _ => println!("redrive load TOPIC ORIGIN LETTERS | fresh TOPIC…"),
+        _ => println!("redrive load TOPIC ORIGIN LETTERS [noise] | fresh TOPIC…"),
     }
 }

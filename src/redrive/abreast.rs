@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use foldhash::fast::FixedState;
 
 use super::ahead::{Maker, Order};
-use super::item::Item;
+use super::item::{At, Item};
 use super::outline::Outline;
 use super::packed::{Cursor, Letters};
 use super::plan::{Plan, PlannedLetter};
@@ -27,11 +27,11 @@ use crate::text::Fault;
 pub(super) enum Made {
     Item(Item),
     /// It needs more than a look.
-    Record(PlannedLetter, Record),
+    Record(Box<(PlannedLetter, Record)>),
     /// Retention took it.
-    Gone(PlannedLetter),
+    Gone(At),
     /// It is not the one that was planned.
-    Other(PlannedLetter),
+    Other(At),
 }
 
 impl Made {
@@ -39,7 +39,7 @@ impl Made {
     fn held(&self) -> usize {
         match self {
             Self::Item(item) => item.held(),
-            Self::Record(_, record) => record.size() + size_of::<Record>(),
+            Self::Record(made) => made.1.size() + size_of::<(PlannedLetter, Record)>(),
             Self::Gone(_) | Self::Other(_) => 0,
         }
     }
@@ -135,7 +135,7 @@ impl Abreast {
         let Making { lanes, made, .. } = &mut *making;
         for (partition, lane) in lanes {
             while let Some(letter) = lane.next {
-                made.push(Made::Gone(letter));
+                made.push(Made::Gone(letter.at()));
                 lane.step(*partition, &self.plan.letters, &self.wanted);
             }
         }
@@ -161,7 +161,7 @@ impl Sieve for Abreast {
                 made.push(one);
                 return Sifted::Take(held);
             }
-            made.push(Made::Gone(letter));
+            made.push(Made::Gone(letter.at()));
         }
         Sifted::Leave
     }
@@ -170,7 +170,7 @@ impl Sieve for Abreast {
 fn make(maker: &mut Maker, glances: &mut Glances, planned: PlannedLetter, record: &dyn RecordBytes) -> Made {
     let parts = Parts::of(record);
     if parts.digest() != planned.sha256 {
-        return Made::Other(planned);
+        return Made::Other(planned.at());
     }
     if let Some(item) = looked(maker, glances, planned, &parts) {
         return Made::Item(item);
@@ -179,7 +179,7 @@ fn make(maker: &mut Maker, glances: &mut Glances, planned: PlannedLetter, record
     if maker.may_look() {
         glances.learn(&record, maker.config());
     }
-    Made::Record(planned, record)
+    Made::Record(Box::new((planned, record)))
 }
 
 /// The item of a letter that need only be looked at.

@@ -6,15 +6,13 @@ use std::sync::Arc;
 use super::ahead::{Ahead, Order};
 use super::engine::Engine;
 use super::fence::Halt;
-use super::item::Item;
+use super::item::{At, Item};
 use super::plan::PlannedLetter;
 
 impl Engine<'_> {
     /// Makes the items whole again. One whose letter is gone meanwhile is taken out.
     pub(super) async fn again(&mut self, items: &mut Vec<Item>) -> Result<(), Halt> {
-        let place = |item: &Item| (item.planned.partition, item.planned.offset);
-        let missing: HashSet<(i32, i64)> =
-            items.iter().filter(|item| item.is_released()).map(place).collect();
+        let missing: HashSet<At> = items.iter().filter(|item| item.is_released()).map(Item::at).collect();
         if missing.is_empty() {
             return Ok(());
         }
@@ -31,15 +29,18 @@ impl Engine<'_> {
         let mut ahead = Ahead::begin(order, self.fence.cancel.clone());
         let mut read = HashMap::with_capacity(missing.len());
         while let Some(window) = ahead.next().await {
-            read.extend(window?.items.into_iter().map(|item| (place(&item), item)));
+            read.extend(window?.items.into_iter().map(|item| (item.at(), item)));
         }
         items.retain_mut(|item| {
             if item.is_released() {
-                let Some(whole) = read.remove(&place(item)) else {
+                let Some(whole) = read.remove(&item.at()) else {
                     self.answer.expired += 1;
                     return false;
                 };
-                item.refill(whole);
+                *item = whole;
+                if let Some(ledger) = self.fence.rows() {
+                    item.recount(ledger, self.fence.source());
+                }
             }
             true
         });

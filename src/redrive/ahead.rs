@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::abreast::{Abreast, Made};
 use super::found::Names;
-use super::item::Item;
+use super::item::{At, Item};
 use super::origin::{self, Take};
 use super::outgoing::{Recipe, Stamp, key};
 use super::outline::Outline;
@@ -28,7 +28,7 @@ use crate::text::Fault;
 
 /// Windows that wait: as much as is read until the place of the writer is taken, and between the end of a transaction and
 /// the first records of the next one. Where there are fewer, reading stops in every one of these pauses.
-const AHEAD: usize = 5;
+const AHEAD: usize = 4;
 
 /// A window of letters, in the plan's order.
 #[derive(Default)]
@@ -36,7 +36,7 @@ pub(super) struct Read {
     /// To be sent, as far as the ledger lets them.
     pub items: Vec<Item>,
     /// Retention took them, or the record that they need.
-    pub gone: Vec<PlannedLetter>,
+    pub gone: Vec<At>,
 }
 
 /// What may join a transaction.
@@ -176,9 +176,9 @@ async fn read_in_order(
     while reader.fill(&mut rest) {
         let read = reader.next(cancel).await?.into_iter();
         let made = read.map(|(planned, record)| match record {
-            None => Made::Gone(planned),
-            Some(record) if record.digest() != planned.sha256 => Made::Other(planned),
-            Some(record) => Made::Record(planned, record),
+            None => Made::Gone(planned.at()),
+            Some(record) if record.digest() != planned.sha256 => Made::Other(planned.at()),
+            Some(record) => Made::Record(Box::new((planned, record))),
         });
         if !hand_over(order, made.collect(), maker, to, cancel).await? {
             return Ok(());
@@ -200,12 +200,13 @@ async fn hand_over(
     for made in made {
         match made {
             Made::Item(item) => out.items.push(item),
-            Made::Gone(planned) => out.gone.push(planned),
-            Made::Other(planned) => {
-                let at = format!("letter {}/{}", planned.partition, planned.offset);
+            Made::Gone(at) => out.gone.push(at),
+            Made::Other((partition, offset)) => {
+                let at = format!("letter {partition}/{offset}");
                 return Err(damaged(format!("{at} is not the one that was planned")));
             }
-            Made::Record(planned, record) => {
+            Made::Record(made) => {
+                let (planned, record) = *made;
                 let letter = maker.shape.lean(record, &mut maker.names, None);
                 match maker.takes(letter.pointer, key(&letter).is_some()) {
                     Some(take) => waiting.push(Waiting { place: out.items.len(), planned, letter, take }),
@@ -318,7 +319,7 @@ async fn with_origins(
         if origin.is_some_and(|origin| origin::apply(&mut letter, origin, take)) {
             items.push(maker.item(planned, letter)?);
         } else {
-            out.gone.push(planned);
+            out.gone.push(planned.at());
         }
     }
     items.extend(others);

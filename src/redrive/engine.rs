@@ -12,18 +12,17 @@ use super::control::Wishes;
 use super::document::{RunAnswer, RunRequest};
 use super::fence::{Fence, Halt, Other};
 use super::gate::{Pace, Rest};
-use super::item::{Act, Item};
-use super::plan::{Plan, PlannedLetter};
+use super::item::{Act, At, Item};
+use super::plan::Plan;
 use super::run::{Held, list_parked};
 use super::start::Start;
 use super::transaction::Ended;
 use super::twins::{Suspect, Twins, is_same};
 use super::watch::Watch;
-use crate::broker::{Name, Placed, Writer};
+use crate::broker::{Placed, Writer};
 use crate::context::Cx;
 use crate::ledger::Disposition;
 use crate::ledger::row::OwnerState;
-use crate::letters::document::Target;
 use crate::letters::outcome::Redriven;
 use crate::text::{Fault, Timestamp};
 
@@ -35,12 +34,12 @@ pub(super) const MOST_BATCH: usize = 100_000;
 /// No fewer, however long a transaction takes: what is left of its time then is that of its round trips, and a slow or
 /// far broker would get one record at a time.
 const LEAST_BATCH: usize = 50;
-/// Bytes of a transaction at most. What the broker has of them is given back; what is known of each letter is held until
-/// the commit.
-pub(super) const MOST_BYTES: usize = 9 << 20;
+/// Bytes of a transaction at most. What the broker has of them is given back, and of all but the latest letters no more is
+/// held until the commit than which they are.
+pub(super) const MOST_BYTES: usize = 24 << 20;
 const TELL_EVERY: Duration = Duration::from_millis(100);
 /// Records whose outcome is followed: the latest.
-const MOST_FOLLOWED: usize = 10_000;
+pub(super) const MOST_FOLLOWED: usize = 10_000;
 
 /// A run under way.
 pub(super) struct Engine<'a> {
@@ -209,21 +208,21 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn state(&self, letter: &PlannedLetter) -> Disposition {
+    fn state(&self, (partition, offset): At) -> Disposition {
         let (ledger, source) = (self.fence.rows(), self.fence.source());
-        ledger.map_or(Disposition::Pending, |l| l.disposition(source, letter.partition, letter.offset))
+        ledger.map_or(Disposition::Pending, |l| l.disposition(source, partition, offset))
     }
 
     /// Takes those of the letters read that are to be written, as the ledger has it.
     pub(super) async fn items(&mut self, read: Read) -> Result<Vec<Item>, Halt> {
-        for planned in &read.gone {
-            self.answer.expired += u64::from(self.state(planned) != Disposition::Parked);
+        for at in &read.gone {
+            self.answer.expired += u64::from(self.state(*at) != Disposition::Parked);
         }
         let mut items = read.items;
         let mut duplicates = Vec::new();
         let (mut held, mut number) = (std::mem::take(&mut self.held), 0);
         items.retain_mut(|item| {
-            if self.state(&item.planned) == Disposition::Parked {
+            if self.state(item.at()) == Disposition::Parked {
                 held.extend(item.key());
                 return false;
             }
@@ -235,7 +234,7 @@ impl<'a> Engine<'a> {
                 item.recount(ledger, self.fence.source());
             }
             match self.twin(item) {
-                Some(Twin::Is) => item.act = Act::Duplicate,
+                Some(Twin::Is) => item.becomes(Act::Duplicate),
                 Some(Twin::MayBe(suspect)) => duplicates.push((number, suspect)),
                 None => {}
             }
@@ -248,7 +247,7 @@ impl<'a> Engine<'a> {
             if let Some(identity) = item.identity()
                 && is_same(self.cx, &suspect, &identity).await?
             {
-                item.act = Act::Duplicate;
+                item.becomes(Act::Duplicate);
             }
         }
         Ok(items)
@@ -256,8 +255,8 @@ impl<'a> Engine<'a> {
 
     /// Whether the item is the same failed record as another one.
     fn twin(&mut self, item: &Item) -> Option<Twin> {
-        let (_, twin) = **item.twin.as_ref()?;
-        if self.state(&item.planned) == Disposition::Redriven {
+        let twin = item.twin()?;
+        if self.state(item.at()) == Disposition::Redriven {
             return None;
         }
         // The plan has looked at the same bytes.
@@ -270,8 +269,9 @@ impl<'a> Engine<'a> {
     /// The redriven record that the item may be a duplicate of.
     pub(super) fn suspect(&self, item: &Item) -> Option<Suspect> {
         let ledger = self.fence.rows().filter(|_| !self.twins.is_new())?;
-        let (identity, target) = (item.identity()?, self.plan.target(&item.planned)?);
-        let own = (&**self.fence.source(), item.planned.partition, item.planned.offset);
+        let (identity, target) = (item.identity()?, item.target(self.plan)?);
+        let (partition, offset) = item.at();
+        let own = (&**self.fence.source(), partition, offset);
         self.twins.suspect(ledger, &identity, target, own)
     }
 
@@ -281,7 +281,7 @@ impl<'a> Engine<'a> {
         let mut pieces = vec![VecDeque::from(items)];
         while let Some(mut left) = pieces.pop() {
             let Some(first) = left.front() else { continue };
-            if let Some(time) = first.time {
+            if let Some(time) = first.time() {
                 self.paced.get_or_insert((self.cx.clock.monotonic(), time));
             }
             let due = self.due(first);
@@ -308,10 +308,10 @@ impl<'a> Engine<'a> {
                     self.answer.aborted_records += aborted;
                     // Who it is is told by all that was sent; it was not taken, and so stays among them.
                     let culprit = culprit(&piece, named, why)
-                        .and_then(|(number, why)| Some((piece.get(number)?.planned, why)));
+                        .and_then(|(number, why)| Some((piece.get(number)?.at(), why)));
                     self.again(&mut piece).await?;
-                    let place = |planned| piece.iter().position(|item| item.planned == planned);
-                    match culprit.and_then(|(planned, why)| Some((place(planned)?, why))) {
+                    let place = |at| piece.iter().position(|item| item.at() == at);
+                    match culprit.and_then(|(at, why)| Some((place(at)?, why))) {
                         Some((culprit, why)) => {
                             self.park(&mut piece, culprit, why);
                             self.hold(&mut pieces);
@@ -359,7 +359,7 @@ impl<'a> Engine<'a> {
     /// Turns the culprit into a parked letter and takes out the rest of its key.
     pub(super) fn park(&mut self, piece: &mut Vec<Item>, culprit: usize, why: String) {
         let Some(item) = piece.get_mut(culprit) else { return };
-        item.act = Act::Park(why);
+        item.becomes(Act::Park(why));
         let Some(key) = item.key() else { return };
         let before = piece.len();
         let mut at = 0;
@@ -382,35 +382,29 @@ impl<'a> Engine<'a> {
 
     /// Counts what was committed.
     fn book(&mut self, items: &[Item], placed: &[Option<Placed>]) {
-        let forgotten = items.len().saturating_sub(MOST_FOLLOWED);
-        for (number, (item, placed)) in items.iter().zip(placed).enumerate() {
-            self.count(item, placed.filter(|_| number >= forgotten));
+        for (item, placed) in items.iter().zip(placed) {
+            self.count(item, *placed);
         }
     }
 
     pub(super) fn count(&mut self, item: &Item, placed: Option<Placed>) {
-        match &item.act {
+        match item.act() {
             Act::Send => {
                 self.answer.redriven += 1;
                 self.pace.count();
-                if let Some((placed, target)) = placed.zip(self.plan.target(&item.planned)) {
-                    let topic = Name::clone(&target.topic);
-                    let target = Target { topic, partition: placed.partition, offset: placed.offset };
+                let sent = placed.and_then(|at| item.redriven(self.plan, at, self.fence.source()));
+                if let Some(sent) = sent {
                     if self.sent.len() >= MOST_FOLLOWED {
                         self.sent.pop_front();
                     }
-                    let source = self.fence.source();
-                    let letter = (Some(Arc::clone(source)), item.planned.partition, item.planned.offset);
-                    let mut sent = Redriven::new(target, item.group().cloned(), letter);
-                    (sent.via, sent.retried) = item.hops();
                     self.sent.push_back(sent);
                 }
             }
             Act::Duplicate => self.answer.duplicates += 1,
             Act::Park(why) => {
                 self.parked += 1;
-                let at = &item.planned;
-                list_parked(&mut self.answer.parked, at.partition, at.offset, why);
+                let (partition, offset) = item.at();
+                list_parked(&mut self.answer.parked, partition, offset, why);
             }
         }
     }
@@ -421,8 +415,8 @@ impl<'a> Engine<'a> {
         let written = self.fence.lost_records();
         let mut committed = false;
         for item in piece {
-            let at = item.planned;
-            let row = self.fence.rows().and_then(|l| l.get(self.fence.source(), at.partition, at.offset));
+            let (partition, offset) = item.at();
+            let row = self.fence.rows().and_then(|l| l.get(self.fence.source(), partition, offset));
             match row.map(|r| (**r.run == *self.answer.run, r.disposition, r.target)) {
                 Some((true, _, target)) => {
                     let placed = target.map(|t| Placed { partition: t.partition, offset: t.offset });
@@ -495,7 +489,7 @@ pub(super) fn culprit(
     mut named: Vec<(usize, String)>,
     why: String,
 ) -> Option<(usize, String)> {
-    let mut sent = piece.iter().enumerate().filter(|(_, item)| item.act == Act::Send);
+    let mut sent = piece.iter().enumerate().filter(|(_, item)| item.is_sent());
     match (named.len(), sent.next(), sent.next()) {
         (1, ..) => named.pop(),
         (0, Some((only, _)), None) => Some((only, why)),

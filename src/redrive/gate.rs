@@ -154,7 +154,7 @@ impl Engine<'_> {
     pub(super) fn due(&self, item: &Item) -> Option<Duration> {
         let factor = self.plan.header.options.pace?;
         let (since, first) = self.paced?;
-        let gap = item.time?.since(first).max(0) as f64 * factor / 1000.0;
+        let gap = item.time()?.since(first).max(0) as f64 * factor / 1000.0;
         Some(since + Duration::from_secs_f64(gap.min(1e9)))
     }
 

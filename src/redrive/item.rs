@@ -1,13 +1,13 @@
 //! One letter of a run on its way: what is done with it, and its row in the ledger. Pure.
 
 use std::borrow::Cow;
-use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 use super::found::Names;
 use super::outgoing::{Recipe, counted};
 use super::outline::Outline;
 use super::parcel::{Addressed, Parcel};
-use super::plan::{Plan, PlannedLetter};
+use super::plan::{Plan, PlannedLetter, PlannedTopic};
 use super::shelf::{self, Alike};
 use super::twins::{Body, Identity, Twin};
 use crate::broker::{Name, Placed};
@@ -17,7 +17,8 @@ use crate::ledger::fold::Row;
 use crate::ledger::letters::Listed;
 use crate::ledger::row::{Earlier, LetterRow, RootAt, TargetAt};
 use crate::ledger::{Disposition, FORMAT_VERSION, Ledger};
-use crate::letters::outcome::{is_retried, via};
+use crate::letters::document::Target;
+use crate::letters::outcome::{Redriven, is_retried, via};
 use crate::text::Timestamp;
 
 /// The program as rows name it.
@@ -34,38 +35,35 @@ pub(super) enum Act {
     Park(String),
 }
 
-/// A letter on its way. It goes from queue to queue and is large, so what moves is a pointer.
+/// A letter of the dead-letter topic: partition and offset.
+pub(super) type At = (i32, i64);
+
+/// A letter on its way. A transaction may have many, of most of which the broker has what is sent: what is not asked for
+/// any more is given back before the commit. It goes from queue to queue, so it is small.
 #[derive(Clone, Debug)]
-pub(super) struct Item(Box<Parts>);
+pub(super) struct Item(Kept);
 
-impl Deref for Item {
-    type Target = Parts;
-
-    fn deref(&self) -> &Parts {
-        &self.0
-    }
-}
-
-impl DerefMut for Item {
-    fn deref_mut(&mut self) -> &mut Parts {
-        &mut self.0
-    }
+#[derive(Clone, Debug)]
+enum Kept {
+    Whole(Box<Parts>),
+    /// Which letter it was, that is sent.
+    Sent(At),
 }
 
 /// What there is of a letter on its way.
 #[derive(Clone, Debug)]
-pub(super) struct Parts {
-    pub planned: PlannedLetter,
-    pub act: Act,
+struct Parts {
+    planned: PlannedLetter,
+    act: Act,
     /// What is sent.
-    pub parcel: Parcel,
+    parcel: Parcel,
     /// When the record was written first, where that is known.
-    pub time: Option<Timestamp>,
+    time: Option<Timestamp>,
     /// Whether the letter tells of retries.
     retried: bool,
     /// By what a duplicate of it is known; `None` where it does not say where its record was first, or where nobody
     /// looks for duplicates.
-    pub twin: Option<Box<(Body, Twin)>>,
+    twin: Option<Box<(Body, Twin)>>,
     root: Origin,
     /// Where it failed last, where that is another place.
     latest: Option<Box<Origin>>,
@@ -98,7 +96,7 @@ impl Item {
         let root = names.origin(&letter.root);
         let latest = (letter.latest != letter.root).then(|| Box::new(names.origin(&letter.latest)));
         let identity = if twins { Identity::of(letter, &root) } else { None };
-        Some(Self(Box::new(Parts {
+        Some(Self(Kept::Whole(Box::new(Parts {
             after: changed.then(|| Box::new(digest(&parcel))),
             planned,
             act: Act::Send,
@@ -109,99 +107,152 @@ impl Item {
             root,
             latest,
             count,
-        })))
+        }))))
     }
 
-    /// The group that failed last.
-    pub fn group(&self) -> Option<&Name> {
-        let last = self.latest.as_ref().and_then(|hop| hop.group.as_ref());
-        last.or(self.root.group.as_ref())
+    /// What there is of it; `None` where it is forgotten.
+    fn parts(&self) -> Option<&Parts> {
+        match &self.0 {
+            Kept::Whole(parts) => Some(parts),
+            Kept::Sent(_) => None,
+        }
     }
 
-    /// What the letter tells of retries.
-    pub fn hops(&self) -> (Option<Name>, bool) {
-        (via(&self.root, self.latest.as_deref()), self.retried)
+    /// Which letter it is.
+    pub fn at(&self) -> At {
+        match &self.0 {
+            Kept::Whole(parts) => parts.planned.at(),
+            Kept::Sent(at) => *at,
+        }
+    }
+
+    /// Number and partition of its target; `None` where it is forgotten.
+    pub fn aim(&self) -> Option<(u32, i32)> {
+        let planned = &self.parts()?.planned;
+        Some((planned.target, planned.target_partition))
+    }
+
+    /// Its target; `None` where it is forgotten.
+    pub fn target<'p>(&self, plan: &'p Plan) -> Option<&'p PlannedTopic> {
+        plan.target(&self.parts()?.planned)
+    }
+
+    /// What is done with it.
+    pub fn act(&self) -> &Act {
+        self.parts().map_or(&Act::Send, |parts| &parts.act)
+    }
+
+    /// Whether it is sent.
+    pub fn is_sent(&self) -> bool {
+        *self.act() == Act::Send
+    }
+
+    /// Does something else with it.
+    pub fn becomes(&mut self, act: Act) {
+        if let Kept::Whole(parts) = &mut self.0 {
+            parts.act = act;
+        }
+    }
+
+    /// When the record was written first, where that is known.
+    pub fn time(&self) -> Option<Timestamp> {
+        self.parts()?.time
+    }
+
+    /// The redrive of it, to be followed; `None` where it is forgotten.
+    pub fn redriven(&self, plan: &Plan, placed: Placed, source: &Arc<str>) -> Option<Redriven> {
+        let (parts, topic) = (self.parts()?, Name::clone(&self.target(plan)?.topic));
+        let target = Target { topic, partition: placed.partition, offset: placed.offset };
+        let (partition, offset) = self.at();
+        let letter = (Some(Arc::clone(source)), partition, offset);
+        Some(Redriven {
+            via: via(&parts.root, parts.latest.as_deref()),
+            retried: parts.retried,
+            ..Redriven::new(target, parts.group().cloned(), letter)
+        })
+    }
+
+    /// By what a duplicate of it is known.
+    pub fn twin(&self) -> Option<Twin> {
+        Some(self.parts()?.twin.as_ref()?.1)
     }
 
     /// By what it is compared with letters that were redriven before.
     pub fn identity(&self) -> Option<Identity> {
-        Identity::new(&self.root, self.twin.as_ref()?.0)
+        let parts = self.parts()?;
+        Identity::new(&parts.root, parts.twin.as_ref()?.0)
     }
 
     /// Bytes of what is sent, as the broker counts them.
     pub fn size(&self) -> usize {
-        self.parcel.batch_size()
+        self.parts().map_or(0, |parts| parts.parcel.batch_size())
     }
 
     /// Bytes of memory, about.
     pub fn held(&self) -> usize {
-        size_of::<Parts>() + self.parcel.held()
+        size_of::<Self>() + self.parts().map_or(0, |parts| size_of::<Parts>() + parts.parcel.held())
     }
 
     /// Gives the bytes of the record back: the broker has them, and the letter can be read again.
     pub fn release(&mut self) {
-        self.parcel.release();
+        if let Kept::Whole(parts) = &mut self.0 {
+            parts.parcel.release();
+        }
+    }
+
+    /// Gives all back but which letter it was.
+    pub fn forget(&mut self) {
+        self.0 = Kept::Sent(self.at());
     }
 
     /// Whether the bytes of the record were given back.
     pub fn is_released(&self) -> bool {
-        self.parcel.is_released()
-    }
-
-    /// Takes the bytes of the record from another item of its letter.
-    pub fn refill(&mut self, other: Self) {
-        let Parts { mut parcel, count, .. } = *other.0;
-        if count != self.count {
-            parcel.recount(self.count);
-        }
-        self.parcel = parcel;
+        self.parts().is_none_or(|parts| parts.parcel.is_released())
     }
 
     /// Takes what the ledger says of redrives before.
     pub fn recount(&mut self, ledger: &Ledger, source: &str) {
-        let at = &self.planned;
+        let Kept::Whole(parts) = &mut self.0 else { return };
+        let at = &parts.planned;
         let own = ledger.get(source, at.partition, at.offset).map_or(0, |row| row.count);
-        let hop = self.latest.as_deref().unwrap_or(&self.root);
+        let hop = parts.latest.as_deref().unwrap_or(&parts.root);
         let count = own.max(from(ledger, hop)).saturating_add(1);
-        if count > self.count {
-            self.count = count;
-            self.parcel.recount(count);
+        if count > parts.count {
+            parts.count = count;
+            parts.parcel.recount(count);
         }
     }
 
     /// The record and where it goes; `None` where nothing is sent.
     pub fn outbound<'i>(&'i self, plan: &'i Plan) -> Option<Addressed<'i>> {
-        let topic = &plan.target(&self.planned)?.topic;
+        let Parts { planned, act, parcel, .. } = self.parts()?;
+        let topic = &plan.target(planned)?.topic;
         // What was given back is never sent as a null in its place.
-        (self.act == Act::Send && !self.is_released()).then_some(Addressed {
-            topic,
-            partition: self.planned.target_partition,
-            parcel: &self.parcel,
-        })
+        let is_sent = *act == Act::Send && !parcel.is_released();
+        is_sent.then_some(Addressed { topic, partition: planned.target_partition, parcel })
     }
 
     /// What its rest is held by, when it cannot be sent.
     pub fn key(&self) -> Option<(u32, bytes::Bytes)> {
-        self.parcel.key().map(|key| (self.planned.target, bytes::Bytes::copy_from_slice(key)))
+        let parts = self.parts()?;
+        Some((parts.planned.target, bytes::Bytes::copy_from_slice(parts.parcel.key()?)))
     }
 
-    /// What it says in a row that it shares.
-    pub fn listed(&self, placed: Placed) -> Listed {
-        Listed {
+    /// What it says in a row that it shares, and with what letters; `None` where it is forgotten.
+    pub fn listed(&self, placed: Placed) -> Option<(Alike<'_>, Listed)> {
+        let parts = self.parts()?;
+        let (planned, group) = (&parts.planned, parts.group().map(|group| &**group));
+        let alike = (planned.partition, planned.target, parts.root.topic.as_deref(), group);
+        let listed = Listed {
             target_partition: Some(placed.partition),
             target_offset: Some(placed.offset),
-            sha256_after: self.after.as_deref().copied(),
-            ..shelf::listed(self.planned.offset, &self.root, self.count, self.planned.sha256)
-        }
+            sha256_after: parts.after.as_deref().copied(),
+            ..shelf::listed(planned.offset, &parts.root, parts.count, planned.sha256)
+        };
+        Some((alike, listed))
     }
 
-    /// What letters have in common that can share a row.
-    pub fn alike(&self) -> Alike<'_> {
-        let planned = &self.planned;
-        (planned.partition, planned.target, self.root.topic.as_deref(), self.group().map(|group| &**group))
-    }
-
-    /// Its row, and what it says.
+    /// Its row, and what it says; `None` where it is forgotten.
     pub fn row<'r>(
         &'r self,
         run: &Run<'r>,
@@ -210,15 +261,16 @@ impl Item {
         ledger: Option<&Ledger>,
         placed: Option<Placed>,
         now_ms: i64,
-    ) -> LetterRow<'r> {
-        let before = ledger.and_then(|l| l.get(source, self.planned.partition, self.planned.offset));
-        let (disposition, reason) = match &self.act {
+    ) -> Option<LetterRow<'r>> {
+        let parts = self.parts()?;
+        let before = ledger.and_then(|l| l.get(source, parts.planned.partition, parts.planned.offset));
+        let (disposition, reason) = match &parts.act {
             Act::Send => (Disposition::Redriven, run.reason),
             Act::Duplicate => (Disposition::Duplicate, run.reason),
             Act::Park(why) => (Disposition::Parked, Some(&**why)),
         };
         let target = placed.and_then(|placed| {
-            let target = plan.target(&self.planned)?;
+            let target = plan.target(&parts.planned)?;
             Some(TargetAt {
                 topic: Cow::Borrowed(&target.topic),
                 topic_id: target.topic_id.as_deref().map(Cow::Borrowed),
@@ -226,23 +278,31 @@ impl Item {
                 offset: placed.offset,
             })
         });
-        let sent = self.act == Act::Send;
-        LetterRow {
+        let sent = parts.act == Act::Send;
+        Some(LetterRow {
             v: FORMAT_VERSION,
             disposition,
             run: Cow::Borrowed(run.id),
             operator: Cow::Borrowed(run.operator),
             reason: reason.map(Cow::Borrowed),
-            sha256_before: Cow::Owned(self.planned.sha256.to_string()),
-            sha256_after: self.after.as_ref().filter(|_| sent).map(ToString::to_string),
+            sha256_before: Cow::Owned(parts.planned.sha256.to_string()),
+            sha256_after: parts.after.as_ref().filter(|_| sent).map(ToString::to_string),
             target,
-            root: root_at(&self.root),
-            group: self.group().map(|group| Cow::Borrowed(&**group)),
-            count: if sent { self.count } else { self.count - 1 },
+            root: root_at(&parts.root),
+            group: parts.group().map(|group| Cow::Borrowed(&**group)),
+            count: if sent { parts.count } else { parts.count - 1 },
             earlier: earlier(before),
             program: Cow::Borrowed(PROGRAM),
             time_ms: now_ms,
-        }
+        })
+    }
+}
+
+impl Parts {
+    /// The group that failed last.
+    fn group(&self) -> Option<&Name> {
+        let last = self.latest.as_ref().and_then(|hop| hop.group.as_ref());
+        last.or(self.root.group.as_ref())
     }
 }
 

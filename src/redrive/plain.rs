@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use super::engine::{Engine, culprit};
 use super::fence::Halt;
-use super::item::{Act, Item, Run};
+use super::item::{At, Item, Run};
 use super::outgoing::ID;
 use super::rows::End;
 use super::transaction::{self, Ended, book};
@@ -22,9 +22,6 @@ use crate::ledger::audit::{Action, ranges};
 use crate::ledger::row::{Key, LetterRow, OwnerState};
 use crate::ledger::{AUDIT_TOPIC, LEDGER_TOPIC};
 use crate::text::Fault;
-
-/// A letter of the dead-letter topic: partition and offset.
-type At = (i32, i64);
 
 impl Engine<'_> {
     /// What [`Self::transact`] does in one transaction, step by step.
@@ -38,7 +35,7 @@ impl Engine<'_> {
             return ended;
         }
         let mut renews = end.is_some() || self.fence.is_due();
-        if items.iter().any(|item| item.act == Act::Send) {
+        if items.iter().any(Item::is_sent) {
             let mut rows = if renews { self.rows(&[], &[], true, state, None) } else { Vec::new() };
             match self.intents(items).await {
                 Ok(intents) => rows.extend(intents),
@@ -78,11 +75,11 @@ impl Engine<'_> {
     async fn intents(&mut self, items: &[Item]) -> Result<Vec<Write>, BrokerError> {
         let plan = self.plan;
         let to = |item: &Item| {
-            let topic = &plan.target(&item.planned)?.topic;
-            Some(Shard::new(Name::clone(topic), item.planned.target_partition))
+            let (topic, (_, partition)) = (&item.target(plan)?.topic, item.aim()?);
+            Some(Shard::new(Name::clone(topic), partition))
         };
         let sent = || {
-            let sent = items.iter().filter(|item| item.act == Act::Send);
+            let sent = items.iter().filter(|item| item.is_sent());
             sent.filter_map(|item| Some((item, to(item)?)))
         };
         let shards: Vec<Shard> =
@@ -96,14 +93,14 @@ impl Engine<'_> {
         let run = Run { id: &self.answer.run, operator: &self.answer.operator, reason: self.reason };
         let now = self.cx.clock.now().as_millis();
         let row = |(item, shard): (&Item, Shard)| {
-            let at = item.planned;
+            let (partition, offset) = item.at();
             let end = ends.get(&shard).copied().unwrap_or(0);
             let placed = Some(Placed { partition: shard.partition, offset: end });
-            let row = item.row(&run, self.plan, self.fence.source(), self.fence.rows(), placed, now);
-            let key = Key::intent(&header.cluster_id, self.fence.source(), at.partition, at.offset);
-            book(LEDGER_TOPIC, Some(key.encode()), row.encode())
+            let row = item.row(&run, self.plan, self.fence.source(), self.fence.rows(), placed, now)?;
+            let key = Key::intent(&header.cluster_id, self.fence.source(), partition, offset);
+            Some(book(LEDGER_TOPIC, Some(key.encode()), row.encode()))
         };
-        Ok(sent().map(row).collect())
+        Ok(sent().filter_map(row).collect())
     }
 
     /// After a batch of which some records were refused: counts what is done and parks the culprit, where it is
@@ -236,5 +233,5 @@ impl Engine<'_> {
 
 /// Whether nothing is left to be done with an item of a batch.
 fn is_done((item, placed): &(Item, Option<Placed>)) -> bool {
-    item.act != Act::Send || placed.is_some()
+    !item.is_sent() || placed.is_some()
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::document::Into;
+use super::item::At;
 use super::options::Options;
 use super::packed::Letters;
 use crate::event::Digest;
@@ -108,6 +109,13 @@ pub struct PlannedLetter {
     pub target: u32,
     /// Partition of the target.
     pub target_partition: i32,
+}
+
+impl PlannedLetter {
+    /// Which letter it is.
+    pub(super) fn at(&self) -> At {
+        (self.partition, self.offset)
+    }
 }
 
 /// A plan.

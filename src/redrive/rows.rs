@@ -63,7 +63,7 @@ impl Engine<'_> {
         };
         let mut record = self.audit(action, now);
         record.totals = self.totals(items);
-        record.positions = ranges(items.iter().map(|i| (i.planned.partition, i.planned.offset)));
+        record.positions = ranges(items.iter().map(Item::at));
         let other = self.took_over.as_ref().filter(|o| o.forced && action == Action::Start);
         record.took_over = other.map(|o| o.run.to_string());
         if let Some((stopped, reason)) = end {
@@ -92,11 +92,11 @@ impl Engine<'_> {
     pub(super) fn totals(&self, items: &[Item]) -> Totals {
         let answer = &self.answer;
         let listed = answer.parked.iter().map(|p| (p.partition, p.offset, &p.why));
-        let now = items.iter().filter_map(|i| match &i.act {
-            Act::Park(why) => Some((i.planned.partition, i.planned.offset, why)),
+        let now = items.iter().filter_map(|i| match i.act() {
+            Act::Park(why) => Some((i.at().0, i.at().1, why)),
             _ => None,
         });
-        let of = |act: &Act| items.iter().filter(|i| i.act == *act).count() as u64;
+        let of = |act: &Act| items.iter().filter(|i| i.act() == act).count() as u64;
         Totals {
             planned: answer.planned,
             redriven: answer.redriven + of(&Act::Send),
@@ -134,13 +134,13 @@ impl Scribe<'_> {
         let Self { plan, ledger, source, run, now } = self;
         let mut shelf = Shelf::new(&plan.header.cluster_id, source, run.id);
         for (item, placed) in letters {
-            let at = &item.planned;
-            let is_new = ledger.is_none_or(|l| l.get(source, at.partition, at.offset).is_none());
-            if let Some(placed) = placed.filter(|_| is_new && item.act == Act::Send) {
-                shelf.add(item.alike(), item.listed(placed));
-            } else {
-                let row = item.row(run, plan, source, *ledger, placed, *now);
-                shelf.alone(at.partition, at.offset, &row);
+            let (partition, offset) = item.at();
+            let is_new = ledger.is_none_or(|l| l.get(source, partition, offset).is_none());
+            let shared = placed.filter(|_| is_new && item.is_sent());
+            if let Some((alike, listed)) = shared.and_then(|placed| item.listed(placed)) {
+                shelf.add(alike, listed);
+            } else if let Some(row) = item.row(run, plan, source, *ledger, placed, *now) {
+                shelf.alone(partition, offset, &row);
             }
         }
         let topics = &plan.header.target.topics;

@@ -1,10 +1,11 @@
 //! One transaction of a run. Letters that are read while it is under way join it: the reading need not stop, and no more
 //! of them wait than a few.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::ahead::{Ahead, Joining};
-use super::engine::{Engine, LONGEST, MOST_BATCH, MOST_BYTES};
+use super::engine::{Engine, LONGEST, MOST_BATCH, MOST_BYTES, MOST_FOLLOWED};
 use super::item::Item;
 use super::rows::End;
 use super::transaction::{Answered, Ended, Flight};
@@ -60,6 +61,7 @@ impl Engine<'_> {
         let mut flight = Flight::new(taken);
         flight.add(items);
         let (mut is_whole, began) = (false, self.cx.clock.monotonic());
+        let mut followed = VecDeque::new();
         loop {
             if let Some(ahead) = &mut more
                 && !self.join(items, &mut flight, began, ahead).await
@@ -79,21 +81,28 @@ impl Engine<'_> {
             } else {
                 break;
             };
-            rows.extend(self.told(items, answered));
+            rows.extend(self.told(items, answered, &mut followed));
         }
         let answered = flight.land(session, items).await?;
-        rows.extend(self.told(items, answered));
+        rows.extend(self.told(items, answered, &mut followed));
         Ok((flight.into_placed(), rows))
     }
 
     /// The rows of the items that the broker has. It has their bytes, too: they are not held until the commit, so that a
-    /// transaction may be large.
-    fn told(&self, items: &mut [Item], answered: Vec<Answered>) -> Vec<Write> {
+    /// transaction may be large. Those that are followed when it is committed are the latest of all.
+    fn told(
+        &self,
+        items: &mut [Item],
+        answered: Vec<Answered>,
+        followed: &mut VecDeque<usize>,
+    ) -> Vec<Write> {
         let letters = answered.iter().filter_map(|(number, placed)| Some((items.get(*number)?, *placed)));
         let rows = self.scribe().rows(letters);
-        for (number, _) in answered.iter().filter(|(_, placed)| placed.is_some()) {
-            if let Some(item) = items.get_mut(*number) {
-                item.release();
+        for (number, _) in answered.into_iter().filter(|(_, placed)| placed.is_some()) {
+            items.get_mut(number).map(Item::release);
+            followed.push_back(number);
+            if followed.len() > MOST_FOLLOWED {
+                followed.pop_front().and_then(|number| items.get_mut(number)).map(Item::forget);
             }
         }
         rows

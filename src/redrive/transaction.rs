@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use super::item::{Act, Item};
+use super::item::Item;
 use super::outgoing::batch_size;
 use super::parcel::Addressed;
 use super::plan::Plan;
@@ -137,8 +137,9 @@ impl<'t> Flight<'t> {
     /// Takes note of the items that follow those that were added before.
     pub fn add(&mut self, items: &[Item]) {
         for item in items {
-            let aim = (item.planned.target, item.planned.target_partition);
-            self.pieces.add(self.placed.len(), aim, item.size());
+            if let Some(aim) = item.aim() {
+                self.pieces.add(self.placed.len(), aim, item.size());
+            }
             self.placed.push(None);
             self.bytes += item.size();
         }
@@ -289,7 +290,7 @@ impl<'t> Flight<'t> {
             let (Some(item), Some(placed)) = (items.get(*number), placed.get(*number)) else {
                 return true;
             };
-            let is_answered = placed.is_some() || item.act != Act::Send;
+            let is_answered = placed.is_some() || !item.is_sent();
             if is_answered {
                 answered.push((*number, *placed));
             }

@@ -490,6 +490,46 @@ async fn letters_whose_transaction_was_aborted_are_read_again_and_sent_as_they_a
 }
 
 #[tokio::test(start_paused = true)]
+async fn letters_of_which_nothing_was_held_until_the_commit_are_read_again_too() {
+    const MANY: i64 = 12_000;
+    let world = World::empty().await;
+    for (topic, partitions) in [(SOURCE, 2), (TARGET, 3)] {
+        world.delete(topic).await;
+        world.create(topic, partitions, &[("max.message.bytes", "4000000")]).await;
+    }
+    let value = |i: i64| if i == MANY { "x".repeat(2_000_000) } else { i.to_string() };
+    let letter = |i: i64| Dead {
+        value: Some(value(i).into()),
+        group: Some("email"),
+        ..Dead::new((i % 2) as i32, if i == MANY { "large" } else { "a" }, ((i % 2) as i32, i))
+    };
+    world.bury(&(0..=MANY).map(letter).collect::<Vec<_>>()).await;
+    let plan = Arc::clone(&world.plan().await.plan);
+    world.delete(TARGET).await;
+    world.create(TARGET, 3, &[("max.message.bytes", "1100000")]).await;
+    let plan = replanned(&world, &plan).await;
+    let run = world.run(&plan).await.unwrap();
+    assert_eq!((run.redriven, run.parked.len(), run.stopped), (MANY as u64, 1, None));
+    // More were written, in one transaction, than are followed.
+    assert!(run.aborted_records > 10_000, "{}", run.aborted_records);
+    let mut sent: Vec<i64> = Vec::new();
+    for record in world.read(TARGET).await {
+        assert_eq!(record.headers.last("redrive-count").unwrap(), "1");
+        sent.push(std::str::from_utf8(&record.value.unwrap()).unwrap().parse().unwrap());
+    }
+    sent.sort_unstable();
+    assert_eq!(sent, (0..MANY).collect::<Vec<_>>());
+    // Where nothing was sent is told by the ledger; so is the group, of all that were.
+    let (reader, source) = (world.ledger().await, world.topic_id(SOURCE).await);
+    let ledger = reader.ledger().unwrap();
+    let is_told = |i: i64| {
+        let row = ledger.get(&source, (i % 2) as i32, i / 2).unwrap();
+        row.group.is_some_and(|group| &**group == "email") && row.target.is_some() && row.count == 1
+    };
+    assert!((0..MANY).all(is_told));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_letter_that_is_gone_or_another_is_told_where_several_partitions_are_read() {
     let world = many().await;
     let plan = plan_of_many(&world, None).await;

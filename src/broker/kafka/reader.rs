@@ -169,7 +169,7 @@ fn properties(mut config: ClientConfig, plan: &ReadPlan) -> ClientConfig {
         // stack traces in them larger answers would fill the memory, and are read no faster.
         [
             ("queued.max.messages.kbytes", queue),
-            ("max.partition.fetch.bytes", if sparing { "65536" } else { "262144" }),
+            ("max.partition.fetch.bytes", if sparing { "131072" } else { "262144" }),
             ("fetch.max.bytes", "4194304"),
             ("fetch.wait.max.ms", "50"),
         ]
