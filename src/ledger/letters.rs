@@ -3,11 +3,10 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use serde::ser::SerializeSeq as _;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
-use super::Disposition;
 use super::row::{LetterRow, RootAt, RowError, TargetAt, check, decode, encode_to};
+use super::{Disposition, columns};
 use crate::event::Digest;
 
 /// The row of letters of one partition of which a run or another action decided the same in one transaction. What is told
@@ -45,10 +44,12 @@ pub struct LettersRow<'a> {
     /// When, by the writer's clock, milliseconds since the epoch.
     pub time_ms: i64,
     /// The letters.
+    #[serde(with = "columns")]
     pub letters: Vec<Listed>,
 }
 
-/// A letter of a [`LettersRow`]: a JSON array of these fields in their order.
+/// A letter of a [`LettersRow`]. Rows have them by [column](super::columns); in version 3 each was a JSON array of these
+/// fields in their order, digests in hex.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub struct Listed {
     /// Offset of the letter.
@@ -65,36 +66,18 @@ pub struct Listed {
     pub root_timestamp_ms: Option<i64>,
     /// How often the record was redriven, this time included.
     pub count: u32,
-    /// SHA-256 of the letter, in hex.
+    /// SHA-256 of the letter.
     pub sha256_before: Digest,
-    /// SHA-256 of what was sent, in hex; left out where that is the letter's own key and value.
+    /// SHA-256 of what was sent; left out where that is the letter's own key and value.
     #[serde(default)]
     pub sha256_after: Option<Digest>,
-}
-
-impl Serialize for Listed {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut list = serializer.serialize_seq(None)?;
-        list.serialize_element(&self.offset)?;
-        list.serialize_element(&self.target_partition)?;
-        list.serialize_element(&self.target_offset)?;
-        list.serialize_element(&self.root_partition)?;
-        list.serialize_element(&self.root_offset)?;
-        list.serialize_element(&self.root_timestamp_ms)?;
-        list.serialize_element(&self.count)?;
-        list.serialize_element(&self.sha256_before)?;
-        if let Some(after) = &self.sha256_after {
-            list.serialize_element(after)?;
-        }
-        list.end()
-    }
 }
 
 impl<'a> LettersRow<'a> {
     /// The value's bytes.
     pub fn encode(&self) -> Bytes {
         // As long as each letter mostly is.
-        encode_to(Vec::with_capacity(768 + 128 * self.letters.len()), self)
+        encode_to(Vec::with_capacity(1024 + 56 * self.letters.len()), self)
     }
 
     /// Reads a row; a newer one is refused, and so is one that says `redriven` but not where to.
@@ -146,7 +129,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn letters_that_share_a_row_are_listed_in_short() {
+    fn a_row_of_the_third_version_is_read() {
+        let (before, after) = ("ab".repeat(32), "01".repeat(32));
+        let text = format!(
+            "{{\"v\":3,\"disposition\":\"redriven\",\"run\":\"r1\",\"operator\":\"ada\",\"reason\":null,\
+             \"target_topic\":\"orders\",\"target_topic_id\":\"T\",\"root_topic\":\"orders\",\"group\":null,\
+             \"program\":\"before\",\"time_ms\":3,\"letters\":[[9,2,77,2,null,1,1,\"{before}\"],\
+             [11,2,78,2,null,1,1,\"{before}\",\"{after}\"]]}}"
+        );
+        let row = LettersRow::decode(Some(text.as_bytes())).unwrap();
+        let [first, second] = &row.letters[..] else { panic!("{row:?}") };
+        assert_eq!((row.v, first.offset, first.target_offset, first.root_offset), (3, 9, Some(77), None));
+        assert_eq!((first.sha256_before, first.sha256_after), (Digest([0xab; 32]), None));
+        assert_eq!((second.offset, second.sha256_after), (11, Some(Digest([1; 32]))));
+    }
+
+    #[test]
+    fn letters_that_share_a_row_are_listed_by_column() {
         let listed = Listed {
             offset: 9,
             target_partition: Some(2),
@@ -175,8 +174,7 @@ mod tests {
         };
         let bytes = row.encode();
         let text = std::str::from_utf8(&bytes).unwrap();
-        let (one, other) = (format!("[9,2,77,2,null,1,1,\"{}\"]", "ab".repeat(32)), "01".repeat(32));
-        assert!(text.contains(&format!("\"letters\":[{one},[11,")) && text.contains(&other), "{text}");
+        assert!(text.contains("\"letters\":{\"offset\":[9,2],"), "{text}");
         assert_eq!(LettersRow::decode(Some(&bytes)), Ok(row.clone()));
         let nowhere = Listed { target_offset: None, ..listed };
         let lost = LettersRow { letters: vec![listed, nowhere], ..row.clone() };
