@@ -14,6 +14,8 @@ use crate::ledger::row::OwnerState;
 
 /// Letters join a transaction for so long; what is left of its time is for its end.
 const JOINING: Duration = Duration::from_millis(LONGEST.as_millis() as u64 / 2);
+/// Rows that are written together: they are few, and a request for each of them takes the broker longer.
+const TOGETHER: usize = 4;
 
 impl Engine<'_> {
     /// One transaction. With `end` it is the run's last one; with `more` letters join the items while it is under way.
@@ -73,8 +75,9 @@ impl Engine<'_> {
                 // Before the end: a partition's first record in a transaction takes the broker longer.
                 rows.extend(self.audit_row(items, end));
             }
-            let answered = if flight.step(session, self.plan, items, &rows).await? {
-                rows.clear();
+            let due = if is_whole || rows.len() >= TOGETHER { rows.len() } else { 0 };
+            let answered = if flight.step(session, self.plan, items, &rows[..due]).await? {
+                rows.drain(..due);
                 flight.answered(items)
             } else if more.is_some() {
                 flight.land(session, items).await?
@@ -130,13 +133,16 @@ impl Engine<'_> {
             if is_wished || left.is_zero() {
                 return false;
             }
+            // A piece that is full costs less than two that are not; what goes beyond it would only be held.
+            if flight.is_full() {
+                return true;
+            }
             let most = self.batch.max(flight.expected(age, JOINING)).min(MOST_BATCH);
             let room = (most.saturating_sub(items.len()), self.most_bytes.saturating_sub(flight.bytes()));
             // What has to be compared with a record on the target is read while no transaction is open.
             let joining = match ahead.joining(room, |item| self.suspect(item).is_none()) {
                 Ok(Joining::Window(read)) => self.items(read).await,
-                // A piece that is full costs less than two that are not.
-                Ok(Joining::Nothing) if !flight.is_full() && ahead.wait(left).await => continue,
+                Ok(Joining::Nothing) if ahead.wait(left).await => continue,
                 Ok(Joining::Nothing | Joining::Not) => return !flight.is_idle(),
                 Err(fault) => Err(fault.into()),
             };

@@ -550,28 +550,41 @@ async fn a_letter_that_is_gone_or_another_is_told_where_several_partitions_are_r
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_ledger_of_the_first_format_is_read_and_goes_on_in_the_current_one() {
-    let world = World::new().await;
-    world.create(LEDGER_TOPIC, 1, &[("cleanup.policy", "compact")]).await;
-    let plan = Arc::clone(&world.plan().await.plan);
-    let (cluster, source) = (&plan.header.cluster_id, world.topic_id(SOURCE).await);
-    let mut header = HeaderRow::current("before");
-    (header.v, header.rows) = (1, "letter".to_owned());
-    let parked = br#"{"v":1,"disposition":"parked","run":"r","operator":"ada","reason":null,"sha256_before":"",
-        "sha256_after":null,"target":null,"root":{"topic":"orders","partition":0,"offset":0,"timestamp_ms":null},
-        "group":null,"count":0,"program":"before","time_ms":1}"#;
-    let parked = Bytes::from_static(parked);
-    for (key, value) in [(Key::Header, header.encode()), (Key::letter(cluster, &source, 0, 0), parked)] {
-        let (topic, partition, headers) = (LEDGER_TOPIC.into(), Some(0), Headers::default());
-        let (key, value) = (Some(key.encode()), Some(value));
-        world.produce(Write { topic, partition, key, value, headers, timestamp: None }).await;
+async fn a_ledger_of_an_older_format_is_read_and_goes_on_in_the_current_one() {
+    for version in [1, 3] {
+        let world = World::new().await;
+        world.create(LEDGER_TOPIC, 1, &[("cleanup.policy", "compact")]).await;
+        let plan = Arc::clone(&world.plan().await.plan);
+        let (cluster, source) = (&plan.header.cluster_id, world.topic_id(SOURCE).await);
+        let mut header = HeaderRow::current("before");
+        (header.v, header.rows) = (version, if version == 1 { "letter" } else { "letters" }.to_owned());
+        let (key, parked) = if version == 1 {
+            let parked = br#"{"v":1,"disposition":"parked","run":"r","operator":"ada","reason":null,
+                "sha256_before":"","sha256_after":null,"target":null,
+                "root":{"topic":"orders","partition":0,"offset":0,"timestamp_ms":null},
+                "group":null,"count":0,"program":"before","time_ms":1}"#;
+            (Key::letter(cluster, &source, 0, 0), Bytes::from_static(parked))
+        } else {
+            let parked = format!(
+                r#"{{"v":3,"disposition":"parked","run":"r","operator":"ada","reason":null,"target_topic":null,
+                "target_topic_id":null,"root_topic":"orders","group":null,"program":"before","time_ms":1,
+                "letters":[[0,null,null,0,0,null,0,"{}"]]}}"#,
+                "ab".repeat(32)
+            );
+            (Key::letters(cluster, &source, 0, 0, "r"), parked.into())
+        };
+        for (key, value) in [(Key::Header, header.encode()), (key, parked)] {
+            let (topic, partition, headers) = (LEDGER_TOPIC.into(), Some(0), Headers::default());
+            let (key, value) = (Some(key.encode()), Some(value));
+            world.produce(Write { topic, partition, key, value, headers, timestamp: None }).await;
+        }
+        assert!(!world.ledger().await.ledger().unwrap().is_current());
+        let run = world.run(&plan).await.unwrap();
+        let reader = world.ledger().await;
+        let ledger = reader.ledger().unwrap();
+        assert!(ledger.is_current());
+        assert_eq!(ledger.disposition(&source, 0, 0), Disposition::Parked);
+        // The rest of its key is held.
+        assert_eq!((run.redriven, ledger.counts(&source).redriven), (8, 8));
     }
-    assert!(!world.ledger().await.ledger().unwrap().is_current());
-    let run = world.run(&plan).await.unwrap();
-    let reader = world.ledger().await;
-    let ledger = reader.ledger().unwrap();
-    assert!(ledger.is_current());
-    assert_eq!(ledger.disposition(&source, 0, 0), Disposition::Parked);
-    // The rest of its key is held.
-    assert_eq!((run.redriven, ledger.counts(&source).redriven), (8, 8));
 }
