@@ -15,7 +15,7 @@ use crate::ledger::row::OwnerState;
 /// Letters join a transaction for so long; what is left of its time is for its end.
 const JOINING: Duration = Duration::from_millis(LONGEST.as_millis() as u64 / 2);
 /// Rows that are written together: they are few, and a request for each of them takes the broker longer.
-const TOGETHER: usize = 4;
+const ROWS: usize = 4;
 
 impl Engine<'_> {
     /// One transaction. With `end` it is the run's last one; with `more` letters join the items while it is under way.
@@ -75,7 +75,7 @@ impl Engine<'_> {
                 // Before the end: a partition's first record in a transaction takes the broker longer.
                 rows.extend(self.audit_row(items, end));
             }
-            let due = if is_whole || rows.len() >= TOGETHER { rows.len() } else { 0 };
+            let due = if is_whole || rows.len() >= ROWS { rows.len() } else { 0 };
             let answered = if flight.step(session, self.plan, items, &rows[..due]).await? {
                 rows.drain(..due);
                 flight.answered(items)
