@@ -48,7 +48,7 @@ pub struct LettersRow<'a> {
     pub letters: Vec<Listed>,
 }
 
-/// A letter of a [`LettersRow`]. Rows have them by [column](super::columns); in version 3 each was a JSON array of these
+/// A letter of a [`LettersRow`]. Rows have them by column; in version 3 each was a JSON array of these
 /// fields in their order, digests in hex.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub struct Listed {

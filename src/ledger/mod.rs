@@ -3,7 +3,7 @@
 //! The format is that of the redrive protocol: topic `__redrive.ledger`, one partition, compacted; topic
 //! `__redrive.audit`, one partition, append-only. In version 1 every letter has a row of its own. In version 3 letters of
 //! a partition that a run decided alike in one transaction share one ([`letters::LettersRow`]): it costs a sixth of the bytes,
-//! and of the time to write and to read it. In version 4 such a row has its letters by column ([`columns`]). Version 2 is
+//! and of the time to write and to read it. In version 4 such a row has its letters by column (`columns.rs`). Version 2 is
 //! kept for several transactional ids a dead-letter topic.
 
 pub mod audit;
