@@ -13,10 +13,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use foldhash::fast::FixedState;
 
 use super::ahead::{Maker, Order};
-use super::item::{At, Item};
+use super::item::Item;
 use super::outline::Outline;
 use super::packed::{Cursor, Letters};
-use super::plan::{Plan, PlannedLetter};
+use super::plan::{At, Plan, PlannedLetter};
 use super::window::{BUDGET, GAP, LONG};
 use crate::broker::{Name, ReadPlan, Shard, Sieve, Sifted, Span, Until};
 use crate::dlq::formats::glance::{Glances, Seen};

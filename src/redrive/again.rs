@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::ahead::{Ahead, Order};
 use super::engine::Engine;
 use super::fence::Halt;
-use super::item::{At, Item};
-use super::plan::PlannedLetter;
+use super::item::Item;
+use super::plan::{At, PlannedLetter};
 
 impl Engine<'_> {
     /// Makes the items whole again. One whose letter is gone meanwhile is taken out.

@@ -12,11 +12,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::abreast::{Abreast, Made};
 use super::found::Names;
-use super::item::{At, Item};
+use super::item::Item;
 use super::origin::{self, Take};
 use super::outgoing::{Recipe, Stamp, key};
 use super::outline::Outline;
-use super::plan::{Plan, PlannedLetter, damaged};
+use super::plan::{At, Plan, PlannedLetter, damaged};
 use super::shape::{Edited, Shape};
 use super::window::Reader;
 use crate::broker::{Name, Notice};

@@ -7,7 +7,7 @@ use super::found::Names;
 use super::outgoing::{Recipe, counted};
 use super::outline::Outline;
 use super::parcel::{Addressed, Parcel};
-use super::plan::{Plan, PlannedLetter, PlannedTopic};
+use super::plan::{At, Plan, PlannedLetter, PlannedTopic};
 use super::shelf::{self, Alike};
 use super::twins::{Body, Identity, Twin};
 use crate::broker::{Name, Placed};
@@ -34,9 +34,6 @@ pub(super) enum Act {
     /// The broker's words.
     Park(String),
 }
-
-/// A letter of the dead-letter topic: partition and offset.
-pub(super) type At = (i32, i64);
 
 /// A letter on its way. A transaction may have many, of most of which the broker has what is sent: what is not asked for
 /// any more is given back before the commit. It goes from queue to queue, so it is small.

@@ -11,8 +11,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use super::engine::{Engine, culprit};
 use super::fence::Halt;
-use super::item::{At, Item, Run};
+use super::item::{Item, Run};
 use super::outgoing::ID;
+use super::plan::At;
 use super::rows::End;
 use super::transaction::{self, Ended, book};
 use crate::broker::{

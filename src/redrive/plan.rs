@@ -10,7 +10,6 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::document::Into;
-use super::item::At;
 use super::options::Options;
 use super::packed::Letters;
 use crate::event::Digest;
@@ -110,6 +109,9 @@ pub struct PlannedLetter {
     /// Partition of the target.
     pub target_partition: i32,
 }
+
+/// A letter of the dead-letter topic: partition and offset.
+pub(super) type At = (i32, i64);
 
 impl PlannedLetter {
     /// Which letter it is.

@@ -93,7 +93,10 @@ impl Engine<'_> {
         let answer = &self.answer;
         let listed = answer.parked.iter().map(|p| (p.partition, p.offset, &p.why));
         let now = items.iter().filter_map(|i| match i.act() {
-            Act::Park(why) => Some((i.at().0, i.at().1, why)),
+            Act::Park(why) => {
+                let (partition, offset) = i.at();
+                Some((partition, offset, why))
+            }
             _ => None,
         });
         let of = |act: &Act| items.iter().filter(|i| i.act() == act).count() as u64;

@@ -137,9 +137,9 @@ impl<'t> Flight<'t> {
     /// Takes note of the items that follow those that were added before.
     pub fn add(&mut self, items: &[Item]) {
         for item in items {
-            if let Some(aim) = item.aim() {
-                self.pieces.add(self.placed.len(), aim, item.size());
-            }
+            // One that is forgotten is not sent, and so not answered: that is an error, and it is not passed over.
+            let aim = item.aim().unwrap_or_default();
+            self.pieces.add(self.placed.len(), aim, item.size());
             self.placed.push(None);
             self.bytes += item.size();
         }
